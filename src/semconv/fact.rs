@@ -1,0 +1,239 @@
+//! Every fact Hermes knows about a span, and every name it is read by: one row each.
+//!
+//! Capture reads this table: a field's name gives the fact. What a fact is called on the way out
+//! stands in [`super::table`]. No other file spells these names.
+
+use super::Sensitivity;
+
+macro_rules! facts {
+    ($($fact:ident $constant:ident $sensitivity:ident $name:literal [$($alias:literal),*])*) => {
+        /// Something that can be known about a span.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[doc(hidden)]
+        #[repr(u8)]
+        pub enum Fact {
+            $(#[doc = $name] $fact,)*
+        }
+
+        impl Fact {
+            /// Every fact, in table order.
+            #[cfg(test)]
+            pub(crate) const ALL: &'static [Fact] = &[$(Fact::$fact),*];
+
+            /// The name the macros record the fact under.
+            pub(crate) const fn name(self) -> &'static str {
+                match self { $(Fact::$fact => $name,)* }
+            }
+
+            /// Every name the fact is read by, its own first.
+            #[cfg(test)]
+            pub(crate) const fn names(self) -> &'static [&'static str] {
+                match self { $(Fact::$fact => &[$name $(, $alias)*],)* }
+            }
+
+            /// Whether the fact may be kept without the operator's consent to content.
+            pub(crate) const fn sensitivity(self) -> Sensitivity {
+                match self { $(Fact::$fact => Sensitivity::$sensitivity,)* }
+            }
+
+            /// The fact that a field of this name states.
+            pub(crate) fn named(name: &str) -> Option<Fact> {
+                match name {
+                    $($name $(| $alias)* => Some(Fact::$fact),)*
+                    _ => None,
+                }
+            }
+        }
+
+        /// Field names for macro expansions, which spell none of their own.
+        #[doc(hidden)]
+        pub mod field {
+            $(#[doc = $name] pub const $constant: &str = $name;)*
+        }
+    };
+}
+
+#[rustfmt::skip]
+facts! {
+//  fact                    constant                  sensitivity  name                                       also read as
+
+    // What the span is.
+    SpanKind                SPAN_KIND                 Plain        "hermes.span.kind"                         ["openinference.span.kind"]
+    Operation               OPERATION                 Plain        "gen_ai.operation.name"                    []
+    FunctionName            FUNCTION_NAME             Plain        "code.function.name"                       []
+    OtelKind                OTEL_KIND                 Plain        "otel.kind"                                []
+    OtelName                OTEL_NAME                 Plain        "otel.name"                                []
+    OtelStatusCode          OTEL_STATUS_CODE          Plain        "otel.status_code"                         []
+    OtelStatusDescription   OTEL_STATUS_DESCRIPTION   Plain        "otel.status_description"                  []
+    ErrorType               ERROR_TYPE                Plain        "error.type"                               []
+
+    // Whose it is.
+    SessionId               SESSION_ID                Plain        "hermes.session.id"                        ["gen_ai.conversation.id", "session.id"]
+    Model                   MODEL                     Plain        "hermes.model"                             []
+    Platform                PLATFORM                  Plain        "hermes.platform"                          []
+    Entrypoint              ENTRYPOINT                Plain        "hermes.entrypoint"                        []
+    AgentName               AGENT_NAME                Plain        "gen_ai.agent.name"                        ["agent.name"]
+    AgentDescription        AGENT_DESCRIPTION         Plain        "gen_ai.agent.description"                 []
+
+    // Session, at its close.
+    SessionCompleted        SESSION_COMPLETED         Plain        "hermes.session.completed"                 []
+    SessionInterrupted      SESSION_INTERRUPTED       Plain        "hermes.session.interrupted"               []
+    TotalTurns              TOTAL_TURNS               Plain        "hermes.session.total_turns"               []
+    EndReason               END_REASON                Plain        "hermes.session.end_reason"                []
+
+    // Turn.
+    TurnIndex               TURN_INDEX                Plain        "hermes.turn.index"                        []
+    IsFirstTurn             IS_FIRST_TURN             Plain        "hermes.is_first_turn"                     []
+    ApiCallCount            API_CALL_COUNT            Plain        "hermes.turn.api_call_count"               []
+    ToolCallCount           TOOL_CALL_COUNT           Plain        "hermes.turn.tool_call_count"              []
+    TurnDurationS           TURN_DURATION_S           Plain        "hermes.turn.duration_s"                   []
+    TurnInputTokens         TURN_INPUT_TOKENS         Plain        "hermes.turn.input_tokens"                 []
+    TurnOutputTokens        TURN_OUTPUT_TOKENS        Plain        "hermes.turn.output_tokens"                []
+    TurnCostUsd             TURN_COST_USD             Plain        "hermes.turn.cost_usd"                     []
+    FinalStatus             FINAL_STATUS              Plain        "hermes.turn.final_status"                 []
+    UserMessage             USER_MESSAGE              Content      "hermes.turn.user_message"                 ["input.value"]
+    AssistantResponse       ASSISTANT_RESPONSE        Content      "hermes.turn.assistant_response"           ["output.value"]
+
+    // Model call: who was asked for what.
+    Provider                PROVIDER                  Plain        "gen_ai.provider.name"                     ["gen_ai.system", "hermes.provider"]
+    RequestModel            REQUEST_MODEL             Plain        "gen_ai.request.model"                     ["llm.request.model_name", "llm.model_name"]
+    ApiCallNumber           API_CALL_NUMBER           Plain        "hermes.api_call_number"                   []
+    ApiMode                 API_MODE                  Plain        "hermes.api_mode"                          []
+    MessageCount            MESSAGE_COUNT             Plain        "hermes.message_count"                     []
+    ToolCount               TOOL_COUNT                Plain        "hermes.tool_count"                        []
+    ApproxInputTokens       APPROX_INPUT_TOKENS       Plain        "hermes.approx_input_tokens"               []
+    RetryCount              RETRY_COUNT               Plain        "hermes.retry_count"                       []
+    ServerAddress           SERVER_ADDRESS            Plain        "server.address"                           []
+    ServerPort              SERVER_PORT               Plain        "server.port"                              []
+    BaseUrl                 BASE_URL                  Plain        "hermes.base_url"                          []
+    Stream                  STREAM                    Plain        "gen_ai.request.stream"                    []
+    Temperature             TEMPERATURE               Plain        "gen_ai.request.temperature"               []
+    TopP                    TOP_P                     Plain        "gen_ai.request.top_p"                     []
+    RequestTopK             REQUEST_TOP_K             Plain        "gen_ai.request.top_k"                     []
+    MaxTokens               MAX_TOKENS                Plain        "gen_ai.request.max_tokens"                []
+    FrequencyPenalty        FREQUENCY_PENALTY         Plain        "gen_ai.request.frequency_penalty"         []
+    PresencePenalty         PRESENCE_PENALTY          Plain        "gen_ai.request.presence_penalty"          []
+    Seed                    SEED                      Plain        "gen_ai.request.seed"                      []
+    StopSequences           STOP_SEQUENCES            Content      "gen_ai.request.stop_sequences"            []
+    ChoiceCount             CHOICE_COUNT              Plain        "gen_ai.request.choice.count"              []
+    ReasoningLevel          REASONING_LEVEL           Plain        "gen_ai.request.reasoning.level"           []
+    PreviousResponseId      PREVIOUS_RESPONSE_ID      Plain        "gen_ai.request.previous_response.id"      []
+    OutputType              OUTPUT_TYPE               Plain        "gen_ai.output.type"                       []
+
+    // Model call: what came back.
+    ResponseModel           RESPONSE_MODEL            Plain        "gen_ai.response.model"                    ["llm.response.model_name"]
+    ResponseId              RESPONSE_ID               Plain        "gen_ai.response.id"                       []
+    FinishReasons           FINISH_REASONS            Plain        "gen_ai.response.finish_reasons"           ["llm.finish_reason"]
+    TimeToFirstChunk        TIME_TO_FIRST_CHUNK       Plain        "gen_ai.response.time_to_first_chunk"      []
+    InputTokens             INPUT_TOKENS              Plain        "gen_ai.usage.input_tokens"                ["gen_ai.usage.prompt_tokens", "llm.token_count.prompt"]
+    OutputTokens            OUTPUT_TOKENS             Plain        "gen_ai.usage.output_tokens"               ["gen_ai.usage.completion_tokens", "llm.token_count.completion"]
+    CacheReadTokens         CACHE_READ_TOKENS         Plain        "gen_ai.usage.cache_read.input_tokens"     ["hermes.cache.read_tokens", "gen_ai.usage.cache_read_tokens", "llm.token_count.prompt_details.cache_read"]
+    CacheWriteTokens        CACHE_WRITE_TOKENS        Plain        "gen_ai.usage.cache_write.input_tokens"    ["hermes.cache.write_tokens", "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_tokens", "llm.token_count.prompt_details.cache_write"]
+    ReasoningTokens         REASONING_TOKENS          Plain        "gen_ai.usage.reasoning.output_tokens"     ["hermes.reasoning_tokens", "gen_ai.usage.reasoning_tokens", "gen_ai.usage.thinking_tokens", "llm.token_count.completion_details.reasoning"]
+    AssistantContentChars   ASSISTANT_CONTENT_CHARS   Plain        "hermes.assistant_content_chars"           []
+    AssistantToolCallCount  ASSISTANT_TOOL_CALL_COUNT Plain        "hermes.assistant_tool_call_count"         []
+    CostUsd                 COST_USD                  Plain        "hermes.cost_usd"                          ["llm.cost.total"]
+    CostStatus              COST_STATUS               Plain        "hermes.cost_status"                       []
+    CostSource              COST_SOURCE               Plain        "hermes.cost_source"                       []
+    InputMessages           INPUT_MESSAGES            Content      "gen_ai.input.messages"                    ["gen_ai.prompt"]
+    OutputMessages          OUTPUT_MESSAGES           Content      "gen_ai.output.messages"                   ["gen_ai.completion"]
+    SystemInstructions      SYSTEM_INSTRUCTIONS       Content      "gen_ai.system_instructions"               []
+    ToolDefinitions         TOOL_DEFINITIONS          Content      "gen_ai.tool.definitions"                  []
+
+    // Tool.
+    ToolName                TOOL_NAME                 Plain        "gen_ai.tool.name"                         ["hermes.tool.name", "tool.name"]
+    ToolCallId              TOOL_CALL_ID              Plain        "gen_ai.tool.call.id"                      ["tool.id"]
+    ToolType                TOOL_TYPE                 Plain        "gen_ai.tool.type"                         []
+    ToolDescription         TOOL_DESCRIPTION          Plain        "gen_ai.tool.description"                  ["tool.description"]
+    ToolBackend             TOOL_BACKEND              Plain        "hermes.tool.backend"                      []
+    ToolApproval            TOOL_APPROVAL             Plain        "hermes.tool.approval"                     []
+    ToolResultClass         TOOL_RESULT_CLASS         Plain        "hermes.tool.result_class"                 []
+    ToolDurationMs          TOOL_DURATION_MS          Plain        "hermes.tool.duration_ms"                  []
+    ToolArguments           TOOL_ARGUMENTS            Content      "hermes.tool.args"                         ["gen_ai.tool.call.arguments", "tool.parameters"]
+    ToolResult              TOOL_RESULT               Content      "hermes.tool.result"                       ["gen_ai.tool.call.result"]
+
+    // Embedding, retriever, reranker.
+    EmbeddingDimensions     EMBEDDING_DIMENSIONS      Plain        "gen_ai.embeddings.dimension.count"        []
+    DataSource              DATA_SOURCE               Plain        "gen_ai.data_source.id"                    []
+    TopK                    TOP_K                     Plain        "gen_ai.retrieval.top_k"                   []
+    Query                   QUERY                     Content      "gen_ai.retrieval.query.text"              ["reranker.query"]
+    Documents               DOCUMENTS                 Content      "gen_ai.retrieval.documents"               []
+}
+
+impl Fact {
+    /// Whether the fact is a whole number.
+    pub(crate) const fn is_int(self) -> bool {
+        matches!(
+            self,
+            Fact::TotalTurns
+                | Fact::TurnIndex
+                | Fact::ApiCallCount
+                | Fact::ToolCallCount
+                | Fact::TurnInputTokens
+                | Fact::TurnOutputTokens
+                | Fact::ApiCallNumber
+                | Fact::MessageCount
+                | Fact::ToolCount
+                | Fact::ApproxInputTokens
+                | Fact::RetryCount
+                | Fact::ToolDurationMs
+                | Fact::ServerPort
+                | Fact::RequestTopK
+                | Fact::MaxTokens
+                | Fact::Seed
+                | Fact::ChoiceCount
+                | Fact::InputTokens
+                | Fact::OutputTokens
+                | Fact::CacheReadTokens
+                | Fact::CacheWriteTokens
+                | Fact::ReasoningTokens
+                | Fact::AssistantContentChars
+                | Fact::AssistantToolCallCount
+                | Fact::EmbeddingDimensions
+                | Fact::TopK
+        )
+    }
+
+    /// Whether the fact is an amount.
+    pub(crate) const fn is_double(self) -> bool {
+        matches!(
+            self,
+            Fact::TurnDurationS
+                | Fact::TurnCostUsd
+                | Fact::Temperature
+                | Fact::TopP
+                | Fact::FrequencyPenalty
+                | Fact::PresencePenalty
+                | Fact::TimeToFirstChunk
+                | Fact::CostUsd
+        )
+    }
+
+    /// Whether the fact is a truth value.
+    pub(crate) const fn is_bool(self) -> bool {
+        matches!(
+            self,
+            Fact::SessionCompleted | Fact::SessionInterrupted | Fact::IsFirstTurn | Fact::Stream
+        )
+    }
+
+    /// Whether the fact is a list of words.
+    pub(crate) const fn is_list(self) -> bool {
+        matches!(self, Fact::FinishReasons | Fact::StopSequences)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Fact;
+
+    #[test]
+    fn every_name_leads_back_to_its_fact() {
+        for &fact in Fact::ALL {
+            for name in fact.names() {
+                assert_eq!(Fact::named(name), Some(fact), "{name}");
+            }
+        }
+        assert_eq!(Fact::named("order.id"), None);
+    }
+}
