@@ -1,0 +1,24 @@
+//! The model: what a span was, as plain data. Knows neither `tracing` nor SQL nor HTTP.
+
+mod facts;
+mod failure;
+mod id;
+mod span;
+mod status;
+mod usage;
+mod value;
+mod verdict;
+
+pub(crate) use facts::Facts;
+pub(crate) use failure::classify;
+pub(crate) use id::seed;
+pub use id::{RunId, SpanId, TraceId};
+pub(crate) use span::{EventRecord, Failure, RunRecord, SpanRecord};
+pub(crate) use status::{CostStatus, FinalStatus};
+pub use status::{EndReason, ErrorClass, ResultClass, Status};
+pub use usage::Usage;
+pub use value::Value;
+pub(crate) use verdict::Verdict;
+pub(crate) mod tool_result {
+    pub(crate) use super::verdict::{of_json, of_text};
+}
