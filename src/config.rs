@@ -1,0 +1,577 @@
+//! Settings as plain values; the environment is read here and nowhere else.
+//!
+//! Names and defaults are those of the contract's section 4. A value that cannot be read gives a
+//! warning that names the variable, the value and what is used instead; it never stops the agent.
+
+use std::path::PathBuf;
+
+use crate::diagnostic::Verbosity;
+use crate::record::Value;
+use crate::semconv::{Naming, Profile};
+
+/// Everything the environment says.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// False turns everything off, the store too.
+    pub(crate) enabled: bool,
+    pub(crate) content: Content,
+    pub(crate) capture_filter: Option<String>,
+    pub(crate) store_path: Option<PathBuf>,
+    pub(crate) verbosity: Verbosity,
+    pub(crate) log_file: Option<PathBuf>,
+    pub(crate) export: ExportConfig,
+    /// What could not be read, to be said once diagnostics are up.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What is kept of prompts, arguments, results and answers, and where it may go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Kept in the local store alone.
+    Local,
+    /// Kept, and exported as said.
+    Exported(Placement),
+}
+
+/// Where exported content stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placement {
+    /// As attributes of the span.
+    pub(crate) on_span: bool,
+    /// As an event of the span.
+    pub(crate) on_event: bool,
+}
+
+impl Placement {
+    pub(crate) const NOWHERE: Placement = Placement {
+        on_span: false,
+        on_event: false,
+    };
+    pub(crate) const ON_SPAN: Placement = Placement {
+        on_span: true,
+        on_event: false,
+    };
+}
+
+/// What leaves the process, and where to.
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(
+    not(feature = "otlp"),
+    expect(dead_code, reason = "read by the OTLP sink alone")
+)]
+pub(crate) struct ExportConfig {
+    /// `OTEL_SDK_DISABLED`: nothing leaves, whatever else is said.
+    pub(crate) disabled: bool,
+    /// `None`: not said; OTLP where an endpoint is known, else nothing.
+    pub(crate) exporters: Option<Vec<Exporter>>,
+    /// What the word `otlp` means: HTTP, or gRPC where `OTEL_EXPORTER_OTLP_PROTOCOL` says so.
+    pub(crate) otlp_protocol: Exporter,
+    /// A base URL, to which `/v1/traces` is added.
+    pub(crate) endpoint: Option<String>,
+    /// An URL that is used as it is.
+    pub(crate) traces_endpoint: Option<String>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) naming: Naming,
+    pub(crate) resource: Vec<(String, Value)>,
+}
+
+/// A way out of the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Exporter {
+    /// One JSON line a span on stderr.
+    Console,
+    /// OTLP over HTTP/protobuf.
+    #[default]
+    OtlpHttp,
+    /// OTLP over gRPC.
+    OtlpGrpc,
+}
+
+impl Config {
+    /// Reads the environment of this process.
+    pub(crate) fn from_env() -> Self {
+        Self::read(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+    }
+
+    /// Reads an environment; `lookup` gives the value of a variable.
+    pub(crate) fn read(lookup: impl Fn(&str) -> Option<String>) -> Self {
+        let mut env = Environment {
+            lookup,
+            warnings: Vec::new(),
+        };
+        let verbosity = env
+            .parsed("HERMES_LOG_LEVEL", "warn", Verbosity::named)
+            .unwrap_or_default();
+        let enabled = env.flag("HERMES_OTEL_ENABLED", true);
+        let content = env.content();
+        let otlp_protocol = env.otlp_protocol();
+        let export = ExportConfig {
+            disabled: env.flag("OTEL_SDK_DISABLED", false),
+            exporters: env.exporters(otlp_protocol),
+            otlp_protocol,
+            endpoint: env.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            traces_endpoint: env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
+            headers: Vec::new(),
+            naming: env.naming(),
+            resource: env.resource(),
+        };
+        if env
+            .get("HERMES_EVENT_LOG")
+            .is_some_and(|value| !is_no(&value))
+        {
+            env.warnings.push(
+                "HERMES_EVENT_LOG is set, but this version keeps no event log; ignored".to_owned(),
+            );
+        }
+        Config {
+            enabled,
+            content,
+            capture_filter: env.get("HERMES_CAPTURE"),
+            store_path: env.store_path(),
+            verbosity,
+            log_file: env.get("HERMES_OTEL_LOG_FILE").map(PathBuf::from),
+            export,
+            warnings: env.warnings,
+        }
+    }
+}
+
+impl Config {
+    /// Takes the profile from code.
+    pub(crate) fn read_naming(&mut self, name: &str, list: &str) {
+        self.export.naming = naming_of(name, list, &mut self.warnings);
+    }
+}
+
+impl ExportConfig {
+    /// The ways out that are in use.
+    #[cfg_attr(
+        not(feature = "otlp"),
+        expect(dead_code, reason = "read by the OTLP sink alone")
+    )]
+    pub(crate) fn chosen(&self) -> Vec<Exporter> {
+        if self.disabled {
+            return Vec::new();
+        }
+        match &self.exporters {
+            Some(exporters) => exporters.clone(),
+            None => Vec::new(),
+        }
+    }
+}
+
+impl Exporter {
+    pub(crate) const fn is_otlp(self) -> bool {
+        matches!(self, Exporter::OtlpHttp | Exporter::OtlpGrpc)
+    }
+}
+
+/// Reads the words of `HERMES_OTEL_EXPORTER`; the second part lists those that are unknown.
+pub(crate) fn exporters_named(list: &str, otlp: Exporter) -> (Vec<Exporter>, Vec<String>) {
+    let (mut exporters, mut unknown) = (Vec::new(), Vec::new());
+    for word in list
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+    {
+        let exporter = match word.to_ascii_lowercase().as_str() {
+            "none" => continue,
+            "console" => Exporter::Console,
+            "otlp" => otlp,
+            "otlp_http" | "otlp_proto_http" => Exporter::OtlpHttp,
+            "otlp_grpc" | "otlp_proto_grpc" | "grpc" => Exporter::OtlpGrpc,
+            _ => {
+                unknown.push(word.to_owned());
+                continue;
+            }
+        };
+        if !exporters.contains(&exporter) {
+            exporters.push(exporter);
+        }
+    }
+    (exporters, unknown)
+}
+
+struct Environment<L> {
+    lookup: L,
+    warnings: Vec<String>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Environment<L> {
+    /// The value of a variable; an empty one counts as unset, as OpenTelemetry has it.
+    fn get(&self, name: &str) -> Option<String> {
+        (self.lookup)(name)
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty())
+    }
+
+    fn warn(&mut self, name: &str, value: &str, expected: &str, used: &str) {
+        self.warnings
+            .push(format!("{name}={value:?} is not {expected}; using {used}"));
+    }
+
+    fn parsed<T>(
+        &mut self,
+        name: &str,
+        default: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.get(name)?;
+        let parsed = parse(&value);
+        if parsed.is_none() {
+            self.warn(name, &value, "a value of this variable", default);
+        }
+        parsed
+    }
+
+    fn flag(&mut self, name: &str, default: bool) -> bool {
+        let Some(value) = self.get(name) else {
+            return default;
+        };
+        if is_yes(&value) {
+            true
+        } else if is_no(&value) {
+            false
+        } else {
+            self.warn(
+                name,
+                &value,
+                "true or false",
+                if default { "true" } else { "false" },
+            );
+            default
+        }
+    }
+
+    fn content(&mut self) -> Content {
+        const OURS: &str = "HERMES_OTEL_CAPTURE_CONTENT";
+        let placement = self.placement();
+        match self.get(OURS) {
+            // The OTel variable alone opens content too: whoever sets it asks for content.
+            None => match placement {
+                Some(placement) if placement != Placement::NOWHERE => Content::Exported(placement),
+                _ => Content::Off,
+            },
+            Some(value) if is_yes(&value) => match placement {
+                Some(Placement::NOWHERE) => Content::Local,
+                placement => Content::Exported(placement.unwrap_or(Placement::ON_SPAN)),
+            },
+            Some(value) if value.eq_ignore_ascii_case("local") => Content::Local,
+            Some(value) => {
+                if !is_no(&value) {
+                    self.warn(OURS, &value, "true, false or local", "false");
+                }
+                Content::Off
+            }
+        }
+    }
+
+    fn placement(&mut self) -> Option<Placement> {
+        const NAME: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+        let value = self.get(NAME)?;
+        Some(match value.to_ascii_lowercase().as_str() {
+            "span_only" => Placement::ON_SPAN,
+            "event_only" => Placement {
+                on_span: false,
+                on_event: true,
+            },
+            "span_and_event" => Placement {
+                on_span: true,
+                on_event: true,
+            },
+            "no_content" => Placement::NOWHERE,
+            other if is_yes(other) => Placement::ON_SPAN,
+            other if is_no(other) => Placement::NOWHERE,
+            _ => {
+                self.warn(
+                    NAME,
+                    &value,
+                    "NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT",
+                    "NO_CONTENT",
+                );
+                Placement::NOWHERE
+            }
+        })
+    }
+
+    fn exporters(&mut self, otlp: Exporter) -> Option<Vec<Exporter>> {
+        const NAME: &str = "HERMES_OTEL_EXPORTER";
+        let Some(value) = self.get(NAME) else {
+            // Not said: OTLP where an endpoint is, by the protocol asked for.
+            let has_endpoint = self.get("OTEL_EXPORTER_OTLP_ENDPOINT").is_some()
+                || self.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").is_some();
+            return has_endpoint.then(|| vec![otlp]);
+        };
+        let (exporters, unknown) = exporters_named(&value, otlp);
+        for word in &unknown {
+            let used = if exporters.is_empty() {
+                "none"
+            } else {
+                "the others"
+            };
+            self.warn(NAME, word, "one of console, otlp, otlp_grpc, none", used);
+        }
+        Some(exporters)
+    }
+
+    fn otlp_protocol(&mut self) -> Exporter {
+        for name in [
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+        ] {
+            let Some(value) = self.get(name) else {
+                continue;
+            };
+            match value.to_ascii_lowercase().as_str() {
+                "grpc" => return Exporter::OtlpGrpc,
+                "http/protobuf" => return Exporter::OtlpHttp,
+                _ => {
+                    self.warn(name, &value, "http/protobuf or grpc", "http/protobuf");
+                    return Exporter::OtlpHttp;
+                }
+            }
+        }
+        Exporter::OtlpHttp
+    }
+
+    fn naming(&mut self) -> Naming {
+        const NAME: &str = "HERMES_OTEL_SEMCONV";
+        let Some(value) = self.get(NAME) else {
+            return Naming::default();
+        };
+        naming_of(NAME, &value, &mut self.warnings)
+    }
+
+    fn resource(&mut self) -> Vec<(String, Value)> {
+        const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
+        let mut resource: Vec<(String, Value)> = Vec::new();
+        if let Some(list) = self.get(NAME) {
+            for pair in list.split(',').filter(|pair| !pair.trim().is_empty()) {
+                match pair
+                    .split_once('=')
+                    .map(|(key, value)| (key.trim(), value.trim()))
+                {
+                    Some((key, value)) if !key.is_empty() => {
+                        set(&mut resource, key, Value::from(percent_decoded(value)));
+                    }
+                    _ => self.warn(NAME, pair, "key=value", "the other pairs"),
+                }
+            }
+        }
+        if let Some(name) = self.get("OTEL_SERVICE_NAME") {
+            set(&mut resource, "service.name", Value::from(name));
+        }
+        resource
+    }
+
+    fn store_path(&self) -> Option<PathBuf> {
+        if let Some(path) = self.get("HERMES_TELEMETRY_DB") {
+            return Some(PathBuf::from(path));
+        }
+        let home = match self.get("HERMES_HOME") {
+            Some(home) => PathBuf::from(home),
+            None => match self.get("HOME") {
+                Some(home) => PathBuf::from(home).join(".hermes"),
+                None => std::env::home_dir()?.join(".hermes"),
+            },
+        };
+        Some(home.join("telemetry").join("telemetry.db"))
+    }
+}
+
+/// Reads a list of profiles; `name` is what the list is called in warnings.
+fn naming_of(name: &str, list: &str, warnings: &mut Vec<String>) -> Naming {
+    let mut naming = Naming::default();
+    let mut base: Option<Profile> = None;
+    for word in list
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+    {
+        let lower = word.to_ascii_lowercase();
+        if lower == "openinference" {
+            naming.openinference = true;
+        } else if let Some(profile) = Profile::named(&lower) {
+            match base {
+                Some(first) if first != profile => warnings.push(format!(
+                    "{name}={list:?} names two base profiles; using the first one"
+                )),
+                _ => base = Some(profile),
+            }
+        } else {
+            warnings.push(format!(
+                "{name}={word:?} is not one of hermes, genai, genai-1.41, genai-1.36, \
+                 hermes-classic, openinference; using the others, or hermes"
+            ));
+        }
+    }
+    naming.profile = base.unwrap_or_default();
+    naming
+}
+
+/// Sets a resource attribute, replacing what it was.
+pub(crate) fn set(resource: &mut Vec<(String, Value)>, key: &str, value: Value) {
+    match resource.iter_mut().find(|(known, _)| known == key) {
+        Some(slot) => slot.1 = value,
+        None => resource.push((key.to_owned(), value)),
+    }
+}
+
+fn is_yes(value: &str) -> bool {
+    ["true", "1", "yes", "on"]
+        .iter()
+        .any(|word| value.eq_ignore_ascii_case(word))
+}
+
+fn is_no(value: &str) -> bool {
+    ["false", "0", "no", "off"]
+        .iter()
+        .any(|word| value.eq_ignore_ascii_case(word))
+}
+
+fn percent_decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        decoded.push(hex.unwrap_or(bytes[at]));
+        at += if hex.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Config, Content, Exporter, Placement, percent_decoded};
+    use crate::record::Value;
+    use crate::semconv::Profile;
+
+    fn config(pairs: &[(&str, &str)]) -> Config {
+        Config::read(|name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn an_empty_environment_keeps_a_store_and_sends_nothing() {
+        let config = config(&[("HOME", "/home/ada")]);
+        assert!(config.enabled);
+        assert_eq!(config.content, Content::Off);
+        assert!(config.export.chosen().is_empty());
+        let path = config.store_path.unwrap();
+        assert_eq!(
+            path,
+            std::path::Path::new("/home/ada/.hermes/telemetry/telemetry.db")
+        );
+        assert!(config.warnings.is_empty());
+    }
+
+    #[test]
+    fn an_endpoint_alone_turns_otlp_on() {
+        let with = |pairs| config(pairs).export.chosen();
+        assert_eq!(
+            with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318")]),
+            [Exporter::OtlpHttp]
+        );
+        assert_eq!(
+            with(&[
+                ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://c:4317"),
+                ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ]),
+            [Exporter::OtlpGrpc]
+        );
+        assert_eq!(
+            with(&[
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"),
+                ("HERMES_OTEL_EXPORTER", "none")
+            ]),
+            []
+        );
+        assert_eq!(
+            with(&[
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c"),
+                ("OTEL_SDK_DISABLED", "true")
+            ]),
+            []
+        );
+        assert_eq!(
+            with(&[("HERMES_OTEL_EXPORTER", "console, otlp_grpc")]),
+            [Exporter::Console, Exporter::OtlpGrpc]
+        );
+    }
+
+    #[test]
+    fn the_two_content_variables_decide_together() {
+        let content = |ours: &str, otel: &str| {
+            config(&[
+                ("HERMES_OTEL_CAPTURE_CONTENT", ours),
+                ("OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT", otel),
+            ])
+            .content
+        };
+        let both = Placement {
+            on_span: true,
+            on_event: true,
+        };
+        assert_eq!(content("", ""), Content::Off);
+        assert_eq!(content("true", ""), Content::Exported(Placement::ON_SPAN));
+        assert_eq!(content("local", "SPAN_ONLY"), Content::Local);
+        assert_eq!(content("false", "SPAN_ONLY"), Content::Off);
+        assert_eq!(content("", "span_and_event"), Content::Exported(both));
+        assert_eq!(content("true", "SPAN_AND_EVENT"), Content::Exported(both));
+        assert_eq!(content("true", "NO_CONTENT"), Content::Local);
+        assert_eq!(content("", "NO_CONTENT"), Content::Off);
+    }
+
+    #[test]
+    fn two_base_profiles_leave_the_first_and_a_warning() {
+        let config = config(&[("HERMES_OTEL_SEMCONV", "genai,openinference,hermes")]);
+        assert_eq!(config.export.naming.profile, Profile::GenAi);
+        assert!(config.export.naming.openinference);
+        assert_eq!(config.warnings.len(), 1);
+    }
+
+    #[test]
+    fn every_unreadable_value_is_named_with_what_is_used_instead() {
+        let config = config(&[
+            ("HERMES_OTEL_ENABLED", "maybe"),
+            ("HERMES_OTEL_CAPTURE_CONTENT", "some"),
+            ("HERMES_OTEL_SEMCONV", "latest"),
+            ("HERMES_OTEL_EXPORTER", "zipkin"),
+            ("HERMES_LOG_LEVEL", "loud"),
+            ("OTEL_RESOURCE_ATTRIBUTES", "broken"),
+        ]);
+        assert!(config.enabled);
+        assert_eq!(config.warnings.len(), 6, "{:?}", config.warnings);
+        assert!(
+            config.warnings.iter().any(|warning| warning
+                == "HERMES_OTEL_ENABLED=\"maybe\" is not true or false; using true")
+        );
+    }
+
+    #[test]
+    fn resource_attributes_are_decoded_and_the_service_name_wins() {
+        let config = config(&[
+            ("OTEL_RESOURCE_ATTRIBUTES", "service.name=a,team=red%20blue"),
+            ("OTEL_SERVICE_NAME", "b"),
+        ]);
+        assert_eq!(
+            config.export.resource,
+            [
+                ("service.name".to_owned(), Value::from("b")),
+                ("team".to_owned(), Value::from("red blue")),
+            ]
+        );
+        assert_eq!(percent_decoded("100%"), "100%");
+    }
+}

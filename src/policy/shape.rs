@@ -1,0 +1,80 @@
+//! Cuts a value so that JSON stays JSON: long texts inside it are shortened, the rest is kept.
+
+use std::borrow::Cow;
+
+use serde_json::Value as Json;
+
+use super::limit;
+
+/// At most `chars` characters of the text; where it is JSON, what comes back is JSON too.
+pub(super) fn cut(text: Cow<'_, str>, chars: usize) -> Cow<'_, str> {
+    // Bytes are never fewer than characters, so most texts need no counting.
+    if text.len() <= chars || text.chars().nth(chars).is_none() {
+        return text;
+    }
+    let is_json = text.trim_start().starts_with(['{', '[']);
+    if let Some(json) = is_json.then(|| serde_json::from_str(&text).ok()).flatten() {
+        return Cow::Owned(shortened(json, chars));
+    }
+    Cow::Owned(limit::cut(&text, chars).into_owned())
+}
+
+/// Shortens the texts of a JSON value, then its lists, until it fits.
+fn shortened(mut json: Json, chars: usize) -> String {
+    let mut leaf = chars / 2;
+    while leaf >= 16 {
+        shorten_texts(&mut json, leaf);
+        let text = json.to_string();
+        if text.chars().nth(chars).is_none() {
+            return text;
+        }
+        leaf /= 4;
+    }
+    // Too many parts rather than too long ones: say so instead of keeping an arbitrary few.
+    serde_json::json!({ "truncated": true, "chars": json.to_string().chars().count() }).to_string()
+}
+
+fn shorten_texts(json: &mut Json, leaf: usize) {
+    match json {
+        Json::String(text) => {
+            if let Cow::Owned(short) = limit::cut(text, leaf) {
+                *text = short;
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| shorten_texts(item, leaf)),
+        Json::Object(members) => {
+            members
+                .values_mut()
+                .for_each(|member| shorten_texts(member, leaf));
+        }
+        Json::Null | Json::Bool(_) | Json::Number(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+    use std::borrow::Cow;
+
+    #[test]
+    fn json_stays_json() {
+        let long = serde_json::json!([{ "role": "user", "content": "x".repeat(5000) }]).to_string();
+        let short = cut(Cow::Borrowed(&long), 1000);
+        assert!(short.chars().count() <= 1000);
+        let json: serde_json::Value = serde_json::from_str(&short).unwrap();
+        assert_eq!(json[0]["role"], "user");
+    }
+
+    #[test]
+    fn many_parts_are_counted_instead_of_kept() {
+        let long = serde_json::json!(vec![1; 5000]).to_string();
+        let short = cut(Cow::Borrowed(&long), 100);
+        assert_eq!(short, r#"{"chars":10001,"truncated":true}"#);
+    }
+
+    #[test]
+    fn plain_text_is_cut_and_short_text_left_alone() {
+        assert_eq!(cut(Cow::Borrowed("short"), 100), "short");
+        assert!(cut(Cow::Borrowed(&"é".repeat(300)), 100).chars().count() <= 100);
+    }
+}
