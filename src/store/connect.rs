@@ -1,0 +1,263 @@
+//! Opens the database file: makes it readable by its owner alone, and sets how `SQLite` treats it.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::migrate;
+use crate::error::{Error, ErrorKind};
+
+/// How long another process may hold the store before we give up.
+pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The log is cut back to this size after a burst.
+const LOG_BYTES: i64 = 64 * 1024 * 1024;
+
+/// Opens the store for writing, and makes it where there is none.
+pub(super) fn create(path: &Path) -> Result<Connection, Error> {
+    let parent = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let made = parent.map_or(Ok(()), create_folder);
+    // SQLite gives its side files the mode of the file they belong to, so the file is made here.
+    made.and_then(|()| refuse_folder(path))
+        .and_then(|()| create_file(path))
+        .map_err(|error| {
+            Error::with_source(
+                ErrorKind::Store,
+                format!(
+                    "cannot create the store at {}: make it a writable place or choose another \
+                 HERMES_TELEMETRY_DB",
+                    path.display(),
+                ),
+                error,
+            )
+        })?;
+    let connection = open(path)?;
+    if connection.is_readonly("main").unwrap_or(false) {
+        return Err(Error::new(
+            ErrorKind::Store,
+            format!(
+                "the store at {} cannot be written: change its permissions or choose another \
+                 HERMES_TELEMETRY_DB",
+                path.display(),
+            ),
+        ));
+    }
+    Ok(connection)
+}
+
+/// Opens a store that is there.
+pub(super) fn existing(path: &Path) -> Result<Connection, Error> {
+    match std::fs::metadata(path) {
+        Ok(_) => refuse_folder(path).map_err(|error| {
+            Error::with_source(
+                ErrorKind::Store,
+                format!("cannot read the store at {}", path.display()),
+                error,
+            )
+        })?,
+        Err(_) => {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!(
+                    "there is no store at {}: run an agent first, or name another place with \
+                     HERMES_TELEMETRY_DB",
+                    path.display(),
+                ),
+            ));
+        }
+    }
+    open(path)
+}
+
+/// Makes a folder and what leads to it, for its owner alone; leaves those that are there as they are.
+pub(super) fn create_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    owner_only_folder(&mut builder);
+    builder.create(folder)
+}
+
+/// Makes a file for its owner alone, or leaves it as it is.
+pub(super) fn create_file(path: &Path) -> std::io::Result<std::fs::File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    owner_only_file(&mut options);
+    options.open(path)
+}
+
+/// Whether trying again later may help: another process holds the store, or the disk is full.
+pub(super) fn is_passing(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull)
+    )
+}
+
+/// An error of the store: what could not be done, where, and why.
+pub(super) fn failure(what: &str, path: &Path, source: rusqlite::Error) -> Error {
+    Error::with_source(
+        ErrorKind::Store,
+        format!("{what} at {}", path.display()),
+        source,
+    )
+}
+
+fn open(path: &Path) -> Result<Connection, Error> {
+    // Before anything that writes: a store from the future is to stay as it is.
+    migrate::check(path)?;
+    let failed = |source| failure("cannot open the store", path, source);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    let version = migrate::version(&connection).map_err(failed)?;
+    if version == migrate::newest() && connection.is_readonly("main").map_err(failed)? {
+        return Ok(connection);
+    }
+    configure(&connection, version == 0).map_err(failed)?;
+    migrate::upgrade(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// The first pragmas need the file alone for a moment, and `SQLite` does not wait for that by itself.
+fn configure(connection: &Connection, is_new: bool) -> rusqlite::Result<()> {
+    let deadline = Instant::now() + BUSY_TIMEOUT;
+    loop {
+        match set_layout(connection, is_new) {
+            Err(error) if is_passing(&error) && Instant::now() < deadline => {
+                sleep(Duration::from_millis(5));
+            }
+            Err(error) => return Err(error),
+            Ok(()) => break,
+        }
+    }
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))
+}
+
+fn set_layout(connection: &Connection, is_new: bool) -> rusqlite::Result<()> {
+    if is_new {
+        // Lets a prune give its space back; can be chosen only before the first table.
+        connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    }
+    // A file system without shared memory keeps the old mode, which is slower and works.
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
+}
+
+fn refuse_folder(path: &Path) -> std::io::Result<()> {
+    if path.is_dir() {
+        return Err(std::io::Error::new(
+            std::io::ErrorKind::IsADirectory,
+            "it is a folder, and the store is a file",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(unix)]
+fn owner_only_folder(builder: &mut DirBuilder) {
+    use std::os::unix::fs::DirBuilderExt;
+    builder.mode(0o700);
+}
+
+#[cfg(unix)]
+fn owner_only_file(options: &mut OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.mode(0o600);
+}
+
+#[cfg(not(unix))]
+fn owner_only_folder(_builder: &mut DirBuilder) {}
+
+#[cfg(not(unix))]
+fn owner_only_file(_options: &mut OpenOptions) {}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::error::ErrorKind;
+    use crate::store::migrate::beside;
+    use crate::store::{Store, Writer};
+
+    #[cfg(unix)]
+    fn mode(path: &Path) -> u32 {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_the_owner_can_read_what_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let shared = folder.path().join("shared");
+        std::fs::create_dir(&shared).unwrap();
+        let shared_mode = mode(&shared);
+        let path = shared.join("hermes/telemetry/telemetry.db");
+        let writer = Writer::open(&path, 1).unwrap();
+        for made in [
+            "hermes",
+            "hermes/telemetry",
+            "hermes/telemetry/telemetry.db-writers",
+        ] {
+            assert_eq!(mode(&shared.join(made)), 0o700, "{made}");
+        }
+        for suffix in ["", "-wal", "-shm"] {
+            assert_eq!(mode(&beside(&path, suffix)), 0o600, "{suffix}");
+        }
+        let locks = std::fs::read_dir(beside(&path, "-writers")).unwrap();
+        for lock in locks {
+            assert_eq!(mode(&lock.unwrap().path()), 0o600);
+        }
+        assert_eq!(
+            mode(&shared),
+            shared_mode,
+            "a folder that was there was changed"
+        );
+        writer.checkpoint_and_close();
+    }
+
+    #[test]
+    fn an_unusable_place_gives_one_clear_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = Writer::open(folder.path(), 1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Store);
+        assert!(
+            error
+                .to_string()
+                .contains("it is a folder, and the store is a file"),
+            "{error}"
+        );
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = Writer::open(&file.join("telemetry.db"), 1).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("choose another HERMES_TELEMETRY_DB"),
+            "{error}"
+        );
+        assert_eq!(
+            Store::open(folder.path()).unwrap_err().kind(),
+            ErrorKind::Store
+        );
+    }
+
+    #[test]
+    fn a_reader_makes_no_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let error = Store::open(&path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(
+            error.to_string().starts_with("there is no store at "),
+            "{error}"
+        );
+        assert!(!path.exists());
+    }
+}

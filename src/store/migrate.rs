@@ -1,0 +1,266 @@
+//! Brings an older store up to date, and keeps away from a newer one and from other programs' files.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+use super::connect::{BUSY_TIMEOUT, failure};
+use crate::error::{Error, ErrorKind};
+
+/// The schema's changes, oldest first. `PRAGMA user_version` counts how many a store has seen.
+const MIGRATIONS: [&str; 1] = [include_str!("schema/0001.sql")];
+
+/// `PRAGMA application_id` of our stores.
+const APPLICATION_ID: i32 = 1_213_353_299;
+
+/// What a database says of itself.
+struct Identity {
+    version: i32,
+    application_id: i32,
+    /// Changes with every table made; zero where there is none yet.
+    schema_cookie: i32,
+}
+
+/// Refuses a store that is newer than this build and a database that is not a store, touching nothing.
+pub(super) fn check(path: &Path) -> Result<(), Error> {
+    match identify(path)? {
+        Some(identity) => identity.check(path),
+        None => Ok(()),
+    }
+}
+
+/// Applies the migrations that the store has not seen, all of them or none.
+pub(super) fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), Error> {
+    let failed = |source| failure("cannot bring the store up to date", path, source);
+    if version(connection).map_err(failed)? == newest() {
+        return Ok(());
+    }
+    // Several processes may open a new store at once: only who holds the write lock knows its version.
+    let transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(failed)?;
+    Identity::ask(&transaction).map_err(failed)?.check(path)?;
+    let seen = usize::try_from(version(&transaction).map_err(failed)?).unwrap_or(0);
+    for migration in MIGRATIONS.iter().skip(seen) {
+        transaction.execute_batch(migration).map_err(failed)?;
+    }
+    transaction
+        .pragma_update(None, "user_version", newest())
+        .map_err(failed)?;
+    transaction.commit().map_err(failed)
+}
+
+/// The version of the schema that this build writes.
+pub(super) fn newest() -> i32 {
+    i32::try_from(MIGRATIONS.len()).unwrap_or(i32::MAX)
+}
+
+/// The version of the schema that the store has.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i32> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// Reads what the file says of itself; `None` where it is empty or not there.
+fn identify(path: &Path) -> Result<Option<Identity>, Error> {
+    // Even a connection that only reads makes the two side files of a WAL database, so SQLite is
+    // asked only where they are there already: then the newest header may be in the log.
+    let log = std::fs::metadata(beside(path, "-wal"));
+    if log.is_ok_and(|log| log.len() > 0) {
+        let ask = || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let connection = Connection::open_with_flags(path, flags)?;
+            connection.busy_timeout(BUSY_TIMEOUT)?;
+            Identity::ask(&connection)
+        };
+        return ask()
+            .map(Some)
+            .map_err(|source| failure("cannot read the store", path, source));
+    }
+    let mut header = Vec::with_capacity(100);
+    match File::open(path).and_then(|file| file.take(100).read_to_end(&mut header)) {
+        Ok(0) => Ok(None),
+        Ok(_) => Identity::of_header(&header)
+            .map(Some)
+            .ok_or_else(|| not_a_store(path)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::with_source(
+            ErrorKind::Store,
+            format!("cannot read the store at {}", path.display()),
+            error,
+        )),
+    }
+}
+
+impl Identity {
+    /// Reads the header of a `SQLite` file (<https://www.sqlite.org/fileformat.html>, section 1.3).
+    fn of_header(header: &[u8]) -> Option<Identity> {
+        let number = |offset: usize| {
+            let bytes = header.get(offset..offset + 4)?;
+            Some(i32::from_be_bytes(bytes.try_into().ok()?))
+        };
+        header.starts_with(b"SQLite format 3\0").then_some(())?;
+        Some(Identity {
+            version: number(60)?,
+            application_id: number(68)?,
+            schema_cookie: number(40)?,
+        })
+    }
+
+    fn ask(connection: &Connection) -> rusqlite::Result<Identity> {
+        let number = |pragma| connection.pragma_query_value(None, pragma, |row| row.get(0));
+        Ok(Identity {
+            version: number("user_version")?,
+            application_id: number("application_id")?,
+            schema_cookie: number("schema_version")?,
+        })
+    }
+
+    fn check(&self, path: &Path) -> Result<(), Error> {
+        if self.version > newest() {
+            return Err(Error::new(
+                ErrorKind::StoreTooNew,
+                format!(
+                    "the store at {} has schema version {}, this build knows up to {}: update \
+                     hermes or choose another HERMES_TELEMETRY_DB",
+                    path.display(),
+                    self.version,
+                    newest(),
+                ),
+            ));
+        }
+        if self.application_id != APPLICATION_ID && self.schema_cookie != 0 {
+            return Err(not_a_store(path));
+        }
+        Ok(())
+    }
+}
+
+fn not_a_store(path: &Path) -> Error {
+    Error::new(
+        ErrorKind::Store,
+        format!(
+            "the file at {} is not a hermes store: choose another HERMES_TELEMETRY_DB",
+            path.display(),
+        ),
+    )
+}
+
+/// A file that lies beside the store and bears its name.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+
+    use rusqlite::Connection;
+
+    use super::{APPLICATION_ID, beside, check, newest, version};
+    use crate::error::ErrorKind;
+    use crate::store::{Store, Writer};
+
+    fn files(folder: &Path) -> BTreeMap<std::ffi::OsString, Vec<u8>> {
+        let entries = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap());
+        entries
+            .map(|file| (file.file_name(), std::fs::read(file.path()).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_newer_store_is_refused_and_left_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        Writer::open(&path, 1).unwrap().checkpoint_and_close();
+        std::fs::remove_dir(beside(&path, "-writers")).unwrap();
+        Connection::open(&path)
+            .unwrap()
+            .pragma_update(None, "user_version", 7)
+            .unwrap();
+        let before = files(folder.path());
+        assert_eq!(before.len(), 1, "{:?}", before.keys());
+
+        for error in [
+            Writer::open(&path, 2).unwrap_err(),
+            Store::open(&path).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::StoreTooNew);
+            assert_eq!(
+                error.to_string(),
+                format!(
+                    "the store at {} has schema version 7, this build knows up to 1: update hermes \
+                     or choose another HERMES_TELEMETRY_DB",
+                    path.display()
+                )
+            );
+        }
+        assert!(files(folder.path()) == before, "something was written");
+    }
+
+    #[test]
+    fn a_newer_version_in_the_log_is_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        Writer::open(&path, 1).unwrap().checkpoint_and_close();
+        let newer = Connection::open(&path).unwrap();
+        newer.pragma_update(None, "user_version", 7).unwrap();
+        let (main, log) = (
+            std::fs::read(&path).unwrap(),
+            std::fs::read(beside(&path, "-wal")).unwrap(),
+        );
+        assert_eq!(
+            Writer::open(&path, 2).unwrap_err().kind(),
+            ErrorKind::StoreTooNew
+        );
+        assert!(main == std::fs::read(&path).unwrap());
+        assert!(log == std::fs::read(beside(&path, "-wal")).unwrap());
+        drop(newer);
+    }
+
+    #[test]
+    fn another_programs_file_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let foreign = folder.path().join("state.db");
+        Connection::open(&foreign)
+            .unwrap()
+            .execute_batch("CREATE TABLE notes (id)")
+            .unwrap();
+        let text = folder.path().join("notes.txt");
+        std::fs::write(&text, "not a database").unwrap();
+        let before = files(folder.path());
+        for path in [&foreign, &text] {
+            let error = Writer::open(path, 1).unwrap_err();
+            assert!(
+                error.to_string().contains("is not a hermes store"),
+                "{error}"
+            );
+        }
+        assert!(files(folder.path()) == before);
+    }
+
+    #[test]
+    fn an_empty_file_becomes_a_store() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        std::fs::write(&path, "").unwrap();
+        check(&path).unwrap();
+        Store::open(&path).unwrap();
+        let connection = Connection::open(&path).unwrap();
+        assert_eq!(version(&connection).unwrap(), newest());
+        let number = |pragma| {
+            connection
+                .pragma_query_value(None, pragma, |row| row.get(0))
+                .unwrap()
+        };
+        let (application_id, auto_vacuum): (i32, i32) =
+            (number("application_id"), number("auto_vacuum"));
+        assert_eq!((application_id, auto_vacuum), (APPLICATION_ID, 2));
+    }
+}

@@ -1,0 +1,21 @@
+//! The store: the only place with SQL. Written by one [`Writer`] per process, read through [`Store`].
+
+mod column;
+mod connect;
+mod hex;
+mod liveness;
+mod migrate;
+mod put;
+mod read;
+mod recorded;
+mod row;
+mod run;
+#[cfg(test)]
+mod sample;
+mod step;
+mod write;
+
+pub use read::{RunFilter, Store};
+pub use recorded::{ErrorEvent, ModelCall, RecordedSpan, Run, SpanEvent, ToolCall};
+pub(crate) use row::{ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow, WithdrawnRow};
+pub(crate) use write::{WriteError, Writer};

@@ -1,0 +1,147 @@
+//! What the writer is handed: the rows of the tables as plain data, ids and words still typed.
+
+use std::borrow::Cow;
+
+use crate::record::{
+    CostStatus, EndReason, ErrorClass, ResultClass, RunId, SpanId, Status, TraceId,
+};
+use crate::semconv::Kind;
+
+/// One change to the store.
+#[derive(Clone, Debug)]
+pub(crate) enum Row<'a> {
+    /// A span that has started: announced, so that running work is visible.
+    Open(SpanRow<'a>),
+    /// A span that has ended, announced before or not.
+    Closed(SpanRow<'a>),
+    /// A span that is not to be kept after all; its children move to its parent.
+    Withdrawn(WithdrawnRow),
+}
+
+/// A row of `tel_spans`, and what its run and its step make of it.
+#[derive(Clone, Debug)]
+pub(crate) struct SpanRow<'a> {
+    pub(crate) trace_id: TraceId,
+    pub(crate) span_id: SpanId,
+    pub(crate) parent_span_id: Option<SpanId>,
+    pub(crate) wire_parent_span_id: Option<SpanId>,
+    pub(crate) run_id: RunId,
+    pub(crate) kind: Kind,
+    /// The exported name.
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) start_ns: i64,
+    pub(crate) end_ns: Option<i64>,
+    pub(crate) status: Status,
+    pub(crate) error_type: Option<&'a str>,
+    pub(crate) error_class: Option<ErrorClass>,
+    pub(crate) status_message: Option<&'a str>,
+    pub(crate) session_id: Option<&'a str>,
+    pub(crate) attrs_json: String,
+    pub(crate) events_json: Option<String>,
+    pub(crate) links_json: Option<String>,
+    /// The failed step that this one tries again.
+    pub(crate) retries: Option<SpanId>,
+    /// Whether the span counts into the errors of its run.
+    pub(crate) is_failed_step: bool,
+    /// What the span says of its run, where it is the run's root.
+    pub(crate) root: Option<RootRow<'a>>,
+    pub(crate) step: Option<StepRow<'a>>,
+}
+
+/// What only the root of a run knows about it.
+#[derive(Clone, Debug)]
+pub(crate) struct RootRow<'a> {
+    pub(crate) platform: Option<&'a str>,
+    pub(crate) entrypoint: Option<&'a str>,
+    pub(crate) agent_name: Option<&'a str>,
+    pub(crate) model: Option<&'a str>,
+    /// Known once the root has ended.
+    pub(crate) end_reason: Option<EndReason>,
+}
+
+/// What a step has in its own table.
+#[derive(Clone, Debug)]
+pub(crate) enum StepRow<'a> {
+    ModelCall(ModelCallRow<'a>),
+    ToolCall(ToolCallRow<'a>),
+}
+
+/// The columns of `tel_model_calls` that its span does not give.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ModelCallRow<'a> {
+    pub(crate) provider: Option<&'a str>,
+    pub(crate) model: Option<&'a str>,
+    pub(crate) base_url: Option<&'a str>,
+    pub(crate) response_model: Option<&'a str>,
+    pub(crate) response_id: Option<&'a str>,
+    pub(crate) finish_reason: Option<Cow<'a, str>>,
+    pub(crate) input_tokens: Option<i64>,
+    pub(crate) output_tokens: Option<i64>,
+    pub(crate) cache_read_tokens: Option<i64>,
+    pub(crate) cache_write_tokens: Option<i64>,
+    pub(crate) reasoning_tokens: Option<i64>,
+    pub(crate) ttft_ms: Option<i64>,
+    pub(crate) cost_usd: Option<f64>,
+    pub(crate) cost_status: Option<CostStatus>,
+    pub(crate) cost_source: Option<&'a str>,
+    pub(crate) retry_count: i64,
+    pub(crate) api_call_number: Option<i64>,
+}
+
+/// The columns of `tel_tool_calls` that its span does not give.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ToolCallRow<'a> {
+    pub(crate) tool_name: Option<&'a str>,
+    pub(crate) backend: Option<&'a str>,
+    pub(crate) result_class: Option<ResultClass>,
+    pub(crate) retry_count: i64,
+    pub(crate) approval: Option<&'a str>,
+    pub(crate) call_id: Option<&'a str>,
+}
+
+/// A span that goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WithdrawnRow {
+    pub(crate) trace_id: TraceId,
+    pub(crate) span_id: SpanId,
+    /// Where its children go.
+    pub(crate) parent_span_id: Option<SpanId>,
+    /// The run that the span was the root of, and when it ended: a run without spans goes with it.
+    pub(crate) root_of: Option<(RunId, i64)>,
+}
+
+impl Row<'_> {
+    /// The latest time that the row knows of.
+    pub(super) fn latest_ns(&self) -> Option<i64> {
+        match self {
+            Row::Open(span) | Row::Closed(span) => Some(span.end_ns.unwrap_or(span.start_ns)),
+            Row::Withdrawn(_) => None,
+        }
+    }
+}
+
+impl SpanRow<'_> {
+    /// The duration in whole milliseconds, rounded; `None` while the span runs.
+    pub(super) fn duration_ms(&self) -> Option<i64> {
+        let end_ns = self.end_ns?;
+        Some(
+            end_ns
+                .saturating_sub(self.start_ns)
+                .max(0)
+                .saturating_add(500_000)
+                / 1_000_000,
+        )
+    }
+}
+
+impl ModelCallRow<'_> {
+    /// How sure the cost of the call is, for the sum of its run. A failed call that used nothing as
+    /// far as anyone knows says nothing: it must not make a run's cost unknown.
+    pub(super) fn cost_certainty(&self, status: Status) -> Option<CostStatus> {
+        let used = self.input_tokens.unwrap_or(0) > 0 || self.output_tokens.unwrap_or(0) > 0;
+        if status != Status::Ok && !used && self.cost_usd.is_none() {
+            return None;
+        }
+        Some(self.cost_status.unwrap_or(CostStatus::Unknown))
+    }
+}

@@ -1,0 +1,267 @@
+//! What a batch adds to its runs: one change per run, counted while its spans are written.
+
+use rusqlite::{Connection, params};
+
+use super::hex::Hex;
+use super::row::{ModelCallRow, SpanRow, StepRow, WithdrawnRow};
+use crate::record::{CostStatus, EndReason, RunId, Status, TraceId};
+use crate::semconv::Kind;
+
+/// Makes the run with its first span, and adds what the batch counted.
+///
+/// The order of the words in `cost_status` is that of [`CostStatus`]: the least sure wins.
+const ADD: &str = "
+    INSERT INTO tel_runs (run_id, trace_id, session_id, start_ns, model_call_count, tool_call_count,
+        error_count, estimated_cost_usd, cost_status, turn_count, input_tokens, output_tokens,
+        writer_id, status)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'running')
+    ON CONFLICT (run_id) DO UPDATE SET
+        session_id = coalesce(session_id, excluded.session_id),
+        start_ns = min(start_ns, excluded.start_ns),
+        model_call_count = model_call_count + excluded.model_call_count,
+        tool_call_count = tool_call_count + excluded.tool_call_count,
+        error_count = error_count + excluded.error_count,
+        estimated_cost_usd = coalesce(estimated_cost_usd + excluded.estimated_cost_usd,
+            estimated_cost_usd, excluded.estimated_cost_usd),
+        cost_status = CASE
+            WHEN 'unknown' IN (cost_status, excluded.cost_status) THEN 'unknown'
+            WHEN 'estimated' IN (cost_status, excluded.cost_status) THEN 'estimated'
+            WHEN 'included' IN (cost_status, excluded.cost_status) THEN 'included'
+            WHEN 'known' IN (cost_status, excluded.cost_status) THEN 'known'
+        END,
+        turn_count = turn_count + excluded.turn_count,
+        input_tokens = input_tokens + excluded.input_tokens,
+        output_tokens = output_tokens + excluded.output_tokens";
+
+/// What the root says, which beats what its children said. A root that has ended stays ended.
+const ROOT: &str = "
+    UPDATE tel_runs SET trace_id = ?2, session_id = coalesce(?3, session_id),
+        platform = coalesce(?4, platform), entrypoint = coalesce(?5, entrypoint),
+        agent_name = coalesce(?6, agent_name), model = coalesce(?7, model),
+        end_ns = ?8, end_reason = ?9, status = ?10, writer_id = ?11
+    WHERE run_id = ?1 AND (?8 IS NOT NULL OR end_ns IS NULL)";
+
+/// Counts a run anew from its rows, where adding up would count something twice.
+const RECOUNT: &str = "
+    UPDATE tel_runs SET
+        model_call_count = (SELECT count(*) FROM tel_model_calls WHERE run_id = ?1),
+        tool_call_count = (SELECT count(*) FROM tel_tool_calls WHERE run_id = ?1),
+        error_count = (SELECT count(span_id) FROM tel_error_events WHERE run_id = ?1),
+        turn_count = (SELECT count(*) FROM tel_spans
+            WHERE run_id = ?1 AND span_name = ?2 AND end_ns IS NOT NULL),
+        input_tokens = (SELECT coalesce(sum(input_tokens), 0) FROM tel_model_calls WHERE run_id = ?1),
+        output_tokens = (SELECT coalesce(sum(output_tokens), 0) FROM tel_model_calls WHERE run_id = ?1),
+        estimated_cost_usd = (SELECT sum(estimated_cost_usd) FROM tel_model_calls WHERE run_id = ?1),
+        cost_status = (SELECT coalesce(cost_status, 'unknown') FROM tel_model_calls
+            WHERE run_id = ?1 AND (status = 'ok' OR estimated_cost_usd IS NOT NULL
+                OR coalesce(input_tokens, 0) > 0 OR coalesce(output_tokens, 0) > 0)
+            ORDER BY CASE cost_status WHEN 'known' THEN 1 WHEN 'included' THEN 2
+                WHEN 'estimated' THEN 3 ELSE 4 END DESC LIMIT 1)
+    WHERE run_id = ?1";
+
+/// A run whose root was withdrawn ends with it, and goes where nothing else is in it.
+const WITHDRAW: [&str; 2] = [
+    "DELETE FROM tel_runs
+     WHERE run_id = ?1 AND NOT EXISTS (SELECT 1 FROM tel_spans WHERE run_id = ?1)",
+    "UPDATE tel_runs SET end_ns = max(start_ns, ?2), status = 'ok', end_reason = 'completed'
+     WHERE run_id = ?1 AND end_ns IS NULL",
+];
+
+/// What one batch adds to one run.
+#[derive(Debug)]
+pub(super) struct Tally<'r> {
+    trace_id: TraceId,
+    start_ns: i64,
+    session_id: Option<&'r str>,
+    model_calls: i64,
+    tool_calls: i64,
+    errors: i64,
+    turns: i64,
+    input_tokens: i64,
+    output_tokens: i64,
+    cost_usd: Option<f64>,
+    cost_status: Option<CostStatus>,
+    root: Option<&'r SpanRow<'r>>,
+    is_miscounted: bool,
+}
+
+impl<'r> Tally<'r> {
+    pub(super) fn new(row: &'r SpanRow<'r>) -> Self {
+        Tally {
+            trace_id: row.trace_id,
+            start_ns: row.start_ns,
+            session_id: row.session_id,
+            model_calls: 0,
+            tool_calls: 0,
+            errors: 0,
+            turns: 0,
+            input_tokens: 0,
+            output_tokens: 0,
+            cost_usd: None,
+            cost_status: None,
+            root: None,
+            is_miscounted: false,
+        }
+    }
+
+    /// Takes note of a span, whatever its state.
+    pub(super) fn see(&mut self, row: &'r SpanRow<'r>) {
+        self.start_ns = self.start_ns.min(row.start_ns);
+        self.session_id = self.session_id.or(row.session_id);
+        let is_news = row.end_ns.is_some() || self.root.is_none_or(|root| root.end_ns.is_none());
+        if row.root.is_some() && is_news {
+            self.root = Some(row);
+        }
+    }
+
+    /// Counts a span that has ended and was not counted before.
+    pub(super) fn count(&mut self, row: &SpanRow<'_>) {
+        self.turns += i64::from(row.kind == Kind::Turn);
+        self.errors += i64::from(row.is_failed_step);
+        match &row.step {
+            Some(StepRow::ModelCall(call)) => self.count_model_call(call, row.status),
+            Some(StepRow::ToolCall(_)) => self.tool_calls += 1,
+            None => {}
+        }
+    }
+
+    /// A span of the run was counted before, as something else: the run is to be counted anew.
+    pub(super) fn count_anew(&mut self) {
+        self.is_miscounted = true;
+    }
+
+    pub(super) fn write(
+        &self,
+        run_id: RunId,
+        connection: &Connection,
+        writer_id: &str,
+    ) -> rusqlite::Result<()> {
+        let (run, trace) = (Hex::from(run_id), Hex::from(self.trace_id));
+        connection.prepare_cached(ADD)?.execute(params![
+            run,
+            trace,
+            self.session_id,
+            self.start_ns,
+            self.model_calls,
+            self.tool_calls,
+            self.errors,
+            self.cost_usd,
+            self.cost_status.map(CostStatus::as_str),
+            self.turns,
+            self.input_tokens,
+            self.output_tokens,
+            writer_id,
+        ])?;
+        if let Some((row, root)) = self.root.and_then(|row| Some((row, row.root.as_ref()?))) {
+            connection.prepare_cached(ROOT)?.execute(params![
+                run,
+                trace,
+                row.session_id,
+                root.platform,
+                root.entrypoint,
+                root.agent_name,
+                root.model,
+                row.end_ns,
+                root.end_reason.map(EndReason::as_str),
+                row.status.as_str(),
+                writer_id,
+            ])?;
+        }
+        if self.is_miscounted {
+            recount(connection, run)?;
+        }
+        Ok(())
+    }
+
+    fn count_model_call(&mut self, call: &ModelCallRow<'_>, status: Status) {
+        self.model_calls += 1;
+        self.input_tokens = self
+            .input_tokens
+            .saturating_add(call.input_tokens.unwrap_or(0));
+        self.output_tokens = self
+            .output_tokens
+            .saturating_add(call.output_tokens.unwrap_or(0));
+        if let Some(cost_usd) = call.cost_usd {
+            self.cost_usd = Some(self.cost_usd.unwrap_or(0.0) + cost_usd);
+        }
+        self.cost_status = self.cost_status.max(call.cost_certainty(status));
+    }
+}
+
+/// Counts a run anew from its rows.
+pub(super) fn recount(connection: &Connection, run: impl rusqlite::ToSql) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(RECOUNT)?
+        .execute(params![run, Kind::Turn.span_name()])?;
+    Ok(())
+}
+
+/// Ends or removes the run that a withdrawn span was the root of.
+pub(super) fn withdraw(connection: &Connection, row: &WithdrawnRow) -> rusqlite::Result<()> {
+    let Some((run_id, end_ns)) = row.root_of else {
+        return Ok(());
+    };
+    let [remove, end] = WITHDRAW;
+    connection
+        .prepare_cached(remove)?
+        .execute(params![Hex::from(run_id)])?;
+    connection
+        .prepare_cached(end)?
+        .execute(params![Hex::from(run_id), end_ns])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::record::CostStatus;
+    use crate::store::sample::{START, Sample};
+    use crate::store::{Store, Writer};
+
+    const ALL: [CostStatus; 4] = [
+        CostStatus::Known,
+        CostStatus::Included,
+        CostStatus::Estimated,
+        CostStatus::Unknown,
+    ];
+
+    #[test]
+    fn the_least_sure_cost_decides_however_the_run_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let mut writer = Writer::open(&path, START).unwrap();
+        let store = Store::open(&path).unwrap();
+        for one in ALL {
+            for other in ALL {
+                let sample = Sample::new();
+                let least_sure = Some(one.max(other).as_str());
+                let told = || store.run(sample.run_id).unwrap().unwrap().cost_status;
+                let calls = [one, other]
+                    .map(|status| sample.chat(1).ended().used([1, 1], Some((0.1, status))));
+                for call in &calls {
+                    writer.write(&[call.closed()]).unwrap();
+                }
+                assert_eq!(told().as_deref(), least_sure, "added up");
+                writer.write(&[calls[0].closed()]).unwrap();
+                assert_eq!(told().as_deref(), least_sure, "counted anew");
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_without_known_costs_has_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let mut writer = Writer::open(&path, START).unwrap();
+        let sample = Sample::new();
+        let call = sample.chat(1).ended().used([1, 1], None);
+        let store = Store::open(&path).unwrap();
+        for _ in 0..2 {
+            writer.write(&[call.closed()]).unwrap();
+            let run = store.run(sample.run_id).unwrap().unwrap();
+            assert_eq!(
+                (run.estimated_cost_usd, run.cost_status.as_deref()),
+                (None, Some("unknown"))
+            );
+        }
+    }
+}

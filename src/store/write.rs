@@ -1,0 +1,600 @@
+//! The write side: one connection per process that takes batches, all of a batch or nothing.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
+
+use super::connect::{self, failure, is_passing};
+use super::liveness::{self, Lock};
+use super::put::Put;
+use super::row::Row;
+use crate::error::Error;
+use crate::record::seed;
+
+const REGISTER: &str = "
+    INSERT INTO tel_writers (writer_id, pid, host, started_ns, last_seen_ns, version)
+    VALUES (?1, ?2, ?3, ?4, ?4, ?5)";
+
+const SEEN: &str = "
+    UPDATE tel_writers SET last_seen_ns = ?2 WHERE writer_id = ?1 AND last_seen_ns < ?2";
+
+/// Without open spans nobody asks when the writer was last seen, and an idle process writes nothing.
+const HEARTBEAT: &str = "
+    UPDATE tel_writers SET last_seen_ns = ?2 WHERE writer_id = ?1 AND last_seen_ns < ?2
+        AND EXISTS (SELECT 1 FROM tel_spans WHERE writer_id = ?1 AND end_ns IS NULL)";
+
+const LOSSES: &str = "
+    INSERT INTO tel_losses (writer_id, reason, count) VALUES (?1, ?2, ?3)
+    ON CONFLICT (writer_id, reason) DO UPDATE SET count = excluded.count";
+
+/// How long a process that wants to end waits for others.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// The writer of a store. A process has one; any number of processes share a store.
+///
+/// Dropped without [`Writer::checkpoint_and_close`] it counts as dead, and whoever opens the store
+/// next marks what it left open.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    connection: Connection,
+    path: PathBuf,
+    id: String,
+    lock: Lock,
+}
+
+/// How long one try of a batch waits for other processes.
+const BUSY: Duration = Duration::from_millis(500);
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// Rows in the store.
+    pub(crate) rows: u64,
+    /// Rows that the store would not take, alone or with others.
+    pub(crate) refused: u64,
+}
+
+/// Why a batch is not in the store, not in part either.
+#[derive(Clone, Debug)]
+pub(crate) struct WriteError {
+    /// Whether the same batch may succeed later: the store was busy, or the disk full.
+    pub(crate) retryable: bool,
+    pub(crate) message: String,
+}
+
+impl Writer {
+    /// Opens the store, makes or migrates it as needed, and marks what dead writers left open.
+    pub(crate) fn open(path: &Path, now_ns: i64) -> Result<Writer, Error> {
+        let mut connection = connect::create(path)?;
+        // A store that cannot tell the dead from the living still takes what is written now.
+        let _ = liveness::mark_dead(&mut connection, path);
+        let id = format!("{}-{:016x}", std::process::id(), seed());
+        // First the lock, then the entry: whoever finds the entry finds the lock held.
+        let lock = Lock::take(path, &id)?;
+        let process = params![
+            id,
+            std::process::id(),
+            host(),
+            now_ns,
+            env!("CARGO_PKG_VERSION")
+        ];
+        connection
+            .execute(REGISTER, process)
+            .map_err(|source| failure("cannot write to the store", path, source))?;
+        // The pipeline tries again by itself, and must hear of a shutdown meanwhile.
+        connection
+            .busy_timeout(BUSY)
+            .map_err(|source| failure("cannot write to the store", path, source))?;
+        Ok(Writer {
+            connection,
+            path: path.to_owned(),
+            id,
+            lock,
+        })
+    }
+
+    /// The key by which this store's redaction tokens are made.
+    pub(crate) fn redaction_key(&self) -> Option<[u8; 16]> {
+        self.connection
+            .query_row("SELECT key FROM tel_redaction", [], |row| row.get(0))
+            .ok()
+    }
+
+    /// Writes a batch in one transaction. A row that the store refuses costs only itself.
+    pub(crate) fn write(&mut self, rows: &[Row<'_>]) -> Result<Written, WriteError> {
+        if rows.is_empty() {
+            return Ok(Written {
+                rows: 0,
+                refused: 0,
+            });
+        }
+        let written = match self.transact(rows, How::Together) {
+            Err(error) if is_refusal(&error) => self.transact(rows, How::Apart),
+            outcome => outcome,
+        };
+        written.map_err(|error| WriteError::of(&error, &self.path))
+    }
+
+    /// Says that the writer is alive, for the end time of what it would leave open.
+    pub(crate) fn heartbeat(&mut self, now_ns: i64) -> Result<(), WriteError> {
+        let beat = || {
+            let mut statement = self.connection.prepare_cached(HEARTBEAT)?;
+            statement.execute(params![self.id, now_ns]).map(|_| ())
+        };
+        beat().map_err(|error| WriteError::of(&error, &self.path))
+    }
+
+    /// Notes what this writer's process lost since it started, by reason.
+    pub(crate) fn record_losses(&mut self, losses: &[(&str, u64)]) -> Result<(), WriteError> {
+        let mut record = || {
+            let transaction = self
+                .connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for &(reason, count) in losses.iter().filter(|loss| loss.1 > 0) {
+                let count = i64::try_from(count).unwrap_or(i64::MAX);
+                transaction
+                    .prepare_cached(LOSSES)?
+                    .execute(params![self.id, reason, count])?;
+            }
+            transaction.commit()
+        };
+        record().map_err(|error| WriteError::of(&error, &self.path))
+    }
+
+    /// Ends the writer: what is still open will get no end any more and is marked interrupted.
+    pub(crate) fn checkpoint_and_close(mut self) {
+        let mut close = || {
+            self.connection.busy_timeout(CLOSE_TIMEOUT)?;
+            let transaction = self
+                .connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            liveness::interrupt(&transaction, &self.id)?;
+            transaction.commit()?;
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+        };
+        // What fails here is made good by whoever opens the store next: the lock is gone then.
+        let _: rusqlite::Result<()> = close();
+        drop(self.connection);
+        self.lock.release();
+    }
+
+    fn transact(&mut self, rows: &[Row<'_>], how: How) -> rusqlite::Result<Written> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut put = Put::new(&transaction, &self.id)?;
+        let mut refused = 0;
+        for row in rows {
+            match how {
+                How::Together => put.row(row)?,
+                How::Apart => {
+                    refused += u64::from(!is_taken(&transaction, || put.row(row))?);
+                }
+            }
+        }
+        put.finish()?;
+        let latest_ns = rows.iter().filter_map(Row::latest_ns).max();
+        transaction
+            .prepare_cached(SEEN)?
+            .execute(params![self.id, latest_ns])?;
+        transaction.commit()?;
+        let all = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        Ok(Written {
+            rows: all - refused,
+            refused,
+        })
+    }
+}
+
+impl WriteError {
+    fn of(error: &rusqlite::Error, path: &Path) -> WriteError {
+        WriteError {
+            retryable: is_passing(error),
+            message: format!("cannot write to the store at {}: {error}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+/// How the rows of a batch depend on each other.
+#[derive(Clone, Copy)]
+enum How {
+    /// A row that is refused ends the batch: fast.
+    Together,
+    /// A row that is refused is left out.
+    Apart,
+}
+
+/// Whether a row was written; one that was refused leaves nothing behind.
+fn is_taken(
+    connection: &Connection,
+    put: impl FnOnce() -> rusqlite::Result<()>,
+) -> rusqlite::Result<bool> {
+    let run = |sql| connection.prepare_cached(sql)?.execute([]).map(|_| ());
+    run("SAVEPOINT one_row")?;
+    let outcome = put();
+    match &outcome {
+        Ok(()) => {}
+        Err(error) if is_refusal(error) => run("ROLLBACK TO one_row")?,
+        Err(_) => return outcome.map(|()| false),
+    }
+    run("RELEASE one_row")?;
+    Ok(outcome.is_ok())
+}
+
+/// Whether the fault is the row's: the same row would be refused again, others would not.
+fn is_refusal(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
+    )
+}
+
+/// The name of this machine, where it is easily had; only people read it.
+fn host() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .or_else(|| std::env::var("COMPUTERNAME").ok())?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use rusqlite::Connection;
+
+    use super::{Writer, Written};
+    use crate::record::{CostStatus, EndReason, Status};
+    use crate::semconv::Kind;
+    use crate::store::row::{Row, StepRow};
+    use crate::store::sample::{SECOND, START, Sample};
+    use crate::store::{RunFilter, Store};
+
+    #[test]
+    fn a_store_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new/telemetry.db");
+        let sample = Sample::new();
+        let mut writer = Writer::open(&path, START).unwrap();
+        assert_eq!(writer.path, path);
+        writer.write(&[sample.session().ended().closed()]).unwrap();
+        writer.checkpoint_and_close();
+        let left: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().collect();
+        assert_eq!(
+            left.len(),
+            2,
+            "the store and the empty folder of locks: {left:?}"
+        );
+
+        let writer = Writer::open(&path, START + SECOND).unwrap();
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.runs(&RunFilter::default()).unwrap().len(), 1);
+        writer.checkpoint_and_close();
+        let locks = std::fs::read_dir(folder.path().join("new/telemetry.db-writers")).unwrap();
+        assert_eq!(locks.count(), 0);
+    }
+
+    #[test]
+    fn a_run_counts_what_happens_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let mut writer = Writer::open(&path, START).unwrap();
+        let store = Store::open(&path).unwrap();
+        let sample = Sample::new();
+        let session = sample.session();
+        let run = || store.run(sample.run_id).unwrap().unwrap();
+
+        // Children end before their root: the run is there with the first of them.
+        let known = Some((0.5, CostStatus::Known));
+        let first = sample
+            .chat(2)
+            .under(&session)
+            .ended()
+            .used([100, 10], known);
+        writer.write(&[first.closed()]).unwrap();
+        let seen = run();
+        assert_eq!(
+            (seen.status, seen.end_ns, seen.start_ns),
+            (Status::Running, None, first.start_ns)
+        );
+        assert_eq!(seen.session_id.as_deref(), Some("s-1"));
+        assert_eq!(
+            (seen.estimated_cost_usd, seen.cost_status.as_deref()),
+            (Some(0.5), Some("known"))
+        );
+
+        let estimated = Some((0.25, CostStatus::Estimated));
+        let failed = sample.chat(1).under(&session).failed();
+        writer
+            .write(&[
+                session.opened(),
+                failed.closed(),
+                sample
+                    .chat(3)
+                    .under(&session)
+                    .ended()
+                    .used([200, 20], estimated)
+                    .closed(),
+                sample.tool(4).under(&session).failed().closed(),
+                sample.tool(5).under(&session).opened(),
+                sample.span(Kind::Turn, 1).under(&session).ended().closed(),
+            ])
+            .unwrap();
+        let seen = run();
+        assert_eq!(
+            (seen.model_call_count, seen.tool_call_count, seen.turn_count),
+            (3, 1, 1)
+        );
+        assert_eq!(
+            (seen.error_count, seen.input_tokens, seen.output_tokens),
+            (2, 300, 30)
+        );
+        // The failed call says nothing of costs.
+        assert_eq!(
+            (seen.estimated_cost_usd, seen.cost_status.as_deref()),
+            (Some(0.75), Some("estimated"))
+        );
+        assert_eq!(
+            (seen.start_ns, seen.platform.as_deref()),
+            (START, Some("telegram"))
+        );
+        assert_eq!(
+            (seen.status, seen.end_reason, seen.schema_v),
+            (Status::Running, None, 1)
+        );
+
+        writer
+            .write(&[sample
+                .chat(6)
+                .under(&session)
+                .ended()
+                .used([1, 1], None)
+                .closed()])
+            .unwrap();
+        writer.write(&[session.ended().closed()]).unwrap();
+        let seen = run();
+        assert_eq!(
+            (seen.estimated_cost_usd, seen.cost_status.as_deref()),
+            (Some(0.75), Some("unknown"))
+        );
+        assert_eq!(
+            (seen.status, seen.end_reason),
+            (Status::Ok, Some(EndReason::Completed))
+        );
+        assert_eq!(seen.end_ns, Some(START + SECOND));
+        let identity = (
+            seen.entrypoint.as_deref(),
+            seen.agent_name.as_deref(),
+            seen.model.as_deref(),
+        );
+        assert_eq!(
+            identity,
+            (Some("gateway"), Some("librarian"), Some("gpt-4o"))
+        );
+    }
+
+    #[test]
+    fn a_span_that_is_announced_and_ends_counts_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let mut writer = Writer::open(&path, START).unwrap();
+        let sample = Sample::new();
+        let chat = sample.chat(1);
+        let ended = chat.clone().ended().used([10, 1], None);
+        writer.write(&[chat.opened(), chat.opened()]).unwrap();
+        let store = Store::open(&path).unwrap();
+        assert_eq!(
+            store.spans_of_run(sample.run_id).unwrap()[0].status,
+            Status::Running
+        );
+        assert!(store.model_calls(sample.run_id).unwrap().is_empty());
+        // Closed, announced late, closed again: as when a batch is written once more.
+        writer.write(&[ended.closed()]).unwrap();
+        writer.write(&[chat.opened(), ended.closed()]).unwrap();
+        let run = store.run(sample.run_id).unwrap().unwrap();
+        assert_eq!((run.model_call_count, run.input_tokens), (1, 10));
+        let spans = store.spans_of_run(sample.run_id).unwrap();
+        assert_eq!((spans.len(), spans[0].status), (1, Status::Ok));
+        assert_eq!(store.model_calls(sample.run_id).unwrap().len(), 1);
+        let open: i64 = Connection::open(&path)
+            .unwrap()
+            .query_row("SELECT count(*) FROM tel_open_calls", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(open, 0);
+    }
+
+    #[test]
+    fn a_row_that_is_refused_costs_only_itself() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let mut writer = Writer::open(&path, START).unwrap();
+        // The span of the bad row is taken, its model call is not: nothing of it may stay.
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch(
+                "CREATE TRIGGER bad BEFORE INSERT ON tel_model_calls WHEN new.model = 'bad'
+                 BEGIN SELECT raise(ABORT, 'bad row'); END",
+            )
+            .unwrap();
+        let sample = Sample::new();
+        let mut bad = sample.chat(2).ended();
+        if let Some(StepRow::ModelCall(call)) = &mut bad.step {
+            call.model = Some("bad");
+        }
+        let rows = [
+            sample.chat(1).ended().closed(),
+            bad.closed(),
+            sample.chat(3).ended().closed(),
+        ];
+        assert_eq!(
+            writer.write(&rows).unwrap(),
+            Written {
+                rows: 2,
+                refused: 1
+            }
+        );
+        let store = Store::open(&path).unwrap();
+        assert_eq!(store.spans_of_run(sample.run_id).unwrap().len(), 2);
+        assert_eq!(
+            store.run(sample.run_id).unwrap().unwrap().model_call_count,
+            2
+        );
+        assert_eq!(
+            writer.write(&[bad.closed()]).unwrap(),
+            Written {
+                rows: 0,
+                refused: 1
+            }
+        );
+    }
+
+    #[test]
+    fn a_batch_that_meets_a_lock_can_be_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let mut writer = Writer::open(&path, START).unwrap();
+        writer
+            .connection
+            .busy_timeout(std::time::Duration::from_millis(1))
+            .unwrap();
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let rows = [Sample::new().chat(1).ended().closed()];
+        let error = writer.write(&rows).unwrap_err();
+        assert!(error.retryable);
+        assert!(
+            error
+                .to_string()
+                .starts_with("cannot write to the store at "),
+            "{error}"
+        );
+        other.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(writer.write(&rows).unwrap().rows, 1);
+    }
+
+    #[test]
+    fn a_failure_that_is_tried_again_is_recovered() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let mut writer = Writer::open(&path, START).unwrap();
+        let sample = Sample::new();
+        let (failed, lost) = (sample.chat(1).failed(), sample.tool(2).failed());
+        let mut retry = sample.chat(3).ended();
+        retry.retries = Some(failed.span_id);
+        writer.write(&[failed.closed(), lost.closed()]).unwrap();
+        writer.write(&[retry.closed()]).unwrap();
+        let events = Store::open(&path)
+            .unwrap()
+            .error_events(sample.run_id)
+            .unwrap();
+        let told: Vec<_> = events
+            .iter()
+            .map(|event| {
+                (
+                    event.subsystem.as_deref().unwrap(),
+                    event.recovery.as_deref().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(told, [("model_api", "retried"), ("tool", "none")]);
+        assert_eq!(events[0].span_id, Some(failed.span_id));
+        assert_eq!(events[0].ts_ns, failed.end_ns.unwrap());
+    }
+
+    #[test]
+    fn losses_are_kept_as_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let mut first = Writer::open(&path, START).unwrap();
+        let mut second = Writer::open(&path, START).unwrap();
+        first
+            .record_losses(&[("queue_full", 2), ("store_error", 0)])
+            .unwrap();
+        first.record_losses(&[("queue_full", 5)]).unwrap();
+        second
+            .record_losses(&[("queue_full", 1), ("oversized", 3)])
+            .unwrap();
+        let losses = Store::open(&path).unwrap().losses().unwrap();
+        let losses: Vec<_> = losses
+            .iter()
+            .map(|(reason, count)| (reason.as_str(), *count))
+            .collect();
+        assert_eq!(losses, [("oversized", 3), ("queue_full", 6)]);
+    }
+
+    #[test]
+    fn writers_that_come_at_once_all_get_their_turn() {
+        for _ in 0..10 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("made/by/all/telemetry.db");
+            let samples = [(); 4].map(|()| Sample::new());
+            std::thread::scope(|scope| {
+                for sample in samples {
+                    let path = &path;
+                    scope.spawn(move || {
+                        let mut writer = Writer::open(path, START).unwrap();
+                        for batch in 0..5 {
+                            let rows: Vec<_> = (0..20)
+                                .map(|at| sample.chat(batch * 20 + at).ended().closed())
+                                .collect();
+                            assert_eq!(writer.write(&rows).unwrap().rows, 20);
+                        }
+                        writer.checkpoint_and_close();
+                    });
+                }
+            });
+            let store = Store::open(&path).unwrap();
+            for sample in samples {
+                assert_eq!(
+                    store.run(sample.run_id).unwrap().unwrap().model_call_count,
+                    100
+                );
+            }
+            let check: String = Connection::open(&path)
+                .unwrap()
+                .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+                .unwrap();
+            assert_eq!(check, "ok");
+        }
+    }
+
+    #[test]
+    #[ignore = "a measurement: run alone, in release, with --nocapture"]
+    #[expect(clippy::print_stdout, reason = "a measurement is to be read")]
+    fn rows_per_second() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut writer = Writer::open(&folder.path().join("telemetry.db"), START).unwrap();
+        let batches: Vec<Vec<Row<'_>>> = (0..196)
+            .map(|batch| {
+                let sample = Sample::new();
+                (0..512)
+                    .map(|at| {
+                        let mut row = sample.chat(batch * 512 + at).ended().used([1200, 80], None);
+                        row.attrs_json = format!("{{\"text\":\"{}\"}}", "x".repeat(600));
+                        row.closed()
+                    })
+                    .collect()
+            })
+            .collect();
+        let start = Instant::now();
+        for batch in &batches {
+            writer.write(batch).unwrap();
+        }
+        let elapsed = start.elapsed();
+        let rows: u128 = batches.iter().map(|batch| batch.len() as u128).sum();
+        println!(
+            "{rows} rows in {elapsed:?}: {} µs each",
+            elapsed.as_micros() / rows
+        );
+    }
+}
