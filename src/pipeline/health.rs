@@ -1,0 +1,166 @@
+//! What came in, what was kept, what was lost and why: counted at every door.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Counts since Hermes was built, at one moment.
+///
+/// `captured` = `written` + everything in `dropped` + `in_flight`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Hermes spans that ended.
+    pub captured: u64,
+    /// Of these, on their way: queued, or in the batch being written.
+    pub in_flight: u64,
+    /// Of these, committed to the store; without a store, handed to the subscribers.
+    pub written: u64,
+    /// Spans that an exporter delivered, other libraries' spans among them.
+    pub exported: u64,
+    /// Captured spans that are lost to the store, by reason: `queue_full`, `after_shutdown`,
+    /// `store_error`, `filtered`, `suppressed`.
+    pub dropped: BTreeMap<String, u64>,
+    /// Spans that an exporter could not deliver, by reason. They are in the store.
+    pub export_dropped: BTreeMap<String, u64>,
+    /// Records waiting in the queue.
+    pub queue_depth: usize,
+}
+
+/// Why a captured span is not in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// The writer could not keep up.
+    QueueFull,
+    /// It ended after `shutdown`.
+    AfterShutdown,
+    /// The store refused it, or there is no store although one is wanted.
+    StoreError,
+    /// The capture filter took it out.
+    Filtered,
+    /// It ran inside OTel's telemetry-suppressed scope.
+    Suppressed,
+}
+
+impl Loss {
+    const ALL: [Loss; 5] = [
+        Loss::QueueFull,
+        Loss::AfterShutdown,
+        Loss::StoreError,
+        Loss::Filtered,
+        Loss::Suppressed,
+    ];
+
+    const fn reason(self) -> &'static str {
+        match self {
+            Loss::QueueFull => "queue_full",
+            Loss::AfterShutdown => "after_shutdown",
+            Loss::StoreError => "store_error",
+            Loss::Filtered => "filtered",
+            Loss::Suppressed => "suppressed",
+        }
+    }
+
+    /// Whether somebody asked for the loss.
+    const fn is_wanted(self) -> bool {
+        matches!(self, Loss::Filtered | Loss::Suppressed)
+    }
+}
+
+/// The counters themselves, shared by every thread.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    captured: AtomicU64,
+    written: AtomicU64,
+    dropped: [AtomicU64; Loss::ALL.len()],
+    exported: AtomicU64,
+    export_dropped: std::sync::Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Health {
+    /// A span of ours ended.
+    pub(crate) fn captured(&self) {
+        self.captured.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Spans were committed.
+    pub(crate) fn written(&self, count: u64) {
+        self.written.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Spans are lost.
+    pub(crate) fn dropped(&self, loss: Loss, count: u64) {
+        self.dropped[loss as usize].fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Spans were delivered by an exporter.
+    #[cfg_attr(
+        not(feature = "otlp"),
+        expect(dead_code, reason = "told by the OTLP sink alone")
+    )]
+    pub(crate) fn exported(&self, count: u64) {
+        self.exported.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// Spans could not be delivered by an exporter.
+    #[cfg_attr(
+        not(feature = "otlp"),
+        expect(dead_code, reason = "told by the OTLP sink alone")
+    )]
+    pub(crate) fn not_exported(&self, reason: &'static str, count: u64) {
+        let mut dropped = self
+            .export_dropped
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        *dropped.entry(reason).or_default() += count;
+    }
+
+    /// Losses that nobody asked for, so far.
+    pub(crate) fn unwanted_losses(&self) -> u64 {
+        Loss::ALL
+            .iter()
+            .filter(|loss| !loss.is_wanted())
+            .map(|loss| self.lost(*loss))
+            .sum()
+    }
+
+    /// Every loss so far, by reason.
+    pub(crate) fn losses(&self) -> Vec<(&'static str, u64)> {
+        Loss::ALL
+            .iter()
+            .map(|loss| (loss.reason(), self.lost(*loss)))
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+
+    /// All counts at this moment.
+    pub(crate) fn stats(&self, queue_depth: usize) -> Stats {
+        // Read in this order, a span on its way may be seen as in flight too long, never as lost.
+        let written = self.written.load(Ordering::Acquire);
+        let losses = self.losses();
+        let dropped: u64 = losses.iter().map(|(_, count)| count).sum();
+        let captured = self.captured.load(Ordering::Acquire);
+        let export_dropped = self
+            .export_dropped
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        Stats {
+            captured,
+            in_flight: captured.saturating_sub(written + dropped),
+            written,
+            exported: self.exported.load(Ordering::Relaxed),
+            dropped: losses
+                .into_iter()
+                .map(|(reason, count)| (reason.to_owned(), count))
+                .collect(),
+            export_dropped: export_dropped
+                .iter()
+                .map(|(reason, count)| ((*reason).to_owned(), *count))
+                .collect(),
+            queue_depth,
+        }
+    }
+
+    fn lost(&self, loss: Loss) -> u64 {
+        self.dropped[loss as usize].load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,204 @@
+//! The one thread that writes: drains the queue, applies policy, feeds each sink, polls.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use super::{Health, Loss, Queue};
+use crate::diagnostic::Diagnostics;
+use crate::policy::Policy;
+use crate::record::SpanRecord;
+use crate::sink::{Outcome, Sink, SinkError};
+
+/// Records per transaction: past the knee of `SQLite`'s curve (256 to 1,024), more gains nothing.
+const BATCH: usize = 512;
+/// How long the writer sleeps when there is nothing to do. At 20 ms an idle writer costs about
+/// 0.2 % of one core; a blocking receive would cost every caller a futex wake instead.
+const POLL: Duration = Duration::from_millis(20);
+/// How often the sinks get a tick and running spans are looked through.
+const TICK: Duration = Duration::from_millis(250);
+/// The longest pause between two tries of a batch that the store did not take.
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
+/// How long a store may refuse a batch before it counts as lost, once shutdown has begun.
+const LAST_TRIES: Duration = Duration::from_secs(2);
+
+/// The spans that run at this moment, as the writer sees them.
+pub(crate) trait Running: Send + Sync {
+    /// Those that have run long enough to be shown and were not shown yet.
+    fn announce(&self) -> Vec<SpanRecord>;
+}
+
+/// What the writer thread works with.
+pub(crate) struct Writer {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) running: Arc<dyn Running>,
+    pub(crate) sinks: Vec<Box<dyn Sink>>,
+    pub(crate) diagnostics: Arc<Diagnostics>,
+    /// A store is wanted and could not be opened: nothing that comes can be kept.
+    pub(crate) is_storeless: bool,
+}
+
+impl Writer {
+    /// Starts the thread; it ends after [`Queue::close`].
+    pub(crate) fn start(self) -> std::io::Result<JoinHandle<()>> {
+        thread::Builder::new()
+            .name("hermes-writer".to_owned())
+            .spawn(move || {
+                // Hermes does not observe itself: nothing on this thread reaches a subscriber.
+                tracing::dispatcher::with_default(&tracing::Dispatch::none(), || self.run());
+            })
+    }
+
+    fn run(mut self) {
+        self.queue.attend(thread::current());
+        let mut last_tick = Instant::now();
+        loop {
+            // Read in this order, all that was queued when somebody asked is among `waiting`, and
+            // the queue is first in, first out: once so many are written, the answer is due.
+            let (ticket, is_stopping) = (self.queue.asked(), self.queue.is_stopping());
+            let waiting = self.queue.depth();
+            if last_tick.elapsed() >= TICK {
+                last_tick = Instant::now();
+                self.announce();
+                self.tick();
+            }
+            let mut written = 0;
+            while written < waiting
+                && let Some(batch) = self.drain()
+            {
+                written += batch.len();
+                self.write(&batch);
+            }
+            self.queue.answer(ticket);
+            if is_stopping && waiting == 0 {
+                break;
+            }
+            if waiting == 0 && self.queue.asked() == ticket {
+                thread::park_timeout(POLL);
+            }
+        }
+        // A caller that had passed the gate when it closed may have been late by a moment.
+        while let Some(batch) = self.drain() {
+            self.write(&batch);
+        }
+        self.tick();
+        for sink in &mut self.sinks {
+            let _ = catch_unwind(AssertUnwindSafe(|| sink.close()));
+        }
+        self.queue.answer(u64::MAX);
+    }
+
+    fn drain(&self) -> Option<Vec<Arc<SpanRecord>>> {
+        let mut batch = Vec::new();
+        while batch.len() < BATCH
+            && let Some(record) = self.queue.pop()
+        {
+            batch.push(Arc::new(self.policy.keep(&record)));
+        }
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    fn announce(&mut self) {
+        let running: Vec<_> = self
+            .running
+            .announce()
+            .iter()
+            .map(|record| Arc::new(self.policy.keep(record)))
+            .collect();
+        for chunk in running.chunks(BATCH) {
+            for sink in &mut self.sinks {
+                // What is announced is not captured yet: a failure here loses nothing.
+                let _ = guarded(sink.as_mut(), chunk);
+            }
+        }
+    }
+
+    fn tick(&mut self) {
+        let losses = self.health.losses();
+        for sink in &mut self.sinks {
+            let _ = catch_unwind(AssertUnwindSafe(|| sink.tick(now_ns(), &losses)));
+        }
+    }
+
+    fn write(&mut self, batch: &[Arc<SpanRecord>]) {
+        let counted = batch.iter().filter(|record| !record.withdrawn).count() as u64;
+        let mut kept = if self.is_storeless {
+            Err(counted)
+        } else {
+            Ok(counted)
+        };
+        for sink in &mut self.sinks {
+            let written = persistently(sink.as_mut(), batch, &self.queue, &self.diagnostics);
+            if sink.keeps() {
+                kept = match written {
+                    Ok(outcome) if outcome.refused == 0 => Ok(counted),
+                    Ok(outcome) => {
+                        let refused = outcome.refused.min(counted);
+                        self.health.written(counted - refused);
+                        Err(refused)
+                    }
+                    Err(_) => Err(counted),
+                };
+            }
+        }
+        match kept {
+            Ok(count) => self.health.written(count),
+            Err(count) => self.health.dropped(Loss::StoreError, count),
+        }
+    }
+}
+
+/// Tries until the sink takes the batch, or says that it never will, or time runs out at shutdown.
+fn persistently(
+    sink: &mut dyn Sink,
+    batch: &[Arc<SpanRecord>],
+    queue: &Queue,
+    diagnostics: &Diagnostics,
+) -> Result<Outcome, SinkError> {
+    let mut backoff = Duration::from_millis(10);
+    let mut last_chance: Option<Instant> = None;
+    loop {
+        let error = match guarded(sink, batch) {
+            Ok(outcome) => {
+                if outcome.refused > 0 {
+                    diagnostics.error("refused", "the store refused some spans; they are lost");
+                }
+                return Ok(outcome);
+            }
+            Err(error) => error,
+        };
+        let is_out_of_time = queue.is_stopping()
+            && last_chance.get_or_insert_with(Instant::now).elapsed() >= LAST_TRIES;
+        if !error.retryable || is_out_of_time {
+            diagnostics.error("sink", &format!("cannot keep spans: {}", error.message));
+            return Err(error);
+        }
+        diagnostics.warn(
+            "sink-retry",
+            &format!("the store is busy, trying again: {}", error.message),
+        );
+        thread::sleep(backoff);
+        backoff = (backoff * 2).min(MAX_BACKOFF);
+    }
+}
+
+/// One try; a panic in a sink is that sink's failure and nobody else's.
+fn guarded(sink: &mut dyn Sink, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError> {
+    catch_unwind(AssertUnwindSafe(|| sink.write(batch))).unwrap_or_else(|_| {
+        Err(SinkError {
+            retryable: false,
+            message: "a sink panicked".to_owned(),
+        })
+    })
+}
+
+fn now_ns() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_nanos()).ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,75 @@
+//! Every way out of the process, and nothing else: a record leaves only through a file of this folder.
+
+mod live;
+#[cfg(feature = "otlp")]
+pub(crate) mod otlp;
+#[cfg(feature = "sqlite")]
+mod store;
+
+use std::fmt;
+use std::sync::Arc;
+
+use tracing::{Dispatch, span};
+
+pub use live::Batch;
+pub(crate) use live::LiveSink;
+#[cfg(feature = "sqlite")]
+pub(crate) use store::StoreSink;
+
+use crate::record::{SpanId, SpanRecord, TraceId};
+
+/// A way out that the writer thread feeds, batch by batch.
+pub(crate) trait Sink: Send {
+    /// Whether what this sink takes counts as written: the store, where there is one.
+    fn keeps(&self) -> bool {
+        false
+    }
+
+    /// Takes a batch of records, cleaned by policy: ended spans, and running ones to announce.
+    fn write(&mut self, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError>;
+
+    /// Called about once a second, and when nothing is to be written.
+    fn tick(&mut self, _now_ns: i64, _losses: &[(&'static str, u64)]) {}
+
+    /// Called once, after the last batch.
+    fn close(&mut self) {}
+}
+
+/// What became of a batch that a sink took.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Outcome {
+    /// Records that could not be taken while the others were.
+    pub(crate) refused: u64,
+}
+
+/// Why a sink did not take a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct SinkError {
+    /// Whether the same batch may succeed later: a locked file, a full disk.
+    pub(crate) retryable: bool,
+    pub(crate) message: String,
+}
+
+/// The OTel side of a span, which runs beside capture on the caller's thread.
+///
+/// `tracing-opentelemetry` makes the spans; this is how capture learns their ids and ends them.
+pub(crate) trait Wire: Send + Sync + fmt::Debug {
+    /// The ids of the OTel span, which is started if it was not. `None`: there is no such span.
+    fn ids(&self, id: &span::Id, dispatch: &Dispatch) -> Option<WireIds>;
+
+    /// Ends the OTel span as the record says.
+    fn end(&self, id: &span::Id, dispatch: &Dispatch, record: &Arc<SpanRecord>);
+
+    /// A span that the capture filter took out: it is not exported, its children move to `parent`.
+    fn withdraw(&self, span: SpanId, parent: Option<SpanId>);
+
+    /// Whether this thread runs inside OTel's telemetry-suppressed scope.
+    fn is_suppressed(&self) -> bool;
+}
+
+/// The ids of an OTel span.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WireIds {
+    pub(crate) trace_id: TraceId,
+    pub(crate) span_id: SpanId,
+}
