@@ -1,0 +1,227 @@
+//! Where a collector is: its URL taken apart, so that no secret in it is ever printed.
+
+use http::Uri;
+
+use crate::config::ExportConfig;
+
+const TRACES_PATH: &str = "/v1/traces";
+const HTTP_DEFAULT: &str = "http://localhost:4318";
+#[cfg(feature = "otlp-grpc")]
+const GRPC_DEFAULT: &str = "http://localhost:4317";
+
+/// The address of a collector.
+#[derive(Clone)]
+pub(super) struct Endpoint {
+    /// The URL to send to, without userinfo.
+    pub(super) url: String,
+    /// The value of the `Authorization` header that stands for the URL's userinfo.
+    pub(super) authorization: Option<String>,
+    /// The URL without userinfo and query, for people.
+    pub(super) shown: String,
+}
+
+impl Endpoint {
+    /// Where OTLP over HTTP goes. A base URL gets the path of traces; the URL that was said for
+    /// traces alone is used as it is.
+    pub(super) fn http(config: &ExportConfig) -> Result<Self, String> {
+        let (said, path) = match &config.traces_endpoint {
+            Some(url) => (url.as_str(), ""),
+            None => (
+                config.endpoint.as_deref().unwrap_or(HTTP_DEFAULT),
+                TRACES_PATH,
+            ),
+        };
+        Self::parse(said, path)
+            .filter(|endpoint| {
+                ["http://", "https://"]
+                    .iter()
+                    .any(|s| endpoint.url.starts_with(s))
+            })
+            .ok_or_else(|| unusable(said, HTTP_DEFAULT))
+    }
+
+    /// Where OTLP over gRPC goes. Without a scheme the SDK takes https, or http where
+    /// `OTEL_EXPORTER_OTLP_INSECURE` says so.
+    #[cfg(feature = "otlp-grpc")]
+    pub(super) fn grpc(config: &ExportConfig) -> Result<Self, String> {
+        let said = config
+            .traces_endpoint
+            .as_deref()
+            .or(config.endpoint.as_deref());
+        let said = said.unwrap_or(GRPC_DEFAULT);
+        Self::parse(said, "").ok_or_else(|| unusable(said, GRPC_DEFAULT))
+    }
+
+    fn parse(text: &str, path: &str) -> Option<Self> {
+        let uri: Uri = text.trim().parse().ok()?;
+        let authority = uri.authority()?.as_str();
+        let (userinfo, host) = match authority.rsplit_once('@') {
+            Some((userinfo, host)) => (Some(userinfo), host),
+            None => (None, authority),
+        };
+        if host.is_empty() || host.starts_with(':') {
+            return None;
+        }
+        let scheme = uri
+            .scheme_str()
+            .map_or_else(String::new, |scheme| format!("{scheme}://"));
+        let mut full_path = uri.path().to_owned();
+        // The SDK adds no slash to a lone host, and a base URL may end in any number of them.
+        if full_path == "/" || !path.is_empty() {
+            full_path.truncate(full_path.trim_end_matches('/').len());
+        }
+        if !full_path.ends_with(path) {
+            full_path.push_str(path);
+        }
+        let shown = format!("{scheme}{host}{full_path}");
+        let query = uri
+            .query()
+            .map_or_else(String::new, |query| format!("?{query}"));
+        let authorization = userinfo.map(basic);
+        Some(Endpoint {
+            url: format!("{shown}{query}"),
+            authorization,
+            shown,
+        })
+    }
+}
+
+/// Userinfo may be a password, and the query may hold a key.
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("shown", &self.shown)
+            .finish_non_exhaustive()
+    }
+}
+
+fn unusable(said: &str, example: &str) -> String {
+    format!(
+        "{:?} is not an OTLP endpoint such as {example}",
+        shown(said.trim())
+    )
+}
+
+/// What can be said of a text that should have been a URL: nothing before an `@`, no query.
+fn shown(text: &str) -> String {
+    let without_query = text.split(['?', '#']).next().unwrap_or_default();
+    match without_query.rsplit_once('@') {
+        Some((_, rest)) => format!("…@{rest}"),
+        None => without_query.to_owned(),
+    }
+}
+
+/// HTTP's basic authentication from the `user:password` of a URL, where `%40` stands for `@`.
+fn basic(userinfo: &str) -> String {
+    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    let mut credentials = percent_decoded(user);
+    credentials.push(b':');
+    credentials.extend(percent_decoded(password));
+    format!("Basic {}", base64(&credentials))
+}
+
+fn percent_decoded(text: &str) -> Vec<u8> {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escaped = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten();
+        let byte = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        decoded.push(byte.unwrap_or(bytes[at]));
+        at += if byte.is_some() { 3 } else { 1 };
+    }
+    decoded
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
+        let at = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        for digit in 0..4 {
+            text.push(if digit > group.len() {
+                '='
+            } else {
+                char::from(DIGITS[(bits >> (18 - 6 * digit) & 63) as usize])
+            });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Endpoint, basic};
+    use crate::config::ExportConfig;
+
+    fn http(base: &str) -> Result<Endpoint, String> {
+        Endpoint::http(&ExportConfig {
+            endpoint: Some(base.to_owned()),
+            ..Default::default()
+        })
+    }
+
+    #[test]
+    fn a_base_url_gets_the_path_of_traces() {
+        for (base, url) in [
+            ("http://localhost:4318", "http://localhost:4318/v1/traces"),
+            ("http://localhost:4318/", "http://localhost:4318/v1/traces"),
+            (
+                "https://c.example/otlp//",
+                "https://c.example/otlp/v1/traces",
+            ),
+            ("http://c:4318/v1/traces", "http://c:4318/v1/traces"),
+            ("http://c:4318/v1/traces/", "http://c:4318/v1/traces"),
+            ("http://[::1]:4318", "http://[::1]:4318/v1/traces"),
+            ("https://c/?key=abc", "https://c/v1/traces?key=abc"),
+        ] {
+            assert_eq!(http(base).unwrap().url, url, "{base}");
+        }
+        assert_eq!(
+            Endpoint::http(&ExportConfig::default()).unwrap().url,
+            "http://localhost:4318/v1/traces"
+        );
+    }
+
+    #[test]
+    fn the_url_said_for_traces_is_used_as_it_is() {
+        let config = ExportConfig {
+            endpoint: Some("http://c:1".to_owned()),
+            traces_endpoint: Some("http://d:2/ingest".to_owned()),
+            ..Default::default()
+        };
+        assert_eq!(Endpoint::http(&config).unwrap().url, "http://d:2/ingest");
+    }
+
+    #[test]
+    fn secrets_in_a_url_are_not_shown() {
+        let endpoint = http("https://ada:p%40ss@c.example:4318?token=hush").unwrap();
+        assert_eq!(endpoint.shown, "https://c.example:4318/v1/traces");
+        assert!(endpoint.url.ends_with("/v1/traces?token=hush"));
+        assert_eq!(
+            endpoint.authorization.as_deref(),
+            Some("Basic YWRhOnBAc3M=")
+        );
+        assert!(!format!("{endpoint:?}").contains("hush"));
+        for wrong in [
+            "ftp://ada:hush@c",
+            "http//ada:hush@c?hush",
+            "ada:hush@c",
+            "http://ada:hush@",
+        ] {
+            let told = http(wrong).unwrap_err();
+            assert!(!told.contains("hush"), "{told}");
+        }
+        assert!(http("localhost:4318").is_err());
+    }
+
+    #[test]
+    fn base64_pads_to_fours() {
+        assert_eq!(basic("a"), "Basic YTo=");
+        assert_eq!(basic("user:pass"), "Basic dXNlcjpwYXNz");
+        assert_eq!(basic("ab:c"), "Basic YWI6Yw==");
+    }
+}

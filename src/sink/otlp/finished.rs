@@ -1,0 +1,160 @@
+//! The side table: what Hermes knows of spans that have ended and wait for their export.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::record::{SpanId, SpanRecord};
+
+/// How many withdrawn spans are remembered for children that are exported after them.
+const WITHDRAWN: usize = 4096;
+/// How far a chain of withdrawn spans is followed.
+const MAX_HOPS: usize = 64;
+
+/// Records of ended spans by the id of their exported span, and the spans that are not exported.
+///
+/// Bounded both ways: the oldest goes first. A span whose record is gone is exported as another
+/// library's would be, its own fields under the same policy.
+#[derive(Debug)]
+pub(super) struct Finished {
+    records: Mutex<Bounded<Arc<SpanRecord>>>,
+    /// Each withdrawn span with the parent that its children move to.
+    withdrawn: Mutex<Bounded<Option<SpanId>>>,
+}
+
+impl Finished {
+    /// Holds the records of at most `capacity` spans.
+    pub(super) fn new(capacity: usize) -> Self {
+        Finished {
+            records: Mutex::new(Bounded::new(capacity)),
+            withdrawn: Mutex::new(Bounded::new(WITHDRAWN)),
+        }
+    }
+
+    /// Keeps a record until the span comes by.
+    pub(super) fn put(&self, span: SpanId, record: Arc<SpanRecord>) {
+        // What falls out is dropped after the lock: freeing a record takes time.
+        let evicted = locked(&self.records).insert(span, record);
+        drop(evicted);
+    }
+
+    /// The record of a span, which leaves the table.
+    pub(super) fn take(&self, span: SpanId) -> Option<Arc<SpanRecord>> {
+        locked(&self.records).remove(span)
+    }
+
+    /// Takes a span out of the export; its children move to `parent`.
+    pub(super) fn withdraw(&self, span: SpanId, parent: Option<SpanId>) {
+        locked(&self.withdrawn).insert(span, parent);
+        drop(self.take(span));
+    }
+
+    /// Whether a span was taken out.
+    pub(super) fn is_withdrawn(&self, span: SpanId) -> bool {
+        locked(&self.withdrawn).get(span).is_some()
+    }
+
+    /// The parent that is left where `parent` was: itself, or the nearest that was not withdrawn.
+    pub(super) fn parent_left(&self, parent: SpanId) -> Option<SpanId> {
+        let withdrawn = locked(&self.withdrawn);
+        let mut left = parent;
+        for _ in 0..MAX_HOPS {
+            match withdrawn.get(left) {
+                Some(Some(next)) => left = *next,
+                Some(None) => return None,
+                None => return Some(left),
+            }
+        }
+        None
+    }
+}
+
+/// A map that forgets what came first once it is full.
+#[derive(Debug)]
+struct Bounded<T> {
+    capacity: usize,
+    entries: HashMap<SpanId, T>,
+    /// Every id in the order of its coming; ids taken since then are passed over.
+    order: VecDeque<SpanId>,
+}
+
+impl<T> Bounded<T> {
+    fn new(capacity: usize) -> Self {
+        Bounded {
+            capacity: capacity.max(1),
+            entries: HashMap::new(),
+            order: VecDeque::new(),
+        }
+    }
+
+    fn get(&self, id: SpanId) -> Option<&T> {
+        self.entries.get(&id)
+    }
+
+    /// Adds an entry and gives back what it pushed out.
+    ///
+    /// Spans leave in the order in which they came, so an id at the head of a full queue is either
+    /// taken already or will not be asked for.
+    fn insert(&mut self, id: SpanId, value: T) -> Option<T> {
+        if let Some(former) = self.entries.insert(id, value) {
+            return Some(former);
+        }
+        self.order.push_back(id);
+        if self.order.len() <= self.capacity {
+            return None;
+        }
+        self.order
+            .pop_front()
+            .and_then(|oldest| self.entries.remove(&oldest))
+    }
+
+    fn remove(&mut self, id: SpanId) -> Option<T> {
+        self.entries.remove(&id)
+    }
+}
+
+/// A panic elsewhere leaves these tables whole: every change is one call on a map.
+fn locked<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
+    table.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Bounded, Finished};
+    use crate::record::SpanId;
+
+    fn id(n: u8) -> SpanId {
+        SpanId::from_bytes([0, 0, 0, 0, 0, 0, 1, n]).unwrap()
+    }
+
+    #[test]
+    fn the_oldest_entry_goes_first() {
+        let mut table = Bounded::new(2);
+        assert_eq!(table.insert(id(1), 'a'), None);
+        assert_eq!(table.insert(id(2), 'b'), None);
+        assert_eq!(table.insert(id(3), 'c'), Some('a'));
+        assert_eq!(table.remove(id(2)), Some('b'));
+        assert_eq!(table.insert(id(4), 'd'), None);
+        assert_eq!(table.insert(id(5), 'e'), Some('c'));
+        assert_eq!((table.entries.len(), table.order.len()), (2, 2));
+    }
+
+    #[test]
+    fn children_move_past_every_withdrawn_ancestor() {
+        let finished = Finished::new(4);
+        finished.withdraw(id(3), Some(id(2)));
+        finished.withdraw(id(2), Some(id(1)));
+        assert_eq!(finished.parent_left(id(3)), Some(id(1)));
+        assert_eq!(finished.parent_left(id(1)), Some(id(1)));
+        finished.withdraw(id(1), None);
+        assert_eq!(finished.parent_left(id(3)), None);
+        assert!(finished.is_withdrawn(id(2)) && !finished.is_withdrawn(id(9)));
+    }
+
+    #[test]
+    fn a_circle_of_withdrawn_spans_ends() {
+        let finished = Finished::new(4);
+        finished.withdraw(id(1), Some(id(2)));
+        finished.withdraw(id(2), Some(id(1)));
+        assert_eq!(finished.parent_left(id(1)), None);
+    }
+}
