@@ -1,0 +1,22 @@
+//! From `tracing` to records: runs inside the user's program, on the user's threads.
+//!
+//! The rules of this folder: no user code (a `Debug` impl, say) under a lock (visit, then lock;
+//! take, then finish); nothing blocks or does I/O; nothing emits a `tracing` event; a lock is held
+//! for one span at a time, never for two.
+
+mod callsite;
+mod close;
+mod clock;
+mod filter;
+mod layer;
+mod live;
+mod open;
+mod start;
+mod visitor;
+
+pub(crate) use filter::CaptureFilter;
+#[cfg(feature = "otlp")]
+pub(crate) use layer::ExportFilter;
+pub(crate) use layer::{Capture, Core};
+pub(crate) use live::LiveSpans;
+pub(crate) use open::{OpenSpan, Outcome};
