@@ -1,0 +1,26 @@
+//! What macro expansions name, and nobody else may: it changes without notice.
+
+pub use std::format;
+
+pub use tracing;
+
+pub use crate::semconv::{Fact, field};
+pub use crate::span::probe::Probe;
+pub use crate::span::{Call, Returns, Watch, response, run, server_address, server_port, watch};
+
+/// The text of anything that is one.
+pub fn text<T: AsRef<str> + ?Sized>(text: &T) -> &str {
+    text.as_ref()
+}
+
+/// The traits that a [`Probe`] is asked through; anonymous, so that they hide no name of the user's.
+pub mod probe {
+    pub use crate::span::probe::{
+        AsField as _, ContentDebug as _, ContentDisplay as _, ContentJson as _, ContentText as _,
+        FieldByItself as _, FieldByReference as _, FieldOfReference as _, JsonOf as _,
+        JsonText as _, MessageOfDebug as _, MessageOfDisplay as _, MessageOfErased as _,
+        MessageOfErasedSend as _, MessageOfError as _, NameOfErased as _, NameOfErasedSend as _,
+        NameOfType as _, NoMessage as _, NoVerdict as _, SplitOther as _, SplitResult as _,
+        VerdictOfJson as _, VerdictOfText as _,
+    };
+}

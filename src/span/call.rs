@@ -1,0 +1,400 @@
+//! One call of an annotated function: its span, and how it ended. What macro expansions name.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tracing::Span;
+
+use super::ModelResponse;
+use super::request::{self, RequestFacts};
+use crate::capture::{Capture, Core, OpenSpan, Outcome};
+use crate::record::{Facts, Value, Verdict};
+use crate::semconv::Fact;
+
+/// The flags given to the attribute: what is read from the returned value.
+#[derive(Clone, Copy, Debug)]
+pub struct Returns {
+    /// `result`.
+    pub result: bool,
+    /// `response`.
+    pub response: bool,
+}
+
+/// An annotated call that runs.
+///
+/// What is plain is recorded as fields of the span, for every layer to see. Content goes to the
+/// Hermes layer alone, which is found through the span's own dispatcher, and is not even formatted
+/// where there is no such layer or content is off.
+pub struct Call {
+    span: Span,
+    open: Option<(Arc<Core>, Arc<OpenSpan>)>,
+    returns: Returns,
+}
+
+impl Call {
+    /// A call in this span.
+    #[must_use]
+    pub fn new(span: Span, returns: Returns) -> Self {
+        let open = span
+            .with_subscriber(|(id, dispatch)| {
+                let capture = dispatch.downcast_ref::<Capture>()?;
+                Some((Arc::clone(capture.core()), capture.find(dispatch, id)?))
+            })
+            .flatten();
+        Call {
+            span,
+            open,
+            returns,
+        }
+    }
+
+    /// Whether the returned value is to be kept as content.
+    #[must_use]
+    pub fn wants_result(&self) -> bool {
+        self.returns.result && self.keeps_content()
+    }
+
+    /// States content; `text` is called only where content is kept.
+    pub fn content(&self, fact: Fact, text: impl FnOnce() -> String) {
+        if let Some((core, open)) = &self.open
+            && core.policy.captures_content()
+            && let Some(text) = quietly(text)
+        {
+            open.set(fact, text);
+        }
+    }
+
+    /// States where the call goes. Userinfo, query and fragment are cut off before it is kept.
+    pub fn base_url(&self, url: impl FnOnce() -> String) {
+        if let Some((_, open)) = &self.open
+            && let Some(url) = quietly(url)
+        {
+            open.set(Fact::BaseUrl, super::url::without_secrets(&url));
+        }
+    }
+
+    /// Reads a request in a provider's wire shape: its parameters, and its messages where content
+    /// is kept.
+    pub fn request(&self, json: impl FnOnce() -> Option<serde_json::Value>) {
+        let Some((core, open)) = &self.open else {
+            return;
+        };
+        let Some(json) = quietly(json).flatten() else {
+            return;
+        };
+        let read = request::read(&json);
+        open.set_all(|facts| state_request(read, facts));
+        if core.policy.captures_content() {
+            for (fact, content) in [
+                (Fact::InputMessages, request::messages(&json)),
+                (
+                    Fact::SystemInstructions,
+                    request::system_instructions(&json),
+                ),
+                (Fact::ToolDefinitions, request::tool_definitions(&json)),
+            ] {
+                if let Some(content) = content {
+                    open.set(fact, content.to_string());
+                }
+            }
+        }
+    }
+
+    /// The function returned, and not an `Err`. `verdict` tells whether a tool's result says that
+    /// it failed.
+    pub fn returned(&self, verdict: impl FnOnce() -> Option<Said>) {
+        if let Some((_, open)) = &self.open {
+            let verdict = quietly(verdict).flatten();
+            open.end_with(Outcome::Returned(verdict.map(|said| said.0)));
+        }
+    }
+
+    /// The function returned an `Err`.
+    pub fn failed(
+        &self,
+        type_name: impl FnOnce() -> Option<&'static str>,
+        message: impl FnOnce() -> Option<String>,
+    ) {
+        let type_name = quietly(type_name).flatten();
+        self.mark_failed(type_name);
+        if let Some((_, open)) = &self.open {
+            open.end_with(Outcome::Failed {
+                type_name,
+                message: quietly(message).flatten(),
+            });
+        }
+    }
+
+    fn panicked(&self, payload: &(dyn Any + Send)) {
+        self.mark_failed(Some("panic"));
+        if let Some((_, open)) = &self.open {
+            let message = payload
+                .downcast_ref::<&str>()
+                .map(|text| (*text).to_owned())
+                .or_else(|| payload.downcast_ref::<String>().cloned());
+            open.end_with(Outcome::Panicked { message });
+        }
+    }
+
+    fn cancelled(&self) {
+        self.mark_failed(Some("cancelled"));
+        if let Some((_, open)) = &self.open {
+            open.end_with(Outcome::Cancelled);
+        }
+    }
+
+    /// Tells layers other than ours, by the names that they know.
+    fn mark_failed(&self, type_name: Option<&'static str>) {
+        // Ours finds out for itself, and better: a stated type would count as the code's own.
+        if self.open.is_none() {
+            self.span.record(Fact::OtelStatusCode.name(), "ERROR");
+            if let Some(type_name) = type_name {
+                self.span.record(Fact::ErrorType.name(), type_name);
+            }
+        }
+    }
+
+    fn keeps_content(&self) -> bool {
+        self.open
+            .as_ref()
+            .is_some_and(|(core, _)| core.policy.captures_content())
+    }
+
+    /// States a fact as a field where the span declares one, so that every layer sees it.
+    fn note(&self, fact: Fact, value: Value) {
+        let is_declared = self
+            .span
+            .metadata()
+            .is_some_and(|metadata| metadata.fields().field(fact.name()).is_some());
+        if is_declared {
+            match value {
+                Value::Bool(truth) => self.span.record(fact.name(), truth),
+                Value::Int(int) => self.span.record(fact.name(), int),
+                Value::Double(double) => self.span.record(fact.name(), double),
+                Value::Text(text) => self.span.record(fact.name(), text.as_ref()),
+                Value::Texts(texts) => self.span.record(
+                    fact.name(),
+                    serde_json::Value::from(texts).to_string().as_str(),
+                ),
+            };
+        } else if let Some((_, open)) = &self.open {
+            open.set(fact, value);
+        }
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("span", &self.span)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a tool's result says of the tool.
+#[derive(Debug)]
+pub struct Said(pub(super) Verdict);
+
+/// Reads a model's answer: usage, model, id, finish reasons; its messages where content is kept.
+pub fn response<T: ModelResponse + ?Sized>(call: &Call, response: &T) {
+    if call.span.is_disabled() {
+        return;
+    }
+    let _ = quietly(|| {
+        if let Some(usage) = response.usage() {
+            for (fact, tokens) in [
+                (Fact::InputTokens, usage.input_tokens),
+                (Fact::OutputTokens, usage.output_tokens),
+                (Fact::CacheReadTokens, usage.cache_read_tokens),
+                (Fact::CacheWriteTokens, usage.cache_write_tokens),
+                (Fact::ReasoningTokens, usage.reasoning_tokens),
+            ] {
+                call.note(fact, Value::Int(tokens));
+            }
+        }
+        for (fact, text) in [
+            (Fact::ResponseModel, response.model()),
+            (Fact::ResponseId, response.id()),
+        ] {
+            if let Some(text) = text {
+                call.note(fact, Value::Text(Cow::Owned(text.into_owned())));
+            }
+        }
+        let reasons = response.finish_reasons();
+        if !reasons.is_empty() {
+            call.note(Fact::FinishReasons, Value::Texts(reasons));
+        }
+        let output = response.output();
+        for (fact, count) in [
+            (Fact::AssistantContentChars, output.content_chars),
+            (Fact::AssistantToolCallCount, output.tool_call_count),
+        ] {
+            if let Some(count) = count {
+                call.note(fact, Value::Int(count));
+            }
+        }
+        if call.keeps_content()
+            && let Some(messages) = response.output_messages()
+        {
+            call.content(Fact::OutputMessages, || messages.to_string());
+        }
+    });
+}
+
+/// Runs the body of a function inside its span.
+pub fn run<T>(call: Call, body: impl FnOnce() -> T, observe: impl FnOnce(&Call, &T)) -> T {
+    let entered = call.span.enter();
+    match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(value) => {
+            observe(&call, &value);
+            value
+        }
+        Err(payload) => {
+            call.panicked(&*payload);
+            drop(entered);
+            drop(call);
+            resume_unwind(payload)
+        }
+    }
+}
+
+/// Polls a future inside its span.
+pub fn watch<F, O>(call: Call, future: F, observe: O) -> Watch<F, O>
+where
+    F: Future,
+    O: FnOnce(&Call, &F::Output),
+{
+    Watch {
+        running: Some((call, observe)),
+        future: Some(future),
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// The future of an annotated function.
+    ///
+    /// Dropped before it is done, it says that the call was cancelled.
+    pub struct Watch<F, O> {
+        running: Option<(Call, O)>,
+        #[pin]
+        future: Option<F>,
+    }
+
+    impl<F, O> PinnedDrop for Watch<F, O> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some((call, _)) = this.running.take() {
+                call.cancelled();
+                // What the future still holds is dropped inside its span.
+                let _entered = call.span.enter();
+                this.future.set(None);
+            }
+        }
+    }
+}
+
+impl<F, O> Future for Watch<F, O>
+where
+    F: Future,
+    O: FnOnce(&Call, &F::Output),
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let (Some(future), Some((call, _))) = (this.future.as_mut().as_pin_mut(), &*this.running)
+        else {
+            // The contract of `Future` allows anything but unsoundness here; waiting is the mildest.
+            return Poll::Pending;
+        };
+        let entered = call.span.enter();
+        let polled = catch_unwind(AssertUnwindSafe(|| future.poll(context)));
+        drop(entered);
+        if let Ok(Poll::Pending) = polled {
+            return Poll::Pending;
+        }
+        let Some((call, observe)) = this.running.take() else {
+            return Poll::Pending;
+        };
+        let entered = call.span.enter();
+        let outcome = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(value)) => {
+                observe(&call, &value);
+                Ok(value)
+            }
+            Err(payload) => {
+                call.panicked(&*payload);
+                Err(payload)
+            }
+        };
+        this.future.set(None);
+        drop(entered);
+        drop(call);
+        outcome.map_or_else(|payload| resume_unwind(payload), Poll::Ready)
+    }
+}
+
+impl<F, O> fmt::Debug for Watch<F, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").finish_non_exhaustive()
+    }
+}
+
+/// States what a request says; what the attribute stated already stands.
+fn state_request(read: RequestFacts, facts: &mut Facts) {
+    let mut state = |fact, value: Option<Value>| {
+        if let Some(value) = value {
+            facts.set_default(fact, value);
+        }
+    };
+    state(Fact::RequestModel, read.model.map(Value::from));
+    state(Fact::MessageCount, read.message_count.map(Value::from));
+    state(Fact::ToolCount, read.tool_count.map(Value::from));
+    // Four characters a token: the usual rule of thumb, good to a third or so.
+    state(
+        Fact::ApproxInputTokens,
+        read.approx_input_chars.map(|chars| Value::from(chars / 4)),
+    );
+    state(
+        Fact::Stream,
+        read.stream.filter(|stream| *stream).map(Value::from),
+    );
+    state(Fact::Temperature, read.temperature.map(Value::from));
+    state(Fact::TopP, read.top_p.map(Value::from));
+    state(Fact::RequestTopK, read.top_k.map(Value::from));
+    state(Fact::MaxTokens, read.max_tokens.map(Value::from));
+    state(
+        Fact::FrequencyPenalty,
+        read.frequency_penalty.map(Value::from),
+    );
+    state(
+        Fact::PresencePenalty,
+        read.presence_penalty.map(Value::from),
+    );
+    state(Fact::Seed, read.seed.map(Value::from));
+    let has_stops = !read.stop_sequences.is_empty();
+    state(
+        Fact::StopSequences,
+        has_stops.then(|| Value::from(read.stop_sequences)),
+    );
+    state(Fact::ChoiceCount, read.choice_count.map(Value::from));
+    state(Fact::ReasoningLevel, read.reasoning_level.map(Value::from));
+    state(Fact::OutputType, read.output_type.map(Value::from));
+    state(
+        Fact::PreviousResponseId,
+        read.previous_response_id.map(Value::from),
+    );
+}
+
+/// Runs what the user's types do (`Display`, `Serialize`, ...) for the sake of telemetry alone: a
+/// panic there must not become the agent's.
+fn quietly<T>(format: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(format)).ok()
+}
