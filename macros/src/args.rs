@@ -1,0 +1,455 @@
+//! The arguments of an attribute: one table of keywords, and the parser that reads by it.
+//!
+//! What an argument may be called, where it is allowed, what it becomes and what stands in its place
+//! when it is not given is written in [`KEYWORDS`] alone. Errors and the expansion read the same rows.
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::ext::IdentExt as _;
+use syn::parse::discouraged::Speculative as _;
+use syn::parse::{ParseStream, Parser as _};
+use syn::{Expr, Ident, Lit, LitStr, Path, Token, token};
+
+use crate::validate;
+
+/// What the annotated function is in the life of an agent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Session,
+    Agent,
+    Turn,
+    Step,
+    Chat,
+    Tool,
+    Embedding,
+    Retriever,
+    Reranker,
+}
+
+/// What every span of a kind says about itself.
+pub(crate) struct Profile {
+    pub(crate) kind: Kind,
+    /// As the attribute is spelled; the span is named `hermes.` and this.
+    pub(crate) word: &'static str,
+    pub(crate) span_kind: &'static str,
+    pub(crate) otel_kind: &'static str,
+    pub(crate) operation: Option<&'static str>,
+    /// Fields that become known while the span runs and have no keyword.
+    pub(crate) late: &'static [&'static str],
+}
+
+/// One argument: its name, the kinds that take it, what it becomes, and what happens without it.
+pub(crate) struct Keyword {
+    pub(crate) name: &'static str,
+    pub(crate) kinds: &'static [Kind],
+    pub(crate) becomes: Becomes,
+    pub(crate) absent: Absent,
+}
+
+/// How an argument is lowered. Strings are the names of constants and variants in the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Becomes {
+    /// A field of the span.
+    Field(&'static str),
+    /// Content: handed to the hermes layer, never a field, because other layers print fields.
+    Content(&'static str),
+    /// The fields for host and port; the whole URL goes the way of content.
+    Url,
+    /// The request of a model call, read as JSON.
+    Request,
+    /// A bare word that asks for the returned value.
+    Flag,
+    SpanName,
+    Target,
+    Level,
+    Fields,
+    Parent,
+    FollowsFrom,
+    Crate,
+}
+
+/// What stands in the place of an argument that is not given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Absent {
+    Nothing,
+    /// The field is declared empty, so that it can be recorded later.
+    Late,
+    FunctionName,
+    Literal(&'static str),
+    Required,
+}
+
+#[rustfmt::skip]
+pub(crate) const PROFILES: &[Profile] = {
+    use Kind::{Agent, Chat, Embedding, Reranker, Retriever, Session, Step, Tool, Turn};
+    &[
+        Profile { kind: Session,   word: "session",   span_kind: "AGENT",     otel_kind: "internal", operation: None,                 late: &["END_REASON"] },
+        Profile { kind: Agent,     word: "agent",     span_kind: "AGENT",     otel_kind: "internal", operation: Some("invoke_agent"), late: &[] },
+        Profile { kind: Turn,      word: "turn",      span_kind: "CHAIN",     otel_kind: "internal", operation: Some("invoke_agent"), late: &[] },
+        Profile { kind: Step,      word: "step",      span_kind: "CHAIN",     otel_kind: "internal", operation: None,                 late: &[] },
+        Profile { kind: Chat,      word: "chat",      span_kind: "LLM",       otel_kind: "client",   operation: Some("chat"),         late: CHAT_LATE },
+        Profile { kind: Tool,      word: "tool",      span_kind: "TOOL",      otel_kind: "internal", operation: Some("execute_tool"), late: &["TOOL_RESULT_CLASS"] },
+        Profile { kind: Embedding, word: "embedding", span_kind: "EMBEDDING", otel_kind: "client",   operation: Some("embeddings"),   late: &["RESPONSE_MODEL", "RESPONSE_ID", "INPUT_TOKENS"] },
+        Profile { kind: Retriever, word: "retriever", span_kind: "RETRIEVER", otel_kind: "client",   operation: Some("retrieval"),    late: &[] },
+        Profile { kind: Reranker,  word: "reranker",  span_kind: "RERANKER",  otel_kind: "client",   operation: Some("rerank"),       late: &[] },
+    ]
+};
+
+const CHAT_LATE: &[&str] = &[
+    "RESPONSE_MODEL",
+    "RESPONSE_ID",
+    "FINISH_REASONS",
+    "INPUT_TOKENS",
+    "OUTPUT_TOKENS",
+    "CACHE_READ_TOKENS",
+    "CACHE_WRITE_TOKENS",
+    "REASONING_TOKENS",
+    "TIME_TO_FIRST_CHUNK",
+    "COST_USD",
+];
+
+#[rustfmt::skip]
+pub(crate) const KEYWORDS: &[Keyword] = {
+    use Absent::{FunctionName, Late, Literal, Nothing, Required};
+    use Becomes::{Content, Crate, Field, Fields, Flag, FollowsFrom, Level, Parent, Request, SpanName, Target, Url};
+    use Kind::{Agent, Chat, Embedding, Reranker, Retriever, Session, Step, Tool, Turn};
+    const EVERY: &[Kind] = &[Session, Agent, Turn, Step, Chat, Tool, Embedding, Retriever, Reranker];
+    &[
+        keyword("id",                  &[Session],                               Field("SESSION_ID"),           Required),
+        keyword("name",                &[Agent],                                 Field("AGENT_NAME"),           FunctionName),
+        keyword("name",                &[Tool],                                  Field("TOOL_NAME"),            FunctionName),
+        keyword("source",              &[Retriever],                             Field("DATA_SOURCE"),          Late),
+        keyword("index",               &[Turn],                                  Field("TURN_INDEX"),           Late),
+        keyword("model",               &[Session, Agent, Turn],                  Field("MODEL"),                Late),
+        keyword("model",               &[Chat, Embedding, Retriever, Reranker],  Field("REQUEST_MODEL"),        Late),
+        keyword("provider",            &[Chat, Embedding, Retriever, Reranker],  Field("PROVIDER"),             Late),
+        keyword("base_url",            &[Chat, Embedding, Retriever, Reranker],  Url,                           Late),
+        keyword("platform",            &[Session, Turn],                         Field("PLATFORM"),             Late),
+        keyword("entrypoint",          &[Session],                               Field("ENTRYPOINT"),           Late),
+        keyword("agent",               &[Session],                               Field("AGENT_NAME"),           Late),
+        keyword("description",         &[Agent],                                 Field("AGENT_DESCRIPTION"),    Late),
+        keyword("api_mode",            &[Chat],                                  Field("API_MODE"),             Late),
+        keyword("message_count",       &[Chat],                                  Field("MESSAGE_COUNT"),        Late),
+        keyword("tool_count",          &[Chat],                                  Field("TOOL_COUNT"),           Late),
+        keyword("approx_input_tokens", &[Chat],                                  Field("APPROX_INPUT_TOKENS"),  Late),
+        keyword("retry_count",         &[Chat],                                  Field("RETRY_COUNT"),          Late),
+        keyword("dimensions",          &[Embedding],                             Field("EMBEDDING_DIMENSIONS"), Late),
+        keyword("top_k",               &[Retriever, Reranker],                   Field("TOP_K"),                Late),
+        keyword("call_id",             &[Tool],                                  Field("TOOL_CALL_ID"),         Late),
+        keyword("tool_type",           &[Tool],                                  Field("TOOL_TYPE"),            Literal("function")),
+        keyword("description",         &[Tool],                                  Field("TOOL_DESCRIPTION"),     Late),
+        keyword("backend",             &[Tool],                                  Field("TOOL_BACKEND"),         Late),
+        keyword("user_message",        &[Turn],                                  Content("UserMessage"),        Nothing),
+        keyword("args",                &[Tool],                                  Content("ToolArguments"),      Nothing),
+        keyword("input",               &[Embedding],                             Content("InputMessages"),      Nothing),
+        keyword("query",               &[Retriever, Reranker],                   Content("Query"),              Nothing),
+        keyword("request",             &[Chat],                                  Request,                       Nothing),
+        keyword("result",              &[Tool, Retriever, Reranker],             Flag,                          Nothing),
+        keyword("response",            &[Turn, Chat, Embedding],                 Flag,                          Nothing),
+        keyword("span_name",           EVERY,                                    SpanName,                      Nothing),
+        keyword("target",              EVERY,                                    Target,                        Nothing),
+        keyword("level",               EVERY,                                    Level,                         Nothing),
+        keyword("fields",              EVERY,                                    Fields,                        Nothing),
+        keyword("parent",              EVERY,                                    Parent,                        Nothing),
+        keyword("follows_from",        EVERY,                                    FollowsFrom,                   Nothing),
+        keyword("crate",               EVERY,                                    Crate,                         Nothing),
+    ]
+};
+
+const fn keyword(
+    name: &'static str,
+    kinds: &'static [Kind],
+    becomes: Becomes,
+    absent: Absent,
+) -> Keyword {
+    Keyword {
+        name,
+        kinds,
+        becomes,
+        absent,
+    }
+}
+
+impl Kind {
+    pub(crate) fn profile(self) -> &'static Profile {
+        // The rows stand in the order of the enum; a test below holds them to it.
+        &PROFILES[self as usize]
+    }
+
+    pub(crate) fn named(word: &Ident) -> Option<Kind> {
+        let found = PROFILES.iter().find(|profile| word == profile.word);
+        found.map(|profile| profile.kind)
+    }
+
+    /// The arguments this kind takes, its own first.
+    pub(crate) fn keywords(self) -> impl Iterator<Item = &'static Keyword> {
+        KEYWORDS.iter().filter(move |row| row.kinds.contains(&self))
+    }
+}
+
+impl Keyword {
+    /// Whether every kind takes it: such an argument is about the span, not about the agent.
+    pub(crate) fn is_common(&self) -> bool {
+        self.kinds.len() == PROFILES.len()
+    }
+}
+
+/// The arguments as written.
+pub(crate) struct Args {
+    pub(crate) kind: Kind,
+    pub(crate) given: Vec<Given>,
+}
+
+/// One argument as written.
+pub(crate) struct Given {
+    pub(crate) row: &'static Keyword,
+    pub(crate) key: Ident,
+    pub(crate) value: Value,
+}
+
+/// The value of an argument.
+pub(crate) enum Value {
+    /// A bare word.
+    None,
+    Expr(Sigil, Expr),
+    Text(LitStr),
+    /// The name of one of tracing's levels, upper-case.
+    Level(&'static str),
+    Tokens(TokenStream),
+    Path(Path),
+}
+
+/// How a value is turned into a field, as in tracing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sigil {
+    Value,
+    Display,
+    Debug,
+}
+
+impl Args {
+    /// Reads the arguments of a short form, or, when no kind is fixed, those of `instrument`.
+    ///
+    /// Every mistake is reported at once, each at its own token.
+    pub(crate) fn parse(fixed: Option<Kind>, tokens: TokenStream) -> syn::Result<Args> {
+        (|input: ParseStream<'_>| parse_args(fixed, input)).parse2(tokens)
+    }
+
+    /// The argument that was given for a row of this lowering.
+    pub(crate) fn find(&self, becomes: Becomes) -> Option<&Given> {
+        self.given.iter().find(|given| given.row.becomes == becomes)
+    }
+
+    pub(crate) fn value(&self, becomes: Becomes) -> Option<&Value> {
+        self.find(becomes).map(|given| &given.value)
+    }
+
+    /// The value of an argument that takes an expression.
+    pub(crate) fn expr(&self, becomes: Becomes) -> Option<&Expr> {
+        match self.value(becomes) {
+            Some(Value::Expr(_, value)) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+fn parse_args(fixed: Option<Kind>, input: ParseStream<'_>) -> syn::Result<Args> {
+    let kind = match fixed {
+        Some(kind) => kind,
+        None => parse_kind(input)?,
+    };
+    let mut args = Args {
+        kind,
+        given: Vec::new(),
+    };
+    let mut errors = None;
+    while !input.is_empty() {
+        let parsed = parse_argument(&args, fixed, input).and_then(|given| {
+            args.given.push(given);
+            validate::comma(input)
+        });
+        if let Err(error) = parsed {
+            match &mut errors {
+                None => errors = Some(error),
+                Some(errors) => errors.combine(error),
+            }
+            skip_argument(input)?;
+        }
+        if !input.is_empty() {
+            input.parse::<Token![,]>()?;
+        }
+    }
+    errors.map_or(Ok(args), Err)
+}
+
+/// The first bare word of `instrument` is the kind; without one it is a step.
+fn parse_kind(input: ParseStream<'_>) -> syn::Result<Kind> {
+    let ahead = input.fork();
+    let Ok(word) = ahead.call(Ident::parse_any) else {
+        return Ok(Kind::Step);
+    };
+    if !(ahead.is_empty() || ahead.peek(Token![,])) {
+        return Ok(Kind::Step);
+    }
+    let Some(kind) = Kind::named(&word) else {
+        return Err(validate::unknown_kind(&word));
+    };
+    input.call(Ident::parse_any)?;
+    input.parse::<Option<Token![,]>>()?;
+    Ok(kind)
+}
+
+fn parse_argument(args: &Args, fixed: Option<Kind>, input: ParseStream<'_>) -> syn::Result<Given> {
+    let key = validate::key(input)?;
+    let Some(row) = args.kind.keywords().find(|row| key == row.name) else {
+        let bare = input.is_empty() || input.peek(Token![,]);
+        return Err(match Kind::named(&key).filter(|_| bare) {
+            Some(second) => validate::misplaced_kind(&key, second, args.kind, fixed),
+            None => validate::unknown_keyword(&key, args.kind),
+        });
+    };
+    if args.given.iter().any(|given| given.key == key) {
+        return Err(validate::duplicate(&key));
+    }
+    let value = parse_value(row, &key, input)?;
+    Ok(Given { row, key, value })
+}
+
+fn parse_value(row: &Keyword, key: &Ident, input: ParseStream<'_>) -> syn::Result<Value> {
+    if row.becomes == Becomes::Flag {
+        return validate::flag(key, input).map(|()| Value::None);
+    }
+    if row.becomes == Becomes::Fields {
+        if !input.peek(token::Paren) {
+            return Err(validate::fields_without_parentheses(key));
+        }
+        let content;
+        syn::parenthesized!(content in input);
+        return content.parse().map(Value::Tokens);
+    }
+    if input.is_empty() || input.peek(Token![,]) {
+        if row.is_common() {
+            return Err(validate::missing_value(key));
+        }
+        // As in tracing, a bare name stands for the variable of that name.
+        return syn::parse2(TokenTree::from(key.clone()).into())
+            .map(|variable| Value::Expr(Sigil::Value, variable));
+    }
+    validate::equals(key, input)?;
+    match row.becomes {
+        Becomes::SpanName => validate::span_name(input.parse()?).map(Value::Text),
+        Becomes::Level => parse_level(input),
+        Becomes::Crate => validate::crate_path(input).map(Value::Path),
+        Becomes::Field(_) | Becomes::Content(_) | Becomes::Url => {
+            let sigil = parse_sigil(input)?;
+            validate::value(key, input).map(|value| Value::Expr(sigil, value))
+        }
+        _ => {
+            validate::no_sigil(key, input)?;
+            validate::value(key, input).map(|value| Value::Expr(Sigil::Value, value))
+        }
+    }
+}
+
+/// `"info"`, tracing's numbers from 1 (trace) to 5 (error), or an expression for a `Level`.
+fn parse_level(input: ParseStream<'_>) -> syn::Result<Value> {
+    const LEVELS: [&str; 5] = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR"];
+    let Ok(literal) = input.fork().parse() else {
+        return input.parse().map(|level| Value::Expr(Sigil::Value, level));
+    };
+    input.parse::<Lit>()?;
+    let index = match &literal {
+        Lit::Str(name) => {
+            let name = name.value();
+            LEVELS
+                .iter()
+                .position(|level| level.eq_ignore_ascii_case(&name))
+        }
+        Lit::Int(number) => number
+            .base10_parse()
+            .ok()
+            .and_then(|number: usize| number.checked_sub(1)),
+        _ => None,
+    };
+    let level = index.and_then(|index| LEVELS.get(index));
+    level
+        .map(|level| Value::Level(level))
+        .ok_or_else(|| validate::level(&literal))
+}
+
+/// Leaves the rest of an argument that was refused already, so that it is not reported twice.
+fn skip_argument(input: ParseStream<'_>) -> syn::Result<()> {
+    let ahead = input.fork();
+    if ahead.parse::<Token![=]>().is_ok() {
+        let _sigil = parse_sigil(&ahead)?;
+        // Parsed as an expression where it is one: `a::<B, C>()` has a comma of its own.
+        if ahead.parse::<Expr>().is_ok() {
+            input.advance_to(&ahead);
+        }
+    }
+    while !input.is_empty() && !input.peek(Token![,]) {
+        input.parse::<TokenTree>()?;
+    }
+    Ok(())
+}
+
+fn parse_sigil(input: ParseStream<'_>) -> syn::Result<Sigil> {
+    if input.parse::<Option<Token![%]>>()?.is_some() {
+        Ok(Sigil::Display)
+    } else if input.parse::<Option<Token![?]>>()?.is_some() {
+        Ok(Sigil::Debug)
+    } else {
+        Ok(Sigil::Value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn profiles_stand_in_the_order_of_the_kinds() {
+        for (index, profile) in PROFILES.iter().enumerate() {
+            assert_eq!(profile.kind as usize, index, "{}", profile.word);
+            assert_eq!(profile.kind.profile().word, profile.word);
+        }
+    }
+
+    #[test]
+    fn a_kind_has_each_keyword_once() {
+        for Profile { kind, word, .. } in PROFILES {
+            let names: Vec<_> = kind.keywords().map(|row| row.name).collect();
+            for (index, name) in names.iter().enumerate() {
+                assert!(!names[..index].contains(name), "`{name}` twice on {word}");
+            }
+        }
+    }
+
+    // Tracing accepts a field that is declared twice and then records into the first alone.
+    #[test]
+    fn a_kind_has_each_field_once() {
+        for Profile {
+            kind, word, late, ..
+        } in PROFILES
+        {
+            let mut fields = late.to_vec();
+            for row in kind.keywords() {
+                match row.becomes {
+                    Becomes::Field(constant) => fields.push(constant),
+                    Becomes::Url => fields.extend(["SERVER_ADDRESS", "SERVER_PORT"]),
+                    _ => {}
+                }
+            }
+            for (index, field) in fields.iter().enumerate() {
+                assert!(!fields[..index].contains(field), "{field} twice on {word}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_fields_have_a_place_to_keep() {
+        for row in KEYWORDS {
+            let is_field = matches!(row.becomes, Becomes::Field(_) | Becomes::Url);
+            assert_eq!(is_field, row.absent != Absent::Nothing, "{}", row.name);
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! Writes the annotated function anew: a span, a call around the body, and what to look at after it.
+//!
+//! The only file that quotes. The code it writes names the hermes crate through its `__private`
+//! module and otherwise nothing but `::core` and `::std`, so no import of the user's can bend it.
+
+use proc_macro2::{Group, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt as _;
+use syn::spanned::Spanned as _;
+use syn::{Expr, Ident, Result, ReturnType, Type};
+
+use crate::args::{Absent, Args, Becomes, Given, Keyword, Kind, Sigil, Value};
+use crate::function::{Body, Function};
+use crate::future::{self, Shape};
+use crate::validate;
+
+/// The function as the attribute makes it. After a mistake it stays as it was, beside the error,
+/// so that one mistake gives one message.
+pub(crate) fn function(
+    fixed: Option<Kind>,
+    arguments: TokenStream,
+    item: &TokenStream,
+) -> TokenStream {
+    match annotate(fixed, arguments, item.clone()) {
+        Ok(annotated) => annotated,
+        Err(error) => {
+            let error = error.into_compile_error();
+            // What only the arguments use is no mistake of its own.
+            quote!(#error #[allow(unused_variables)] #item)
+        }
+    }
+}
+
+fn annotate(fixed: Option<Kind>, arguments: TokenStream, item: TokenStream) -> Result<TokenStream> {
+    let function: Function = syn::parse2(item)?;
+    let args = Args::parse(fixed, arguments)?;
+    let body = validate::check(&args, &function)?;
+    let names = Names::of(&args);
+    let call = names.call(&args, &function.signature.ident);
+    let work = names.work(&args, &function, body);
+    let Function {
+        attributes,
+        visibility,
+        signature,
+        ..
+    } = &function;
+    let inner = &body.attributes;
+    Ok(quote! {
+        #(#attributes)*
+        #visibility #signature {
+            #(#inner)*
+            #call
+            #work
+        }
+    })
+}
+
+/// The names an expansion uses. The variables are hygienic: the body cannot see them.
+struct Names {
+    /// `::hermes::__private`, or where the user says that is.
+    h: TokenStream,
+    span: Ident,
+    call: Ident,
+    out: Ident,
+}
+
+impl Names {
+    fn of(args: &Args) -> Names {
+        let variable = |name| Ident::new(name, Span::mixed_site());
+        let h = if let Some(Value::Path(hermes)) = args.value(Becomes::Crate) {
+            quote!(#hermes::__private)
+        } else {
+            quote!(::hermes::__private)
+        };
+        Names {
+            h,
+            span: variable("__span"),
+            call: variable("__call"),
+            out: variable("__out"),
+        }
+    }
+
+    /// The statement that opens the span and tells the call what is known before the body runs.
+    fn call(&self, args: &Args, function: &Ident) -> TokenStream {
+        let Names { h, span, call, .. } = self;
+        let probes = args.given.iter().any(|given| {
+            let probed = matches!(given.value, Value::Expr(Sigil::Value, _));
+            let lowered = given.row.becomes;
+            probed
+                && matches!(
+                    lowered,
+                    Becomes::Field(_) | Becomes::Content(_) | Becomes::Request
+                )
+        });
+        let import = probes.then(|| quote!(use #h::probe::*;));
+        let open = self.span(args, function);
+        let follows = args.expr(Becomes::FollowsFrom).map(|causes| {
+            quote! {
+                if !#span.is_disabled() {
+                    for __cause in #causes {
+                        #span.follows_from(__cause);
+                    }
+                }
+            }
+        });
+        let flag = |name| args.given.iter().any(|given| given.key == name);
+        let (result, response) = (flag("result"), flag("response"));
+        let contents = args.given.iter().filter_map(|given| self.content(given));
+        quote! {
+            let #call = {
+                #import
+                let #span = #open;
+                #follows
+                let #call = #h::Call::new(#span, #h::Returns { result: #result, response: #response });
+                #(#contents)*
+                #call
+            };
+        }
+    }
+
+    /// The span itself, all of its values inside tracing's macro: a disabled span evaluates none.
+    fn span(&self, args: &Args, function: &Ident) -> TokenStream {
+        let h = &self.h;
+        let profile = args.kind.profile();
+        let target = args
+            .expr(Becomes::Target)
+            .map(|target| quote!(target: #target,));
+        let parent = args
+            .expr(Becomes::Parent)
+            .map(|parent| quote!(parent: #parent,));
+        let level = match args.value(Becomes::Level) {
+            Some(Value::Expr(_, level)) => quote!(#level),
+            Some(Value::Level(name)) => self.level(name),
+            _ => self.level("INFO"),
+        };
+        let name = match args.value(Becomes::SpanName) {
+            Some(Value::Text(name)) => name.value(),
+            _ => format!("hermes.{}", profile.word),
+        };
+        let mut fields = vec![
+            self.literal("SPAN_KIND", profile.span_kind),
+            self.literal("OTEL_KIND", profile.otel_kind),
+        ];
+        fields.extend(
+            profile
+                .operation
+                .map(|operation| self.literal("OPERATION", operation)),
+        );
+        if args.kind == Kind::Step {
+            fields.push(self.literal("FUNCTION_NAME", &function.unraw().to_string()));
+        }
+        for row in args.kind.keywords() {
+            match args.given.iter().find(|given| given.row.name == row.name) {
+                Some(Given {
+                    value: Value::Expr(sigil, value),
+                    ..
+                }) => {
+                    fields.extend(self.given(row, *sigil, value));
+                }
+                _ => fields.extend(self.absent(row, function)),
+            }
+        }
+        let late = ["OTEL_STATUS_CODE", "ERROR_TYPE"];
+        fields.extend(
+            late.iter()
+                .chain(profile.late)
+                .map(|constant| self.empty(constant)),
+        );
+        let own = match args.value(Becomes::Fields) {
+            Some(Value::Tokens(own)) => Some(own),
+            _ => None,
+        };
+        quote!(#h::tracing::span!(#target #parent #level, #name, #(#fields,)* #own))
+    }
+
+    /// The fields of an argument that was given.
+    fn given(&self, row: &Keyword, sigil: Sigil, value: &Expr) -> Vec<TokenStream> {
+        let h = &self.h;
+        match row.becomes {
+            Becomes::Field(constant) => {
+                let name = self.field(constant);
+                let value = match sigil {
+                    Sigil::Display => quote!(%#value),
+                    Sigil::Debug => quote!(?#value),
+                    Sigil::Value => {
+                        let field = self.probe(value, "to_field");
+                        quote!(#field.as_value())
+                    }
+                };
+                vec![quote!(#name = #value)]
+            }
+            Becomes::Url => {
+                let url = self.url(sigil, value);
+                let (address, port) = (self.field("SERVER_ADDRESS"), self.field("SERVER_PORT"));
+                vec![
+                    quote!(#address = #h::server_address(#url)),
+                    quote!(#port = #h::server_port(#url)),
+                ]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The fields of an argument that was not given.
+    fn absent(&self, row: &Keyword, function: &Ident) -> Vec<TokenStream> {
+        let constants = match row.becomes {
+            Becomes::Field(constant) => vec![constant],
+            Becomes::Url => vec!["SERVER_ADDRESS", "SERVER_PORT"],
+            _ => Vec::new(),
+        };
+        let field = |constant: &str| match row.absent {
+            Absent::FunctionName => self.literal(constant, &function.unraw().to_string()),
+            Absent::Literal(value) => self.literal(constant, value),
+            Absent::Late | Absent::Required | Absent::Nothing => self.empty(constant),
+        };
+        constants.into_iter().map(field).collect()
+    }
+
+    /// The statement that hands over what must not be a field.
+    fn content(&self, given: &Given) -> Option<TokenStream> {
+        let Names { h, call, .. } = self;
+        let Value::Expr(sigil, value) = &given.value else {
+            return None;
+        };
+        match given.row.becomes {
+            Becomes::Content(fact) => {
+                let fact = format_ident!("{fact}");
+                let text = match sigil {
+                    Sigil::Value => self.probe(value, "to_content"),
+                    Sigil::Display | Sigil::Debug => self.text(*sigil, value),
+                };
+                Some(quote!(#call.content(#h::Fact::#fact, || #text);))
+            }
+            Becomes::Url => {
+                let url = self.url(*sigil, value);
+                Some(quote!(#call.base_url(|| #h::format!("{}", #url));))
+            }
+            Becomes::Request => {
+                let json = self.probe(value, "to_json");
+                Some(quote!(#call.request(|| #json);))
+            }
+            _ => None,
+        }
+    }
+
+    /// The body inside the call.
+    fn work(&self, args: &Args, function: &Function, body: &Body) -> TokenStream {
+        let Names { h, call, .. } = self;
+        let block = &body.block;
+        let output = match &function.signature.output {
+            ReturnType::Type(_, output) => future::inferred(output),
+            ReturnType::Default => syn::parse_quote!(()),
+        };
+        let observe = self.observe(args);
+        match future::shape(&function.signature) {
+            // The closure has the function's own return type, which leads inference and coercion
+            // inside the body as the signature did.
+            Shape::Value => quote!(#h::run(#call, move || -> #output #block, #observe)),
+            Shape::Async => {
+                let block = leading(&output, block);
+                quote!(#h::watch(#call, async move #block, #observe).await)
+            }
+            Shape::Future => {
+                let future = once(&output, block);
+                quote!(#h::watch(#call, #future, #observe))
+            }
+            Shape::Boxed => {
+                let future = once(&output, block);
+                quote!(::std::boxed::Box::pin(#h::watch(#call, #future, #observe)))
+            }
+        }
+    }
+
+    /// What is to be read from the returned value, whatever its type turns out to be.
+    fn observe(&self, args: &Args) -> TokenStream {
+        let Names { h, call, out, .. } = self;
+        let flag = |name| args.given.iter().any(|given| given.key == name);
+        let value = Ident::new("__value", Span::mixed_site());
+        let error = Ident::new("__error", Span::mixed_site());
+        let content = |fact: &str| {
+            let fact = format_ident!("{fact}");
+            quote!(#call.content(#h::Fact::#fact, || (&&&&#h::Probe(#value)).to_content());)
+        };
+        let response = flag("response").then(|| match args.kind {
+            Kind::Turn => content("AssistantResponse"),
+            _ => quote!(#h::response(#call, #value);),
+        });
+        let result = flag("result").then(|| match args.kind {
+            Kind::Tool => content("ToolResult"),
+            _ => content("Documents"),
+        });
+        let verdict = match args.kind {
+            Kind::Tool => quote!((&&&&#h::Probe(#value)).verdict()),
+            _ => quote!(::core::option::Option::None),
+        };
+        quote! {
+            |#call, #out| {
+                use #h::probe::*;
+                match (&&#h::Probe(#out)).split() {
+                    ::core::result::Result::Ok(#value) => {
+                        #response
+                        #result
+                        #call.returned(|| #verdict);
+                    }
+                    ::core::result::Result::Err(#error) => #call.failed(
+                        || (&&&&#h::Probe(#error)).type_name(),
+                        || (&&&&&&#h::Probe(#error)).message(),
+                    ),
+                }
+            }
+        }
+    }
+
+    /// Asks a value for the best it can say of itself: the more references a trait of the library
+    /// is implemented behind, the later method lookup gets there.
+    fn probe(&self, value: &Expr, method: &str) -> TokenStream {
+        let h = &self.h;
+        let span = generated(value);
+        let method = Ident::new(method, span);
+        quote_spanned!(span=> (&&&&#h::Probe(&(#value))).#method())
+    }
+
+    fn text(&self, sigil: Sigil, value: &Expr) -> TokenStream {
+        let h = &self.h;
+        let pattern = if sigil == Sigil::Debug { "{:?}" } else { "{}" };
+        quote_spanned!(generated(value)=> #h::format!(#pattern, #value))
+    }
+
+    fn url(&self, sigil: Sigil, value: &Expr) -> TokenStream {
+        let h = &self.h;
+        let span = generated(value);
+        let text = match sigil {
+            Sigil::Value => quote_spanned!(span=> (#value)),
+            Sigil::Display | Sigil::Debug => self.text(sigil, value),
+        };
+        quote_spanned!(span=> #h::text(&#text))
+    }
+
+    fn field(&self, constant: &str) -> TokenStream {
+        let h = &self.h;
+        let constant = format_ident!("{constant}");
+        quote!({ #h::field::#constant })
+    }
+
+    fn literal(&self, constant: &str, value: &str) -> TokenStream {
+        let name = self.field(constant);
+        quote!(#name = #value)
+    }
+
+    fn level(&self, name: &str) -> TokenStream {
+        let h = &self.h;
+        let name = format_ident!("{name}");
+        quote!(#h::tracing::Level::#name)
+    }
+
+    fn empty(&self, constant: &str) -> TokenStream {
+        let h = &self.h;
+        let name = self.field(constant);
+        quote!(#name = #h::tracing::field::Empty)
+    }
+}
+
+/// Where the user's expression stands, for errors about its type, but known as generated, for lints.
+fn generated(value: &Expr) -> Span {
+    Span::call_site().located_at(value.span())
+}
+
+/// An `async` block cannot state what it returns. A branch that is never taken does: `?`, `return`
+/// and closures in the body then infer their types as they did from the signature.
+fn leading(output: &Type, block: &Group) -> Group {
+    let edge = (!matches!(output, Type::Infer(_))).then(|| {
+        quote! {
+            if let ::core::option::Option::Some(__never) = ::core::option::Option::None::<#output> {
+                return __never;
+            }
+        }
+    });
+    let content = block.stream();
+    let mut leading = Group::new(block.delimiter(), quote!(#edge #content));
+    leading.set_span(block.span());
+    leading
+}
+
+/// Runs the body of a function that returns a future. Only a closure handed to a function that asks
+/// for `FnOnce` may return what it borrows from a captured `&mut self`, hence no immediate call.
+fn once(output: &Type, block: &Group) -> TokenStream {
+    quote! {
+        {
+            fn __once<F: ::core::ops::FnOnce() -> T, T>(body: F) -> T {
+                body()
+            }
+            __once(move || -> #output #block)
+        }
+    }
+}

@@ -1,0 +1,6 @@
+#[hermes::tool]
+fn read_file() -> String {
+    5
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[hermes::chat(name = "complete")]
+async fn complete() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[hermes::tool(crate = "hermes")]
+fn read_file() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[hermes::instrument(result)]
+fn read_file() -> u8 {
+    0
+}
+
+fn main() {}

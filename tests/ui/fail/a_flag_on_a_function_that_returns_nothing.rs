@@ -1,0 +1,4 @@
+#[hermes::tool(result)]
+fn read_file() {}
+
+fn main() {}

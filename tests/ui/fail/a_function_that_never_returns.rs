@@ -1,0 +1,6 @@
+#[hermes::instrument]
+fn serve() -> ! {
+    loop {}
+}
+
+fn main() {}

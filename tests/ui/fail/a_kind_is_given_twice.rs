@@ -1,0 +1,4 @@
+#[hermes::instrument(tool, tool)]
+fn read_file() {}
+
+fn main() {}

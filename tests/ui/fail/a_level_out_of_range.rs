@@ -1,0 +1,4 @@
+#[hermes::tool(level = 6)]
+fn read_file() {}
+
+fn main() {}

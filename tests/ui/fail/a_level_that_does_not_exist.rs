@@ -1,0 +1,4 @@
+#[hermes::tool(level = "verbose")]
+fn read_file() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[hermes::chat(modle = "gpt-4o")]
+async fn complete() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[hermes::session(model = "gpt-4o")]
+async fn run() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[hermes::tool(tool, args = path)]
+fn read_file(path: &str) {}
+
+fn main() {}

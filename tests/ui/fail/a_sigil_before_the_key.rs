@@ -1,0 +1,4 @@
+#[hermes::tool(%name)]
+fn read_file(name: &str) {}
+
+fn main() {}

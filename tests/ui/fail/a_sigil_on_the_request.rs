@@ -1,0 +1,4 @@
+#[hermes::chat(request = %request)]
+fn complete(request: &str) {}
+
+fn main() {}

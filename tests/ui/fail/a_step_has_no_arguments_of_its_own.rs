@@ -1,0 +1,4 @@
+#[hermes::instrument(provider = "openai")]
+fn step() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[hermes::instrument("read_file")]
+fn read_file() {}
+
+fn main() {}

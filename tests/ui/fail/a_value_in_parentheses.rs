@@ -1,0 +1,4 @@
+#[hermes::tool(name("read_file"))]
+fn read_file() {}
+
+fn main() {}

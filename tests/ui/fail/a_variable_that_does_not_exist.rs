@@ -1,0 +1,4 @@
+#[hermes::tool(args = pth)]
+fn read_file(path: &str) {}
+
+fn main() {}

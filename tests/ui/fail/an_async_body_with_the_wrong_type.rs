@@ -1,0 +1,6 @@
+#[hermes::tool]
+async fn read_file() -> String {
+    let _ = 5;
+}
+
+fn main() {}

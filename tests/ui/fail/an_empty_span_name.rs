@@ -1,0 +1,4 @@
+#[hermes::tool(span_name = "")]
+fn read_file() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[hermes::instrument(tol, args = path)]
+fn read_file(path: &str) {}
+
+fn main() {}

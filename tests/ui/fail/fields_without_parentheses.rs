@@ -1,0 +1,4 @@
+#[hermes::tool(fields = "path")]
+fn read_file() {}
+
+fn main() {}

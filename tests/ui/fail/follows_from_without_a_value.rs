@@ -1,0 +1,4 @@
+#[hermes::tool(follows_from =)]
+fn read_file() {}
+
+fn main() {}

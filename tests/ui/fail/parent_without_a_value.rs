@@ -1,0 +1,4 @@
+#[hermes::tool(parent)]
+fn read_file() {}
+
+fn main() {}

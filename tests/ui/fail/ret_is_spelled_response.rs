@@ -1,0 +1,6 @@
+#[hermes::turn(ret)]
+fn answer() -> u8 {
+    0
+}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[hermes::instrument(skip_all)]
+fn read_file(path: &str) {}
+
+fn main() {}

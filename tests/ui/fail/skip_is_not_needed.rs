@@ -1,0 +1,4 @@
+#[hermes::tool(skip(path))]
+fn read_file(path: &str) {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[hermes::instrument(level = "info", tool)]
+fn read_file() {}
+
+fn main() {}

@@ -1,0 +1,4 @@
+#[hermes::tool]
+const READ_FILE: &str = "read_file";
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[hermes::tool]
+pub struct ReadFile {
+    pub path: String,
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+trait Tool {
+    #[hermes::tool]
+    fn call(&self);
+}
+
+fn main() {}

@@ -1,0 +1,8 @@
+struct ReadFile;
+
+#[hermes::tool]
+impl ReadFile {
+    fn call(&self) {}
+}
+
+fn main() {}

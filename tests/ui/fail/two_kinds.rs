@@ -1,0 +1,4 @@
+#[hermes::instrument(chat, tool)]
+fn complete() {}
+
+fn main() {}
