@@ -1,0 +1,44 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod span;
+mod capture;
+mod semconv;
+mod record;
+mod policy;
+mod pipeline;
+mod sink;
+mod wire;
+#[cfg(feature = "sqlite")]
+mod store;
+#[cfg(feature = "sqlite")]
+mod insight;
+
+mod builder;
+mod config;
+mod diagnostic;
+mod error;
+mod telemetry;
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+
+pub use builder::{Builder, ContentCapture, HermesLayer, builder, init};
+pub use error::{Error, ErrorKind};
+pub use hermes_macros::{
+    agent, chat, embedding, instrument, reranker, retriever, session, tool, turn,
+};
+#[cfg(feature = "sqlite")]
+pub use insight::{Tree, TreeNode};
+pub use pipeline::Stats;
+pub use record::{
+    EndReason, ErrorClass, ResultClass, RunId, SpanId, Status, TraceId, Usage, Value,
+};
+pub use semconv::Kind;
+pub use sink::Batch;
+pub use span::{Current, ModelOutput, ModelResponse, current};
+#[cfg(feature = "sqlite")]
+pub use store::{ErrorEvent, ModelCall, RecordedSpan, Run, RunFilter, SpanEvent, Store, ToolCall};
+pub use telemetry::Telemetry;
+pub use wire::{FinishedEvent, FinishedSpan};

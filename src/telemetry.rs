@@ -1,0 +1,215 @@
+//! The guard: flush, stats, the store to read, and a bounded shutdown.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, ErrorKind};
+use crate::pipeline::{Health, Queue, Stats};
+#[cfg(feature = "otlp")]
+use crate::sink::otlp::Outlet;
+#[cfg(feature = "sqlite")]
+use crate::store::Store;
+
+/// How long dropping the guard may take.
+const DROP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Keeps telemetry running; hold it for as long as the program runs.
+///
+/// Dropping it does what [`Telemetry::shutdown`] does, with five seconds to do it in. Bound to `_`
+/// it would be dropped at once: give it a name.
+#[must_use = "telemetry ends when this is dropped: bind it to a name that lives as long as the program"]
+pub struct Telemetry {
+    running: Option<Parts>,
+    store_path: Option<PathBuf>,
+}
+
+/// What runs behind the guard.
+pub(crate) struct Parts {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) health: Arc<Health>,
+    pub(crate) writer: Mutex<Option<JoinHandle<()>>>,
+    #[cfg(feature = "otlp")]
+    pub(crate) outlet: Option<Outlet>,
+}
+
+impl Telemetry {
+    pub(crate) fn new(parts: Parts, store_path: Option<PathBuf>) -> Self {
+        Telemetry {
+            running: Some(parts),
+            store_path,
+        }
+    }
+
+    /// Telemetry that is switched off.
+    pub(crate) fn off() -> Self {
+        Telemetry {
+            running: None,
+            store_path: None,
+        }
+    }
+
+    /// Waits until every span that has ended is committed to the store, and what OTLP holds is sent.
+    ///
+    /// `Ok` means: committed. Spans still open are not waited for.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Timeout`] if it was not done in time, [`ErrorKind::Lost`] if spans were lost to
+    /// the store (ever, not just since the last flush), or an exporter could not deliver; then the
+    /// store has them.
+    pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
+        let Some(parts) = &self.running else {
+            return Ok(());
+        };
+        let deadline = Instant::now() + timeout;
+        if !parts.queue.flush(timeout) {
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                format!("not all spans were written within {timeout:?}"),
+            ));
+        }
+        let losses = parts.health.unwanted_losses();
+        if losses > 0 {
+            return Err(Error::new(
+                ErrorKind::Lost,
+                format!(
+                    "{losses} spans are lost to the store: {:?}",
+                    self.stats().dropped
+                ),
+            ));
+        }
+        parts.flush_export(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Ends telemetry: flushes, then stops the writer and the exporters. Spans that end later are
+    /// counted as `after_shutdown`. A second call does nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Telemetry::flush`].
+    pub fn shutdown(&self, timeout: Duration) -> Result<(), Error> {
+        let Some(parts) = &self.running else {
+            return Ok(());
+        };
+        let Some(writer) = parts
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+        else {
+            return Ok(());
+        };
+        let deadline = Instant::now() + timeout;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        parts.queue.close();
+        // The writer answers its last flush when it has closed its sinks, so this waits for it, and
+        // no longer than it may.
+        let is_written = parts.queue.flush(left());
+        if is_written {
+            let _ = writer.join();
+        }
+        let exported = parts.shutdown_export(left());
+        let losses = parts.health.unwanted_losses();
+        if !is_written {
+            return Err(Error::new(
+                ErrorKind::Timeout,
+                format!("not all spans were written within {timeout:?}"),
+            ));
+        }
+        if losses > 0 {
+            return Err(Error::new(
+                ErrorKind::Lost,
+                format!(
+                    "{losses} spans are lost to the store: {:?}",
+                    self.stats().dropped
+                ),
+            ));
+        }
+        exported
+    }
+
+    /// What came in, what was kept, what was lost and why, at this moment.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.running
+            .as_ref()
+            .map(|parts| parts.health.stats(parts.queue.depth()))
+            .unwrap_or_default()
+    }
+
+    /// The local store, to read from. [`Telemetry::flush`] first to see all that has ended.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] where telemetry is off or keeps no store, else as [`Store::open`].
+    #[cfg(feature = "sqlite")]
+    pub fn store(&self) -> Result<Store, Error> {
+        match &self.store_path {
+            Some(path) => Store::open(path),
+            None => Err(Error::new(
+                ErrorKind::NotFound,
+                "telemetry is off or keeps no store",
+            )),
+        }
+    }
+
+    /// Where the store is; `None` where there is none.
+    #[must_use]
+    pub fn store_path(&self) -> Option<&std::path::Path> {
+        self.store_path.as_deref()
+    }
+}
+
+#[cfg(feature = "otlp")]
+impl Parts {
+    fn flush_export(&self, timeout: Duration) -> Result<(), Error> {
+        let flushed = self
+            .outlet
+            .as_ref()
+            .map_or(Ok(()), |outlet| outlet.flush(timeout));
+        flushed.map_err(|why| Error::new(ErrorKind::Lost, format!("written, but not sent: {why}")))
+    }
+
+    fn shutdown_export(&self, timeout: Duration) -> Result<(), Error> {
+        let ended = self
+            .outlet
+            .as_ref()
+            .map_or(Ok(()), |outlet| outlet.shutdown(timeout));
+        ended.map_err(|why| Error::new(ErrorKind::Lost, format!("written, but not sent: {why}")))
+    }
+}
+
+#[cfg(not(feature = "otlp"))]
+impl Parts {
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "nothing is exported"
+    )]
+    fn flush_export(&self, _timeout: Duration) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn shutdown_export(&self, timeout: Duration) -> Result<(), Error> {
+        self.flush_export(timeout)
+    }
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        // Nobody is left to tell; the losses are counted and said on stderr.
+        let _ = self.shutdown(DROP_TIMEOUT);
+    }
+}
+
+impl fmt::Debug for Telemetry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Telemetry")
+            .field("store_path", &self.store_path)
+            .field("stats", &self.stats())
+            .finish()
+    }
+}
