@@ -150,7 +150,8 @@ impl Directive {
     fn parse(text: &str) -> Result<Self, String> {
         let (subject, level) = match level_at_end(text) {
             Some((subject, word)) => {
-                let level = word.trim().parse().map_err(|_| {
+                let level = Some(word.trim()).filter(|word| !word.is_empty());
+                let level = level.and_then(|word| word.parse().ok()).ok_or_else(|| {
                     format!(
                         "ends in {word:?}, which is no level (off, error, warn, info, debug, trace)"
                     )
@@ -191,6 +192,9 @@ impl Directive {
             directive.span = Some(name);
         } else if !target.is_empty() {
             directive.target = Some(target.to_owned());
+        }
+        if target.is_empty() && brackets.is_empty() {
+            return Err("names neither a target nor a span".to_owned());
         }
         if !span.is_empty() {
             directive.span =

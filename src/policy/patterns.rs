@@ -1,4 +1,4 @@
-//! The tables of what a secret looks like: vendors' prefixes, shapes around a secret, and names that tell of one.
+//! The table of what a secret looks like: vendors' prefixes, and shapes around one in headers, URLs and commands.
 
 /// A secret known by what it looks like, or by what stands around it.
 pub(super) struct Shape {
@@ -189,18 +189,18 @@ pub(super) static SHAPES: &[Shape] = &[
     // Any JSON Web Token, the signature cut off or not.
     token(
         "eyJ",
-        r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){0,3}",
+        r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(?:\.{1,2}[A-Za-z0-9_-]+){0,3}",
     ),
     // Headers.
     judged(
         "(?i)authorization",
-        r#"(?i)\bauthorization\b[\\"' \t]{0,12}[:=>][\\"' \t>]{0,12}(?:(?:bearer|basic|token|bot|apikey|negotiate|ntlm)[ \t]+)?([A-Za-z0-9._~+/=:%-]+)"#,
+        r#"(?i)\bauthorization\b[\\"' \t]{0,40}[:=>][\\"' \t>]{0,40}(?:(?:bearer|basic|token|bot|apikey|negotiate|ntlm)[ \t]+)?([A-Za-z0-9._~+/=:%-]+)"#,
         Test::Credential,
     ),
     around("AWS4-HMAC", r#"AWS4-HMAC-SHA256[ \t]+([^\r\n"'\\]{8,})"#),
     around(
-        "(?i)digest",
-        r"(?i)\bdigest[ \t]+(username=[^\r\n]*response=[^\r\n,} ]*)",
+        "(?i)response=",
+        r#"(?i)\bresponse=[\\"']{1,40}([0-9a-f]{32,128})\b"#,
     ),
     judged(
         "(?i)bearer",
@@ -214,7 +214,7 @@ pub(super) static SHAPES: &[Shape] = &[
     ),
     around(
         "(?i)cookie",
-        r#"(?i)\b(?:set-)?cookie2?\b[\\"']{0,8}[ \t]*[:=,][ \t]*[\\"']{0,8}([^\s=;:"'\\{}\[]{1,128}=[^\r\n"'\\]+)"#,
+        r#"(?i)\b(?:set-)?cookie2?\b[\\"']{0,40}[ \t]*[:=,][ \t]*[\\"']{0,40}([^\s=;:"'\\{}\[]{1,128}=[^\r\n"'\\]+)"#,
     ),
     // URLs and command lines.
     around(
@@ -232,358 +232,22 @@ pub(super) static SHAPES: &[Shape] = &[
     ),
     around(
         "(?i)curl|wget",
-        r#"(?i)\b(?:curl|wget)\b[^\r\n|;]{0,400}?[ \t](?:-u|--user|--proxy-user)[ =]?[\\"']{0,4}[^\s:"'\\\[]*:([^\s"'\\]+)"#,
+        r#"(?i)\b(?:curl|wget)\b[^\r\n|;]{0,400}?[ \t](?:-u|--user|--proxy-user)[ =]?[\\"']{0,40}[^\s:"'\\\[]*:([^\s"'\\]+)"#,
     ),
     around(
         "(?i)sshpass",
-        r#"(?i)\bsshpass[ \t]+-p[ \t]*[\\"']{0,4}([^\s"'\\]+)"#,
+        r#"(?i)\bsshpass[ \t]+-p[ \t]*[\\"']{0,40}([^\s"'\\]+)"#,
     ),
     around(
         "(?i)redis-cli",
-        r#"(?i)\bredis-cli\b[^\r\n|;&]{0,200}?[ \t]-a[ \t]+[\\"']{0,4}([^\s"'\\]+)"#,
+        r#"(?i)\bredis-cli\b[^\r\n|;&]{0,200}?[ \t]-a[ \t]+[\\"']{0,40}([^\s"'\\]+)"#,
     ),
     around(
         "(?i) login",
-        r#"(?i)[a-z] login\b[^\r\n|;&]{0,200}?[ \t]-p[ \t]+[\\"']{0,4}([^\s"'\\]+)"#,
+        r#"(?i)[a-z] login\b[^\r\n|;&]{0,200}?[ \t]-p[ \t]+[\\"']{0,40}([^\s"'\\]+)"#,
     ),
     around(
         "(?i)identified",
         r"(?i)\bidentified[ \t]+(?:with[ \t]+\S+[ \t]+)?by[ \t]+(?:password[ \t]+)?'([^'\r\n\\]+)",
     ),
-];
-
-/// How a private key in PEM begins; its body is read by hand, for it may be cut off.
-pub(super) const KEY_NEEDLE: &str = "-----BEGIN ";
-
-/// Words in which a name may tell of a secret; what the name means is decided word by word.
-pub(super) const NAME_NEEDLE: &str = r"(?i)connection string|(?:seed|recovery) phrase|pass|pwd|pw[ \\\x22']{0,4}[:=]|secret|credential|token|key|auth|sig|jwt|hmac|session|sid|conn_?str|connectionstring|mnemonic";
-
-/// What a name says of its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Telling {
-    /// It is a secret.
-    Secret,
-    /// It is one if it is given as a value, `pass=x`, and not as a word of prose.
-    Assigned,
-    /// It is one if it looks like chance; `true`: a digest or a UUID is one too.
-    Random {
-        digests: bool,
-    },
-    Nothing,
-}
-
-/// Judges a name: `DB_PASSWORD`, `apiKey`, `x-amz-signature`.
-pub(super) fn telling(name: &str) -> Telling {
-    let words = words(name);
-    let Some(last) = words.last().map(String::as_str) else {
-        return Telling::Nothing;
-    };
-    if ABOUT_WORDS.contains(&last) {
-        return Telling::Nothing;
-    }
-    let is_secret = |word: &str| {
-        SECRET_WORDS.contains(&word) || SECRET_ENDINGS.iter().any(|ending| word.ends_with(ending))
-    };
-    let is_pair = |pair: &[String]| SECRET_PAIRS.contains(&(pair[0].as_str(), pair[1].as_str()));
-    if words.iter().any(|word| is_secret(word)) || words.windows(2).any(is_pair) {
-        return Telling::Secret;
-    }
-    if words
-        .iter()
-        .any(|word| HARMLESS_WORDS.contains(&word.as_str()))
-    {
-        return Telling::Nothing;
-    }
-    match last {
-        "pass" | "pw" => Telling::Assigned,
-        "key" | "session" | "sid" => Telling::Random { digests: false },
-        "token" | "auth" | "sig" | "signature" | "jwt" | "hmac" => {
-            Telling::Random { digests: true }
-        }
-        _ => Telling::Nothing,
-    }
-}
-
-/// The words of a name in lower case; a new capital begins a new word.
-fn words(name: &str) -> Vec<String> {
-    let bytes = name.as_bytes();
-    let mut words: Vec<String> = Vec::new();
-    let mut inside = false;
-    for (index, byte) in bytes.iter().enumerate() {
-        let before = index.checked_sub(1).map(|before| bytes[before]);
-        let next_is_lower = bytes.get(index + 1).is_some_and(u8::is_ascii_lowercase);
-        let begins = byte.is_ascii_uppercase()
-            && before.is_some_and(|before| {
-                before.is_ascii_lowercase() || (before.is_ascii_uppercase() && next_is_lower)
-            });
-        let was_inside = inside;
-        inside = byte.is_ascii_alphanumeric();
-        if !inside {
-            continue;
-        }
-        if !was_inside || begins {
-            words.push(String::new());
-        }
-        if let Some(word) = words.last_mut() {
-            word.push(char::from(byte.to_ascii_lowercase()));
-        }
-    }
-    words
-}
-
-/// A word anywhere in a name that makes its value a secret.
-const SECRET_WORDS: &[&str] = &[
-    "password",
-    "passwords",
-    "passwd",
-    "passphrase",
-    "passcode",
-    "pwd",
-    "secret",
-    "secrets",
-    "credential",
-    "credentials",
-    "apikey",
-    "apitoken",
-    "authtoken",
-    "accesstoken",
-    "refreshtoken",
-    "clientsecret",
-    "privatekey",
-    "secretkey",
-    "accesskey",
-    "connectionstring",
-    "connstr",
-    "mnemonic",
-];
-
-/// An ending that makes a word one of those above: `PGPASSWORD`, `dbpasswd`.
-const SECRET_ENDINGS: &[&str] = &[
-    "password",
-    "passwd",
-    "passphrase",
-    "apikey",
-    "secret",
-    "secretkey",
-    "accesskey",
-];
-
-/// Two words that make a secret together.
-const SECRET_PAIRS: &[(&str, &str)] = &[
-    ("api", "key"),
-    ("api", "keys"),
-    ("access", "key"),
-    ("private", "key"),
-    ("auth", "key"),
-    ("authorization", "key"),
-    ("master", "key"),
-    ("encryption", "key"),
-    ("signing", "key"),
-    ("service", "key"),
-    ("subscription", "key"),
-    ("account", "key"),
-    ("shared", "key"),
-    ("storage", "key"),
-    ("admin", "key"),
-    ("license", "key"),
-    ("api", "token"),
-    ("access", "token"),
-    ("auth", "token"),
-    ("refresh", "token"),
-    ("id", "token"),
-    ("bearer", "token"),
-    ("session", "token"),
-    ("security", "token"),
-    ("csrf", "token"),
-    ("xsrf", "token"),
-    ("bot", "token"),
-    ("connection", "string"),
-    ("conn", "string"),
-    ("conn", "str"),
-    ("seed", "phrase"),
-    ("recovery", "phrase"),
-];
-
-/// A last word that turns a name of a secret into one of something about it.
-const ABOUT_WORDS: &[&str] = &[
-    "length",
-    "len",
-    "count",
-    "size",
-    "type",
-    "hint",
-    "field",
-    "name",
-    "names",
-    "id",
-    "ids",
-    "url",
-    "uri",
-    "path",
-    "file",
-    "policy",
-    "reset",
-    "changed",
-    "expires",
-    "expiry",
-    "expiration",
-    "expired",
-    "ttl",
-    "age",
-    "format",
-    "header",
-    "min",
-    "max",
-    "limit",
-    "enabled",
-    "required",
-    "valid",
-    "invalid",
-    "env",
-    "var",
-    "label",
-    "prompt",
-    "version",
-    "arn",
-    "manager",
-    "store",
-    "provider",
-    "usage",
-    "index",
-    "endpoint",
-    "strength",
-    "at",
-    "ref",
-    "regex",
-    "pattern",
-    "detected",
-    "found",
-    "error",
-];
-
-/// A word that says of a token or key that it is one of text or of a list.
-const HARMLESS_WORDS: &[&str] = &[
-    "page",
-    "next",
-    "prev",
-    "previous",
-    "continuation",
-    "cursor",
-    "eos",
-    "bos",
-    "pad",
-    "unk",
-    "mask",
-    "stop",
-    "start",
-    "end",
-    "special",
-    "max",
-    "min",
-    "total",
-    "prompt",
-    "completion",
-    "input",
-    "output",
-    "public",
-    "cache",
-    "primary",
-    "foreign",
-    "sort",
-    "partition",
-    "idempotency",
-    "object",
-    "row",
-];
-
-/// Values that are no secrets: nothing, types, and what prose says after a colon.
-pub(super) const PLACEHOLDERS: &[&str] = &[
-    "null",
-    "none",
-    "nil",
-    "true",
-    "false",
-    "undefined",
-    "empty",
-    "unset",
-    "set",
-    "unknown",
-    "missing",
-    "required",
-    "optional",
-    "redacted",
-    "hidden",
-    "masked",
-    "str",
-    "string",
-    "&str",
-    "bytes",
-    "int",
-    "bool",
-    "boolean",
-    "number",
-    "text",
-    "varchar",
-    "option",
-    "any",
-    "object",
-    "secretstr",
-    "optional[str]",
-    "option<string>",
-    "the",
-    "a",
-    "an",
-    "is",
-    "must",
-    "should",
-    "not",
-    "and",
-    "or",
-    "for",
-    "to",
-    "in",
-    "of",
-    "with",
-    "this",
-    "that",
-    "your",
-    "my",
-    "was",
-    "has",
-    "invalid",
-    "incorrect",
-    "expired",
-    "wrong",
-    "changed",
-    "ok",
-    "yes",
-    "no",
-    "self",
-    "this",
-    "await",
-    "new",
-    "prompt",
-    "ask",
-    "n/a",
-];
-
-/// Beginnings of values that are code which fetches the secret from elsewhere.
-pub(super) const CODE_BEGINNINGS: &[&str] = &[
-    "os.",
-    "process.env",
-    "env.",
-    "env::",
-    "std::",
-    "self.",
-    "this.",
-    "config.",
-    "settings.",
-    "args.",
-    "options.",
-    "opts.",
-    "params.",
-    "request.",
-    "secrets.",
-    "vars.",
-    "import.meta",
 ];

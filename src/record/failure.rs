@@ -10,7 +10,7 @@ use super::ErrorClass;
 
 /// The class of a failure: from the status code, then the error's type, then the message.
 pub(crate) fn classify(status: Option<u16>, error_type: Option<&str>, message: &str) -> ErrorClass {
-    let name = error_type.map(str::trim).unwrap_or_default();
+    let name = telling(error_type.map(str::trim).unwrap_or_default());
     let stated = ErrorClass::from_name(name).filter(|class| *class != ErrorClass::Unknown);
     // OpenTelemetry's HTTP spans put the status code into `error.type`.
     let status = status.or_else(|| name.parse().ok());
@@ -33,6 +33,17 @@ pub(crate) fn classify(status: Option<u16>, error_type: Option<&str>, message: &
             reason.unwrap_or(ErrorClass::ProviderError)
         }
         None => MESSAGES.find(message).unwrap_or(ErrorClass::Unknown),
+    }
+}
+
+/// The part of an error's type that tells something: of a Rust path its last name, for modules and
+/// crates are called `auth` and `network` whatever fails in them; and not `ApiError`, which in Rust
+/// is what wraps every failure of a client, a timeout and a refused key alike.
+fn telling(name: &str) -> &str {
+    match name.rsplit_once("::") {
+        Some((_, "ApiError" | "APIError")) => "",
+        Some((_, last)) => last,
+        None => name,
     }
 }
 
@@ -388,6 +399,18 @@ mod tests {
         Auth, Cancelled, ContextOverflow, Network, ProviderError, ProviderTimeout, RateLimit,
         Unknown,
     };
+
+    #[test]
+    fn of_a_rust_path_the_last_name_counts() {
+        for (name, class) in [
+            ("my_agent::auth::Failure", Unknown),
+            ("my_agent::ApiError", Unknown),
+            ("tokio::time::error::Elapsed", ProviderTimeout),
+            ("client::network::RateLimitError", RateLimit),
+        ] {
+            assert_eq!(classify(None, Some(name), ""), class, "{name}");
+        }
+    }
 
     #[test]
     fn the_status_comes_first() {

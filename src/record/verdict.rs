@@ -456,6 +456,7 @@ mod tests {
     const FAILED: ResultClass = ResultClass::Error;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table of cases")]
     fn json_results() {
         let cases = [
             (json!({"result": 1}), Fine, None),

@@ -296,7 +296,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn usage(counts: [i64; 5]) -> Option<Usage> {
+    fn usage(counts: [i64; 5]) -> Usage {
         let [
             input_tokens,
             output_tokens,
@@ -304,13 +304,13 @@ mod tests {
             cache_write_tokens,
             reasoning_tokens,
         ] = counts;
-        Some(Usage {
+        Usage {
             input_tokens,
             output_tokens,
             cache_read_tokens,
             cache_write_tokens,
             reasoning_tokens,
-        })
+        }
     }
 
     fn chat_completion() -> Value {
@@ -441,7 +441,7 @@ mod tests {
             ),
         ];
         for (body, tokens, model, id, reason, chars, parts) in cases {
-            assert_eq!(body.usage(), usage(tokens), "{model}");
+            assert_eq!(body.usage(), Some(usage(tokens)), "{model}");
             assert_eq!(ModelResponse::model(&body).as_deref(), Some(model));
             assert_eq!(ModelResponse::id(&body).as_deref(), id, "{model}");
             assert_eq!(body.finish_reasons(), [reason], "{model}");

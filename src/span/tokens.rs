@@ -169,7 +169,7 @@ mod tests {
     use crate::span::response::ModelResponse;
     use serde_json::json;
 
-    fn counts(counts: [i64; 5]) -> Option<Usage> {
+    fn counts(counts: [i64; 5]) -> Usage {
         let [
             input_tokens,
             output_tokens,
@@ -177,13 +177,13 @@ mod tests {
             cache_write_tokens,
             reasoning_tokens,
         ] = counts;
-        Some(Usage {
+        Usage {
             input_tokens,
             output_tokens,
             cache_read_tokens,
             cache_write_tokens,
             reasoning_tokens,
-        })
+        }
     }
 
     #[test]
@@ -191,53 +191,53 @@ mod tests {
         let cases = [
             (
                 json!({"usage": {"prompt_tokens": 10, "completion_tokens": 5, "prompt_cache_hit_tokens": 4, "prompt_cache_miss_tokens": 6}}),
-                counts([10, 5, 4, 0, 0]),
+                Some(counts([10, 5, 4, 0, 0])),
             ),
             (
                 json!({"usage": {"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": {"cached_tokens": 3}, "prompt_cache_hit_tokens": 4}}),
-                counts([10, 5, 3, 0, 0]),
+                Some(counts([10, 5, 3, 0, 0])),
             ),
             (
                 json!({"usage": {"prompt_tokens": 10, "completion_tokens": 5, "prompt_tokens_details": null, "completion_tokens_details": null}}),
-                counts([10, 5, 0, 0, 0]),
+                Some(counts([10, 5, 0, 0, 0])),
             ),
             // xAI counts reasoning beside the completion.
             (
                 json!({"usage": {"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135, "completion_tokens_details": {"reasoning_tokens": 94}}}),
-                counts([32, 103, 0, 0, 94]),
+                Some(counts([32, 103, 0, 0, 94])),
             ),
             // LiteLLM passes Anthropic's names on, but with the input already whole.
             (
                 json!({"usage": {"prompt_tokens": 1209, "completion_tokens": 3, "cache_read_input_tokens": 1000, "cache_creation_input_tokens": 188}}),
-                counts([1209, 3, 1000, 188, 0]),
+                Some(counts([1209, 3, 1000, 188, 0])),
             ),
             (
                 json!({"object": "list", "data": [], "usage": {"prompt_tokens": 8, "total_tokens": 8}}),
-                counts([8, 0, 0, 0, 0]),
+                Some(counts([8, 0, 0, 0, 0])),
             ),
             (
                 json!({"choices": [], "x_groq": {"usage": {"prompt_tokens": 1, "completion_tokens": 2}}}),
-                counts([1, 2, 0, 0, 0]),
+                Some(counts([1, 2, 0, 0, 0])),
             ),
             (
                 json!({"type": "response.completed", "response": {"usage": {"input_tokens": 3, "output_tokens": 4}}}),
-                counts([3, 4, 0, 0, 0]),
+                Some(counts([3, 4, 0, 0, 0])),
             ),
             (
                 json!({"type": "message_start", "message": {"usage": {"input_tokens": 3, "cache_read_input_tokens": 7, "output_tokens": 1}}}),
-                counts([10, 1, 7, 0, 0]),
+                Some(counts([10, 1, 7, 0, 0])),
             ),
             (
                 json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 15}}),
-                counts([0, 15, 0, 0, 0]),
+                Some(counts([0, 15, 0, 0, 0])),
             ),
             (
                 json!({"usage": {"input_tokens": 12.0, "output_tokens": -4}}),
-                counts([12, 0, 0, 0, 0]),
+                Some(counts([12, 0, 0, 0, 0])),
             ),
             (
                 json!({"usage": {"input_tokens": i64::MAX, "cache_read_input_tokens": i64::MAX, "output_tokens": 1}}),
-                counts([i64::MAX, 1, i64::MAX, 0, 0]),
+                Some(counts([i64::MAX, 1, i64::MAX, 0, 0])),
             ),
             (
                 json!({"usage": {"input_tokens": "many", "output_tokens": null}}),

@@ -1,0 +1,154 @@
+//! A small coding agent: it looks around in a folder, runs commands, mends a script and reports.
+//!
+//! Run with `cargo run --example agent`, or with a task of your own as the argument. Without further
+//! ado a loopback server plays the model by a script, so it needs no network; with `OPENAI_BASE_URL`
+//! and `OPENAI_API_KEY` (and `OPENAI_MODEL`) any OpenAI-compatible endpoint does the thinking. Mind
+//! that its commands then run on this machine, in a temporary folder but with your rights.
+//!
+//! One sees the answer, then the session as a tree: model calls with their tokens, tools, and two
+//! errors that the model got over. Add `HERMES_OTEL_CAPTURE_CONTENT=local` to keep what was said.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "an example talks to its user"
+)]
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hermes::{EndReason, RunFilter};
+use serde_json::{Value, json};
+
+mod server;
+mod tools;
+
+const DEFAULT_TASK: &str =
+    "`sh test.sh` fails. Find out why, mend it, and make sure that it passes.";
+const SYSTEM: &str = "You are a coding agent. You work in one folder, with the tools you are given. \
+                      Look before you change anything, check your work, then say briefly what you did.";
+const MOST_CALLS: usize = 20;
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+struct Agent {
+    client: reqwest::Client,
+    base_url: String,
+    api_key: String,
+    model: String,
+    folder: PathBuf,
+}
+
+impl Agent {
+    #[hermes::session(id = id, model = self.model, platform = "cli", agent = "coding-agent")]
+    async fn run(&self, id: &str, task: &str) -> Result<String, Failure> {
+        self.answer(task).await
+    }
+
+    #[hermes::turn(user_message = task, response)]
+    async fn answer(&self, task: &str) -> Result<String, Failure> {
+        let mut messages = vec![
+            json!({ "role": "system", "content": SYSTEM }),
+            json!({ "role": "user", "content": task }),
+        ];
+        for _ in 0..MOST_CALLS {
+            let request =
+                json!({ "model": self.model, "messages": messages, "tools": tools::definitions() });
+            let response = self.complete(&request).await?;
+            let message = response
+                .pointer("/choices/0/message")
+                .ok_or("the model sent no message")?;
+            messages.push(message.clone());
+            let calls = message["tool_calls"]
+                .as_array()
+                .map_or(&[][..], Vec::as_slice);
+            if calls.is_empty() {
+                return Ok(message["content"].as_str().unwrap_or_default().to_owned());
+            }
+            for call in calls {
+                let text = |pointer| {
+                    call.pointer(pointer)
+                        .and_then(Value::as_str)
+                        .unwrap_or_default()
+                };
+                let (id, name) = (text("/id"), text("/function/name"));
+                let used = tools::use_tool(&self.folder, id, name, text("/function/arguments"));
+                // What went wrong is told to the model: it may know another way.
+                let result = used.await.unwrap_or_else(|error| format!("Error: {error}"));
+                messages.push(json!({ "role": "tool", "tool_call_id": id, "content": result }));
+            }
+        }
+        hermes::current().end_reason(EndReason::MaxIterations);
+        Err(format!("there is no answer after {MOST_CALLS} model calls").into())
+    }
+
+    #[hermes::chat(model = self.model, provider = "openai", base_url = self.base_url, request, response)]
+    async fn complete(&self, request: &Value) -> Result<Value, Failure> {
+        let url = format!("{}/chat/completions", self.base_url.trim_end_matches('/'));
+        let call = self
+            .client
+            .post(url)
+            .bearer_auth(&self.api_key)
+            .json(request);
+        let response = call.send().await?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(format!("HTTP {status}: {}", response.text().await?).into());
+        }
+        Ok(response.json().await?)
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let telemetry = hermes::init()?;
+    let folder = tools::working_copy()?;
+    let agent = agent_from_env(folder.path().canonicalize()?).await?;
+    let task = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+    let task = if task.is_empty() { DEFAULT_TASK } else { &task };
+    let since_epoch = std::time::SystemTime::UNIX_EPOCH.elapsed()?;
+    let id = format!("agent-{}-{}", since_epoch.as_secs(), std::process::id());
+
+    println!("> {task}\n");
+    let outcome = agent.run(&id, task).await;
+    match &outcome {
+        Ok(answer) => println!("{answer}\n"),
+        Err(error) => println!("It did not work out: {error}\n"),
+    }
+
+    if let Err(error) = telemetry.flush(Duration::from_secs(5)) {
+        eprintln!("{error}");
+    }
+    let store = telemetry.store()?;
+    for run in store.runs(&RunFilter::session(id))? {
+        println!("{}", store.tree(run.trace_id)?);
+    }
+    println!("It is kept in {}", store.path().display());
+    outcome.map(drop)
+}
+
+async fn agent_from_env(folder: PathBuf) -> Result<Agent, Failure> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(120));
+    let model = variable("OPENAI_MODEL").unwrap_or_else(|| "gpt-4o-mini".to_owned());
+    let api_key = variable("OPENAI_API_KEY").unwrap_or_default();
+    if let Some(base_url) = variable("OPENAI_BASE_URL") {
+        return Ok(Agent {
+            client: client.build()?,
+            base_url,
+            api_key,
+            model,
+            folder,
+        });
+    }
+    println!("OPENAI_BASE_URL is not set: a script plays the model, whatever the task.\n");
+    let base_url = server::start().await?;
+    // A proxy, where the environment names one, does not know this machine's ports.
+    Ok(Agent {
+        client: client.no_proxy().build()?,
+        base_url,
+        api_key,
+        model,
+        folder,
+    })
+}

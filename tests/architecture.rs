@@ -1,0 +1,178 @@
+//! The rules of ARCHITECTURE.md that the compiler does not check.
+//!
+//! It reads text, so it is a fence and no proof: a path through a re-export passes.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot read its sources has failed"
+)]
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Which module may name which. What is missing here is the composition root.
+#[rustfmt::skip]
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("semconv",  &[]),
+    ("record",   &["semconv"]),
+    ("policy",   &["semconv", "record"]),
+    ("wire",     &["semconv", "record", "policy"]),
+    ("store",    &["semconv", "record"]),
+    ("insight",  &["record", "store"]),
+    ("sink",     &["semconv", "record", "policy", "wire", "store"]),
+    ("pipeline", &["record", "policy", "sink"]),
+    ("capture",  &["semconv", "record", "policy", "sink", "pipeline"]),
+    ("span",     &["semconv", "record", "wire", "capture"]),
+];
+
+/// Text that belongs to one place, and that place.
+#[rustfmt::skip]
+const LIVES_IN: &[(&str, &[&str])] = &[
+    ("\"gen_ai.",            &["semconv"]),
+    ("\"llm.",               &["semconv"]),
+    ("rusqlite::",           &["store"]),
+    ("tracing_subscriber::", &["capture", "sink", "builder"]),
+    ("opentelemetry",        &["sink"]),
+    ("ureq::",               &["sink"]),
+    ("std::env::var",        &["config"]),
+];
+
+const NAMES_THAT_SAY_NOTHING: &[&str] = &[
+    "util", "utils", "common", "helper", "helpers", "misc", "types", "imp",
+];
+
+/// Lines before the unit tests; a table is data and may be longer.
+const MAX_LINES: usize = 500;
+const TABLES: &[&str] = &["semconv/table.rs", "semconv/fact.rs", "policy/patterns.rs"];
+
+#[test]
+fn modules_use_only_what_lies_below_them() {
+    for source in sources() {
+        let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == source.module) else {
+            continue;
+        };
+        for (number, line) in source.production_lines() {
+            for rest in line.split("crate::").skip(1) {
+                let used = rest
+                    .split(|c: char| !c.is_alphanumeric() && c != '_')
+                    .next()
+                    .unwrap();
+                let is_module = MAY_USE.iter().any(|(name, _)| *name == used);
+                assert!(
+                    !used.is_empty(),
+                    "{source}:{number}: write `crate::module::{{…}}`"
+                );
+                assert!(
+                    !is_module || used == source.module || allowed.contains(&used),
+                    "{source}:{number}: `{}` may not use `{used}`",
+                    source.module,
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_lives_in_one_place_is_named_nowhere_else() {
+    for source in sources() {
+        for (number, line) in source.production_lines() {
+            for (text, homes) in LIVES_IN {
+                let at_home = homes.contains(&source.module.as_str());
+                assert!(
+                    at_home || !line.contains(text),
+                    "{source}:{number}: `{text}` lives in {homes:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_file_is_short_and_says_what_it_is_for() {
+    for source in sources() {
+        let lines = source
+            .text
+            .lines()
+            .take_while(|line| line.trim() != "#[cfg(test)]")
+            .count();
+        let is_table = TABLES.iter().any(|table| source.path.ends_with(table));
+        let is_test = source.path.ends_with("tests.rs");
+        let is_readme = source.text.starts_with("#![doc = include_str!(");
+        assert!(
+            source.text.starts_with("//! ") || is_test || is_readme,
+            "{source}: the first line is not a module doc"
+        );
+        assert!(is_table || lines <= MAX_LINES, "{source}: {lines} lines");
+        for part in source.path.iter().filter_map(|part| part.to_str()) {
+            let name = part.trim_end_matches(".rs");
+            assert!(
+                !NAMES_THAT_SAY_NOTHING.contains(&name),
+                "{source}: name it after what it does"
+            );
+        }
+    }
+}
+
+#[test]
+fn modules_stand_in_the_order_of_the_data() {
+    let lib = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs")).unwrap();
+    let order: Vec<_> = lib
+        .lines()
+        .filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'))
+        .filter(|module| MAY_USE.iter().any(|(name, _)| name == module))
+        .collect();
+    assert_eq!(
+        order,
+        [
+            "span", "capture", "semconv", "record", "policy", "pipeline", "sink", "wire", "store",
+            "insight"
+        ]
+    );
+}
+
+struct Source {
+    /// Relative to `src/`.
+    path: PathBuf,
+    /// The folder or file of `src/` it belongs to.
+    module: String,
+    text: String,
+}
+
+impl Source {
+    /// The numbered lines before the unit tests, without comments.
+    fn production_lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        (1..)
+            .zip(self.text.lines())
+            .take_while(|(_, line)| line.trim() != "#[cfg(test)]")
+            .filter(|(_, line)| !line.trim_start().starts_with("//"))
+            .filter(|_| !self.path.ends_with("tests.rs"))
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "src/{}", self.path.display())
+    }
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut sources = Vec::new();
+    let mut folders = vec![root.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let file = entry.unwrap().path();
+            if file.is_dir() {
+                folders.push(file);
+            } else if file.extension().is_some_and(|extension| extension == "rs") {
+                let path = file.strip_prefix(&root).unwrap().to_owned();
+                let first = path.iter().next().unwrap().to_str().unwrap();
+                let module = first.trim_end_matches(".rs").to_owned();
+                let text = fs::read_to_string(&file).unwrap();
+                sources.push(Source { path, module, text });
+            }
+        }
+    }
+    sources
+}

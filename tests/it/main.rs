@@ -1,0 +1,22 @@
+//! What a user does with Hermes and what comes of it, in the store and at an OTLP endpoint.
+//!
+//! Each file is one promise; `support` holds the scripted agent and the collectors. Tests that need
+//! a global subscriber or a process of their own stand beside this folder.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot set itself up has failed"
+)]
+
+mod support;
+
+mod attributes;
+mod content;
+mod failures;
+mod filter;
+mod foreign;
+mod macros;
+mod runs;
+mod session;
+mod subscribers;
+mod troubles;

@@ -1,0 +1,276 @@
+//! Real processes: two write one store at once, the environment is obeyed, and bad values are told.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot set itself up has failed"
+)]
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use hermes::ErrorKind;
+use rusqlite::Connection;
+use serde_json::Value;
+
+/// How many sessions a child runs; set for children alone.
+const SESSIONS: &str = "HERMES_TEST_SESSIONS";
+const SOON: Duration = Duration::from_secs(60);
+
+#[hermes::session(id = "child")]
+fn session() {
+    turn();
+}
+
+#[hermes::turn]
+fn turn() {
+    chat();
+    tool();
+}
+
+#[hermes::chat(model = "m", provider = "p")]
+fn chat() {
+    tracing::info!("asking");
+}
+
+#[hermes::tool]
+fn tool() {}
+
+/// What a child process does. Run by the other tests alone: by itself it does nothing.
+#[test]
+fn child() {
+    let Ok(sessions) = std::env::var(SESSIONS) else {
+        return;
+    };
+    let telemetry = hermes::init().unwrap();
+    assert_eq!(
+        hermes::init().unwrap_err().kind(),
+        ErrorKind::AlreadyInstalled
+    );
+    for _ in 0..sessions.parse().unwrap() {
+        session();
+    }
+    // A store that cannot be had is told on stderr; the agent goes on.
+    let _ = telemetry.flush(SOON);
+    println!("stats {:?}", telemetry.stats());
+    telemetry.shutdown(SOON).ok();
+}
+
+fn command(home: &Path, sessions: usize, environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", "child", "--nocapture"])
+        .env_clear()
+        .env("HERMES_HOME", home)
+        .env(SESSIONS, sessions.to_string())
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+fn run(home: &Path, environment: &[(&str, &str)]) -> Output {
+    let output = command(home, 1, environment).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    output
+}
+
+/// The lines that Hermes itself wrote.
+fn said(output: &Output) -> Vec<String> {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    stderr
+        .lines()
+        .filter(|line| line.starts_with("hermes: "))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn count(home: &Path) -> i64 {
+    let path = home.join("telemetry/telemetry.db");
+    let Ok(store) = Connection::open(path) else {
+        return 0;
+    };
+    store
+        .query_row("SELECT count(*) FROM tel_spans", [], |row| row.get(0))
+        .unwrap_or(0)
+}
+
+#[test]
+fn two_processes_write_one_store_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let children: Vec<_> = (0..2)
+        .map(|_| command(home.path(), 500, &[]).spawn().unwrap())
+        .collect();
+    for child in children {
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(said(&output), [""; 0], "nothing to complain of");
+    }
+    assert_eq!(count(home.path()), 2 * 500 * 4);
+    let store = Connection::open(home.path().join("telemetry/telemetry.db")).unwrap();
+    let check: String = store
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(check, "ok");
+    let runs: i64 = store
+        .query_row(
+            "SELECT count(*) FROM tel_runs WHERE model_call_count = 1",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(runs, 1000);
+}
+
+#[test]
+fn a_quiet_environment_prints_nothing_and_sends_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    let output = run(home.path(), &[]);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(count(home.path()), 4);
+}
+
+#[test]
+fn the_console_prints_the_stored_ids_one_json_line_a_span() {
+    let home = tempfile::tempdir().unwrap();
+    let output = run(
+        home.path(),
+        &[
+            ("HERMES_OTEL_EXPORTER", "console"),
+            ("OTEL_SERVICE_NAME", "shell"),
+            ("RUST_LOG", "off"),
+        ],
+    );
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let spans: Vec<Value> = stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(spans.len(), 4, "{stderr}");
+    let store = Connection::open(home.path().join("telemetry/telemetry.db")).unwrap();
+    let mut query = store
+        .prepare("SELECT span_id, trace_id, name, ifnull(parent_span_id, '') FROM tel_spans")
+        .unwrap();
+    let stored: HashMap<String, [String; 3]> = query
+        .query_map([], |row| {
+            Ok((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?]))
+        })
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    for span in &spans {
+        let [trace, name, parent] = &stored[span["span_id"].as_str().unwrap()];
+        assert_eq!(span["trace_id"], trace.as_str());
+        assert_eq!(span["name"], name.as_str());
+        assert_eq!(span["parent_span_id"].as_str().unwrap_or_default(), parent);
+        assert_eq!(span["resource"]["service.name"], "shell");
+        assert!(span["attributes"]["hermes.span.kind"].is_string());
+    }
+}
+
+#[test]
+fn switched_off_nothing_is_kept() {
+    let home = tempfile::tempdir().unwrap();
+    let output = run(home.path(), &[("HERMES_OTEL_ENABLED", "false")]);
+    assert_eq!(said(&output), [""; 0]);
+    assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0);
+    // The SDK's own switch turns off only what leaves.
+    let console = [
+        ("OTEL_SDK_DISABLED", "true"),
+        ("HERMES_OTEL_EXPORTER", "console"),
+    ];
+    let output = run(home.path(), &console);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(count(home.path()), 4);
+}
+
+#[test]
+fn bad_values_are_told_once_each_and_the_agent_runs_on() {
+    let home = tempfile::tempdir().unwrap();
+    let output = run(
+        home.path(),
+        &[
+            ("HERMES_CAPTURE", "info,hermes.tool=loud"),
+            ("HERMES_OTEL_CAPTURE_CONTENT", "perhaps"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "not an url"),
+            ("HERMES_OTEL_SEMCONV", "genai,hermes"),
+        ],
+    );
+    let said = said(&output);
+    let about = |what: &str| said.iter().filter(|line| line.contains(what)).count();
+    assert_eq!(about("HERMES_CAPTURE"), 1, "{said:#?}");
+    assert_eq!(
+        about("HERMES_OTEL_CAPTURE_CONTENT=\"perhaps\""),
+        1,
+        "{said:#?}"
+    );
+    assert_eq!(about("not an url"), 1, "{said:#?}");
+    assert_eq!(about("HERMES_OTEL_SEMCONV"), 1, "{said:#?}");
+    assert_eq!(said.len(), 4, "{said:#?}");
+    assert_eq!(count(home.path()), 4, "what can be kept is kept");
+}
+
+#[test]
+fn an_unwritable_store_is_told_in_one_line() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let path = file.join("x/telemetry.db");
+    let output = run(
+        home.path(),
+        &[("HERMES_TELEMETRY_DB", path.to_str().unwrap())],
+    );
+    let said = said(&output);
+    assert_eq!(said.len(), 1, "{said:#?}");
+    assert!(said[0].contains(file.to_str().unwrap()), "{said:?}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        stdout.contains("captured: 4") && stdout.contains("\"store_error\": 4"),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn the_log_goes_to_stderr_as_rust_log_says() {
+    let home = tempfile::tempdir().unwrap();
+    let output = run(home.path(), &[("RUST_LOG", "info")]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("asking"));
+    let log = home.path().join("hermes.log");
+    let output = run(
+        home.path(),
+        &[
+            ("HERMES_CAPTURE", "x=y"),
+            ("HERMES_OTEL_LOG_FILE", log.to_str().unwrap()),
+        ],
+    );
+    assert_eq!(said(&output), [""; 0]);
+    assert!(
+        std::fs::read_to_string(log)
+            .unwrap()
+            .starts_with("hermes: HERMES_CAPTURE")
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn the_stores_files_are_their_owners_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = tempfile::tempdir().unwrap();
+    run(home.path(), &[]);
+    let folder = home.path().join("telemetry");
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder), 0o700);
+    for file in std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|file| file.unwrap().path())
+    {
+        assert_eq!(
+            mode(&file),
+            if file.is_dir() { 0o700 } else { 0o600 },
+            "{}",
+            file.display()
+        );
+    }
+}
