@@ -1,30 +1,21 @@
-//! The composition root: wires capture, policy, pipeline and sinks, and hands out layer and guard.
+//! What code can set, what it means beside the environment, and the layer and the guard it gets.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
-#[cfg(feature = "otlp")]
-use crate::capture::ExportFilter;
-use crate::capture::{Capture, CaptureFilter, Core};
+use crate::assembly::{Wishes, assemble};
 use crate::config::{self, Config, Content, Placement};
 use crate::diagnostic::Diagnostics;
 use crate::error::{Error, ErrorKind};
-use crate::pipeline::{Health, Queue, Writer};
-use crate::policy::Policy;
-use crate::record::{Value, seed};
-#[cfg(feature = "sqlite")]
-use crate::sink::StoreSink;
-#[cfg(not(feature = "otlp"))]
-use crate::sink::Wire;
-#[cfg(feature = "otlp")]
-use crate::sink::otlp::{ExportCounter, Outlet};
-use crate::sink::{Batch, LiveSink, Sink};
-use crate::telemetry::{Parts, Telemetry};
+use crate::record::Value;
+use crate::sink::{Batch, Callback};
+use crate::telemetry::Telemetry;
 
 /// Records that may wait for the writer. A span's record takes one to two kilobytes.
 const QUEUE_CAPACITY: usize = 16_384;
@@ -35,8 +26,6 @@ const QUEUE_CAPACITY: usize = 16_384;
 /// It brings its own filters, so it switches on no callsite but those it needs, and other layers'
 /// filters do not switch it off, save a global one.
 pub type HermesLayer<S> = Box<dyn Layer<S> + Send + Sync + 'static>;
-
-type Callback = Box<dyn FnMut(&Batch<'_>) + Send>;
 
 /// What is kept of prompts, arguments, results and answers.
 ///
@@ -250,7 +239,13 @@ impl Builder {
                 Telemetry::off(),
             ));
         }
-        Ok(self.assemble(&config, &diagnostics))
+        let wishes = Wishes {
+            capture_all: self.capture_all,
+            keeps_error_text: !self.drops_error_text,
+            queue_capacity: self.queue_capacity.unwrap_or(QUEUE_CAPACITY),
+            subscribers: self.subscribers,
+        };
+        Ok(assemble(&config, wishes, &diagnostics))
     }
 
     /// Builds, and installs the global subscriber: Hermes, and a layer that logs to stderr as
@@ -260,18 +255,17 @@ impl Builder {
     ///
     /// [`ErrorKind::AlreadyInstalled`] if a global subscriber is installed.
     pub fn init(self) -> Result<Telemetry, Error> {
+        // Asked before anything is opened: a second `init` leaves no trace.
+        if INSTALLED.load(Ordering::Acquire) {
+            return Err(already_installed());
+        }
         let (layer, telemetry) = self.build()?;
         let log = tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
             .with_filter(EnvFilter::from_default_env());
         let subscriber = tracing_subscriber::registry().with(layer).with(log);
-        tracing::subscriber::set_global_default(subscriber).map_err(|_| {
-            Error::new(
-                ErrorKind::AlreadyInstalled,
-                "a global tracing subscriber is installed already: \
-                 use hermes::builder().build() and put its layer beside the others",
-            )
-        })?;
+        tracing::subscriber::set_global_default(subscriber).map_err(|_| already_installed())?;
+        INSTALLED.store(true, Ordering::Release);
         Ok(telemetry)
     }
 
@@ -332,106 +326,17 @@ impl Builder {
             );
         }
     }
+}
 
-    fn assemble<S>(
-        self,
-        config: &Config,
-        diagnostics: &Arc<Diagnostics>,
-    ) -> (HermesLayer<S>, Telemetry)
-    where
-        S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
-    {
-        let health = Arc::new(Health::default());
-        let queue = Arc::new(Queue::new(
-            self.queue_capacity.unwrap_or(QUEUE_CAPACITY),
-            Arc::clone(&health),
-        ));
-        let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-        let store = open_store(config, diagnostics, &mut sinks);
-        let policy = Arc::new(Policy::new(
-            config.content,
-            !self.drops_error_text,
-            store.redaction_key,
-        ));
-        if !self.subscribers.is_empty() {
-            let diagnostics = Arc::clone(diagnostics);
-            let trouble = move |message: &str| diagnostics.error("subscriber", message);
-            sinks.push(Box::new(LiveSink::new(self.subscribers, trouble)));
-        }
+/// Whether [`Builder::init`] has installed its subscriber in this process.
+static INSTALLED: AtomicBool = AtomicBool::new(false);
 
-        #[cfg(feature = "otlp")]
-        let (outlet, wire) = {
-            let counter: Arc<dyn ExportCounter> = Arc::new(Counter {
-                health: Arc::clone(&health),
-                diagnostics: Arc::clone(diagnostics),
-            });
-            let outlet = Outlet::build(&config.export, Arc::clone(&policy), &counter);
-            let wire = outlet.as_ref().map(Outlet::wire);
-            (outlet, wire)
-        };
-        #[cfg(not(feature = "otlp"))]
-        let wire: Option<Arc<dyn Wire>> = {
-            if !config.export.chosen().is_empty() {
-                diagnostics.warn(
-                    "otlp-feature",
-                    "an exporter is asked for, but this build has no cargo feature `otlp`; \
-                     spans stay in the store",
-                );
-            }
-            None
-        };
-
-        let filter = read_filter(config, diagnostics);
-        let core = Arc::new(Core::new(
-            Arc::clone(&policy),
-            Arc::clone(&queue),
-            Arc::clone(&health),
-            filter,
-            self.capture_all,
-            wire,
-        ));
-        let writer = Writer {
-            queue: Arc::clone(&queue),
-            health: Arc::clone(&health),
-            policy,
-            running: Arc::clone(&core.live) as _,
-            sinks,
-            diagnostics: Arc::clone(diagnostics),
-            is_storeless: store.is_missing,
-        };
-        let writer = match writer.start() {
-            Ok(thread) => Some(thread),
-            Err(error) => {
-                diagnostics.error(
-                    "thread",
-                    &format!("cannot start the writer thread: {error}; no spans are kept"),
-                );
-                queue.close();
-                None
-            }
-        };
-
-        let capture = Capture::new(core);
-        let ours = capture.filter();
-        #[cfg(feature = "otlp")]
-        let layer = match &outlet {
-            Some(outlet) => capture
-                .with_filter(ours.clone())
-                .and_then(outlet.layer().with_filter(ExportFilter(ours)))
-                .boxed(),
-            None => capture.with_filter(ours).boxed(),
-        };
-        #[cfg(not(feature = "otlp"))]
-        let layer = capture.with_filter(ours).boxed();
-        let parts = Parts {
-            queue,
-            health,
-            writer: Mutex::new(writer),
-            #[cfg(feature = "otlp")]
-            outlet,
-        };
-        (layer, Telemetry::new(parts, store.path))
-    }
+fn already_installed() -> Error {
+    Error::new(
+        ErrorKind::AlreadyInstalled,
+        "a global tracing subscriber is installed already: \
+         use hermes::builder().build() and put its layer beside the others",
+    )
 }
 
 impl std::fmt::Debug for Builder {
@@ -440,117 +345,5 @@ impl std::fmt::Debug for Builder {
             .field("service_name", &self.service_name)
             .field("store_path", &self.store_path)
             .finish_non_exhaustive()
-    }
-}
-
-/// What became of the wish for a store.
-struct OpenedStore {
-    path: Option<PathBuf>,
-    /// A store is wanted and cannot be had.
-    is_missing: bool,
-    /// Makes the same secret get the same token in one store.
-    redaction_key: [u8; 16],
-}
-
-#[cfg(feature = "sqlite")]
-fn open_store(
-    config: &Config,
-    diagnostics: &Diagnostics,
-    sinks: &mut Vec<Box<dyn Sink>>,
-) -> OpenedStore {
-    use std::time::{SystemTime, UNIX_EPOCH};
-
-    let missing = OpenedStore {
-        path: None,
-        is_missing: true,
-        redaction_key: fresh_key(),
-    };
-    let Some(path) = &config.store_path else {
-        diagnostics.error(
-            "store",
-            "there is no home folder to keep the store in: set HERMES_HOME or HERMES_TELEMETRY_DB",
-        );
-        return missing;
-    };
-    let now_ns = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_nanos()).ok())
-        .unwrap_or(0);
-    match crate::store::Writer::open(path, now_ns) {
-        Ok(writer) => {
-            diagnostics.info(
-                "store-path",
-                &format!("spans are kept in {}", path.display()),
-            );
-            let redaction_key = writer.redaction_key().unwrap_or_else(fresh_key);
-            sinks.push(Box::new(StoreSink::new(writer)));
-            OpenedStore {
-                path: Some(path.clone()),
-                is_missing: false,
-                redaction_key,
-            }
-        }
-        Err(error) => {
-            diagnostics.error("store", &format!("{error}; spans are not kept"));
-            missing
-        }
-    }
-}
-
-#[cfg(not(feature = "sqlite"))]
-fn open_store(
-    _config: &Config,
-    _diagnostics: &Diagnostics,
-    _sinks: &mut Vec<Box<dyn Sink>>,
-) -> OpenedStore {
-    OpenedStore {
-        path: None,
-        is_missing: false,
-        redaction_key: fresh_key(),
-    }
-}
-
-fn fresh_key() -> [u8; 16] {
-    let mut key = [0; 16];
-    key[..8].copy_from_slice(&seed().to_le_bytes());
-    key[8..].copy_from_slice(&seed().to_le_bytes());
-    key
-}
-
-fn read_filter(config: &Config, diagnostics: &Diagnostics) -> CaptureFilter {
-    let Some(directives) = &config.capture_filter else {
-        return CaptureFilter::default();
-    };
-    let (filter, troubles) = CaptureFilter::parse(directives);
-    for trouble in troubles {
-        diagnostics.warn(
-            &trouble,
-            &format!("HERMES_CAPTURE: the directive {trouble}; using the other directives"),
-        );
-    }
-    filter
-}
-
-/// Hears from the exporters what became of spans.
-#[cfg(feature = "otlp")]
-#[derive(Debug)]
-struct Counter {
-    health: Arc<Health>,
-    diagnostics: Arc<Diagnostics>,
-}
-
-#[cfg(feature = "otlp")]
-impl ExportCounter for Counter {
-    fn exported(&self, spans: u64) {
-        self.health.exported(spans);
-    }
-
-    fn lost(&self, reason: &'static str, spans: u64) {
-        self.health.not_exported(reason, spans);
-    }
-
-    fn trouble(&self, kind: &'static str, message: &str) {
-        self.diagnostics.warn(kind, message);
     }
 }

@@ -1,4 +1,5 @@
-//! Settings as plain values; the environment is read here and nowhere else.
+//! Settings as plain values; the environment is read here and nowhere else, save for what the OTLP
+//! exporters read for themselves (`OTEL_BSP_*`, timeouts, certificates), as OpenTelemetry's own do.
 //!
 //! Names and defaults are those of the contract's section 4. A value that cannot be read gives a
 //! warning that names the variable, the value and what is used instead; it never stops the agent.
@@ -58,10 +59,6 @@ impl Placement {
 
 /// What leaves the process, and where to.
 #[derive(Clone, Debug, Default)]
-#[cfg_attr(
-    not(feature = "otlp"),
-    expect(dead_code, reason = "read by the OTLP sink alone")
-)]
 pub(crate) struct ExportConfig {
     /// `OTEL_SDK_DISABLED`: nothing leaves, whatever else is said.
     pub(crate) disabled: bool,
@@ -148,10 +145,6 @@ impl Config {
 
 impl ExportConfig {
     /// The ways out that are in use.
-    #[cfg_attr(
-        not(feature = "otlp"),
-        expect(dead_code, reason = "read by the OTLP sink alone")
-    )]
     pub(crate) fn chosen(&self) -> Vec<Exporter> {
         if self.disabled {
             return Vec::new();

@@ -1,5 +1,14 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
+// A build without one of the ways out leaves unused what that way alone asks for.
+#![cfg_attr(
+    not(all(feature = "sqlite", feature = "otlp")),
+    expect(dead_code, reason = "the missing way out would use it")
+)]
+#![cfg_attr(
+    not(feature = "otlp"),
+    expect(unused_imports, reason = "exporters alone use them")
+)]
 
 mod span;
 mod capture;
@@ -14,6 +23,7 @@ mod store;
 #[cfg(feature = "sqlite")]
 mod insight;
 
+mod assembly;
 mod builder;
 mod config;
 mod diagnostic;

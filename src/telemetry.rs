@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::assembly::Export;
 use crate::error::{Error, ErrorKind};
 use crate::pipeline::{Health, Queue, Stats};
-#[cfg(feature = "otlp")]
-use crate::sink::otlp::Outlet;
 #[cfg(feature = "sqlite")]
 use crate::store::Store;
 
@@ -31,8 +30,7 @@ pub(crate) struct Parts {
     pub(crate) queue: Arc<Queue>,
     pub(crate) health: Arc<Health>,
     pub(crate) writer: Mutex<Option<JoinHandle<()>>>,
-    #[cfg(feature = "otlp")]
-    pub(crate) outlet: Option<Outlet>,
+    pub(crate) export: Export,
 }
 
 impl Telemetry {
@@ -81,7 +79,10 @@ impl Telemetry {
                 ),
             ));
         }
-        parts.flush_export(deadline.saturating_duration_since(Instant::now()))
+        parts
+            .export
+            .flush(deadline.saturating_duration_since(Instant::now()))
+            .map_err(|why| not_sent(&why))
     }
 
     /// Ends telemetry: flushes, then stops the writer and the exporters. Spans that end later are
@@ -111,7 +112,7 @@ impl Telemetry {
         if is_written {
             let _ = writer.join();
         }
-        let exported = parts.shutdown_export(left());
+        let exported = parts.export.shutdown(left()).map_err(|why| not_sent(&why));
         let losses = parts.health.unwanted_losses();
         if !is_written {
             return Err(Error::new(
@@ -163,39 +164,8 @@ impl Telemetry {
     }
 }
 
-#[cfg(feature = "otlp")]
-impl Parts {
-    fn flush_export(&self, timeout: Duration) -> Result<(), Error> {
-        let flushed = self
-            .outlet
-            .as_ref()
-            .map_or(Ok(()), |outlet| outlet.flush(timeout));
-        flushed.map_err(|why| Error::new(ErrorKind::Lost, format!("written, but not sent: {why}")))
-    }
-
-    fn shutdown_export(&self, timeout: Duration) -> Result<(), Error> {
-        let ended = self
-            .outlet
-            .as_ref()
-            .map_or(Ok(()), |outlet| outlet.shutdown(timeout));
-        ended.map_err(|why| Error::new(ErrorKind::Lost, format!("written, but not sent: {why}")))
-    }
-}
-
-#[cfg(not(feature = "otlp"))]
-impl Parts {
-    #[expect(
-        clippy::unused_self,
-        clippy::unnecessary_wraps,
-        reason = "nothing is exported"
-    )]
-    fn flush_export(&self, _timeout: Duration) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn shutdown_export(&self, timeout: Duration) -> Result<(), Error> {
-        self.flush_export(timeout)
-    }
+fn not_sent(why: &str) -> Error {
+    Error::new(ErrorKind::Lost, format!("written, but not sent: {why}"))
 }
 
 impl Drop for Telemetry {
@@ -210,6 +180,6 @@ impl fmt::Debug for Telemetry {
         f.debug_struct("Telemetry")
             .field("store_path", &self.store_path)
             .field("stats", &self.stats())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

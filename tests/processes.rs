@@ -1,5 +1,6 @@
 //! Real processes: two write one store at once, the environment is obeyed, and bad values are told.
 
+#![expect(clippy::print_stdout, reason = "a child tells its parent")]
 #![expect(
     clippy::unwrap_used,
     reason = "a test that cannot set itself up has failed"

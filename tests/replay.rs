@@ -1,8 +1,13 @@
 //! Replays real sessions through the example and compares the store and the wire with the truth.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot set itself up has failed"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::Duration;
 
 use collector::{Collector, ReceivedSpan};
@@ -10,7 +15,10 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-#[expect(dead_code, reason = "other test binaries use more of it")]
+#[expect(
+    dead_code,
+    reason = "it is written for another test binary, which uses more of it"
+)]
 #[path = "it/support/collector.rs"]
 mod collector;
 
@@ -156,7 +164,7 @@ fn a_bad_file_costs_one_line_and_the_others_are_replayed() {
     let lines: Vec<_> = complaints.lines().collect();
     assert_eq!(lines.len(), 3, "{complaints}");
     for (line, (path, why)) in lines.iter().zip([
-        (&missing, "No such file"),
+        (&missing, "cannot be read"),
         (&broken, "line 3 column 1"),
         (&other, "not a trajectory"),
     ]) {
@@ -453,7 +461,8 @@ fn rounded(cost: f64) -> f64 {
 }
 
 fn count(store: &Connection, sql: &str) -> usize {
-    store.query_row(sql, [], |row| row.get(0)).unwrap()
+    let rows: i64 = store.query_row(sql, [], |row| row.get(0)).unwrap();
+    usize::try_from(rows).unwrap()
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -15,9 +15,10 @@
 
 use std::error::Error;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
-use hermes::{EndReason, RunFilter};
+use hermes::{EndReason, RunFilter, Telemetry};
 use serde_json::{Value, json};
 
 mod server;
@@ -100,7 +101,7 @@ impl Agent {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<ExitCode, Failure> {
     let telemetry = hermes::init()?;
     let folder = tools::working_copy()?;
     let agent = agent_from_env(folder.path().canonicalize()?).await?;
@@ -115,7 +116,14 @@ async fn main() -> Result<(), Failure> {
         Ok(answer) => println!("{answer}\n"),
         Err(error) => println!("It did not work out: {error}\n"),
     }
+    if let Err(error) = show(&telemetry, &id) {
+        eprintln!("There is no trace to show: {error}");
+    }
+    Ok(ExitCode::from(u8::from(outcome.is_err())))
+}
 
+/// Prints the session as the store has it.
+fn show(telemetry: &Telemetry, id: &str) -> Result<(), hermes::Error> {
     if let Err(error) = telemetry.flush(Duration::from_secs(5)) {
         eprintln!("{error}");
     }
@@ -124,7 +132,7 @@ async fn main() -> Result<(), Failure> {
         println!("{}", store.tree(run.trace_id)?);
     }
     println!("It is kept in {}", store.path().display());
-    outcome.map(drop)
+    Ok(())
 }
 
 async fn agent_from_env(folder: PathBuf) -> Result<Agent, Failure> {

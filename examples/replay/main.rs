@@ -8,7 +8,7 @@
 //! `--json` prints them as JSON. With `OTEL_EXPORTER_OTLP_ENDPOINT` set, the spans are sent as well.
 #![expect(clippy::print_stderr, reason = "an example talks to its user")]
 
-use std::collections::BTreeSet;
+use std::cell::Cell;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::{Write, stdout};
@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use hermes::{Kind, RunId, Store, Telemetry};
+use hermes::{ErrorKind, Kind, RunId, Store, Telemetry};
 use session::Session;
 use sums::Sums;
 
@@ -33,6 +33,7 @@ usage: replay FILE... [--speed N] [--json]
   --speed N  replay at N times the recorded pace; at full speed if not given
   --json     print the sums as JSON";
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
+const MORE_FLUSHES: usize = 11;
 
 #[derive(Debug, Default)]
 struct Options {
@@ -105,12 +106,10 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     let (sender, runs) = mpsc::channel();
     let telemetry = hermes::builder()
         .subscribe(move |batch| {
-            for span in batch
-                .spans()
-                .iter()
-                .filter(|span| span.kind == Kind::Session)
-            {
-                let _ = sender.send(span.run_id);
+            for span in batch.spans() {
+                if span.kind == Kind::Session {
+                    let _ = sender.send(span.run_id);
+                }
             }
         })
         .init()?;
@@ -118,15 +117,15 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
         store: telemetry.store()?,
         telemetry,
         runs,
+        has_warned: Cell::new(false),
     };
 
     let mut all: Vec<Sums> = Vec::new();
-    let mut troubles = BTreeSet::new();
     if !options.json {
         writeln!(stdout(), "{}", Sums::header())?;
     }
     for file in &options.files {
-        match replayer.replay(file, options.speed, &mut troubles) {
+        match replayer.replay(file, options.speed) {
             Ok(sums) => {
                 if !options.json {
                     writeln!(stdout(), "{sums}")?;
@@ -142,7 +141,7 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     } else {
         writeln!(stdout(), "{}", Sums::total(&all))?;
     }
-    replayer.end(&mut troubles);
+    replayer.end();
     Ok(all.len() == options.files.len())
 }
 
@@ -151,47 +150,50 @@ struct Replayer {
     store: Store,
     /// The runs of the sessions that have ended.
     runs: mpsc::Receiver<RunId>,
+    has_warned: Cell<bool>,
 }
 
 impl Replayer {
-    fn replay(
-        &self,
-        file: &Path,
-        speed: Option<f64>,
-        troubles: &mut BTreeSet<String>,
-    ) -> Result<Sums, Box<dyn Error>> {
+    fn replay(&self, file: &Path, speed: Option<f64>) -> Result<Sums, Box<dyn Error>> {
         let session = Session::read(file)?;
         // How the session ended is part of its recording: no trouble of this program.
         let _ = agent::replay(&session, speed);
         // After each session, so that a long list at full speed fills neither queue nor exporter.
-        if let Err(error) = self.telemetry.flush(FLUSH_TIMEOUT) {
-            report(error.to_string(), troubles);
-        }
+        self.flush();
         let run_id = self.runs.try_iter().last();
-        let sums = run_id
-            .map(|run_id| Sums::read(&self.store, run_id, &session))
-            .transpose()?;
-        sums.flatten()
-            .ok_or_else(|| "the store has not kept it; see HERMES_CAPTURE".into())
+        let sums = run_id.map(|run_id| Sums::read(&self.store, run_id, &session));
+        let sums = sums.transpose()?.flatten();
+        sums.ok_or_else(|| "the store has not kept it (does HERMES_CAPTURE leave it out?)".into())
     }
 
-    fn end(&self, troubles: &mut BTreeSet<String>) {
-        if let Err(error) = self.telemetry.shutdown(FLUSH_TIMEOUT) {
-            report(error.to_string(), troubles);
+    /// Waits for the store, with patience: a long session with its content takes a while.
+    fn flush(&self) {
+        let mut outcome = self.telemetry.flush(FLUSH_TIMEOUT);
+        for _ in 0..MORE_FLUSHES {
+            if !matches!(&outcome, Err(error) if error.kind() == ErrorKind::Timeout) {
+                break;
+            }
+            outcome = self.telemetry.flush(FLUSH_TIMEOUT);
         }
+        self.warn_once(outcome);
+    }
+
+    fn end(&self) {
+        self.warn_once(self.telemetry.shutdown(FLUSH_TIMEOUT));
         let stats = self.telemetry.stats();
-        for (where_to, lost) in [("kept", stats.dropped), ("sent", stats.export_dropped)] {
+        for (what, lost) in [("kept", stats.dropped), ("sent", stats.export_dropped)] {
             for (reason, count) in lost {
-                eprintln!("replay: {count} spans were not {where_to}: {reason}");
+                eprintln!("replay: {count} spans were not {what}: {reason}");
             }
         }
     }
-}
 
-/// Says what is wrong with telemetry; once, for the next session will have it too.
-fn report(trouble: String, troubles: &mut BTreeSet<String>) {
-    if !troubles.contains(&trouble) {
-        eprintln!("replay: {trouble}");
-        troubles.insert(trouble);
+    /// Says what is wrong with telemetry; once, for the next session will have it too.
+    fn warn_once(&self, outcome: Result<(), hermes::Error>) {
+        if let Err(error) = outcome
+            && !self.has_warned.replace(true)
+        {
+            eprintln!("replay: {error}");
+        }
     }
 }

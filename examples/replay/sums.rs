@@ -109,10 +109,7 @@ impl Sums {
 
     /// The first line of the table.
     pub(crate) fn header() -> String {
-        let counts: String = COUNTS
-            .iter()
-            .map(|(_, name)| format!("{name:>10}"))
-            .collect();
+        let counts = COUNTS.map(|(_, name)| format!("{name:>10}")).concat();
         format!("{counts}{:>12}  {:<14}  session", "cost", "end")
     }
 

@@ -281,17 +281,20 @@ impl Names {
             let fact = format_ident!("{fact}");
             quote!(#call.content(#h::Fact::#fact, || (&&&&#h::Probe(#value)).to_content());)
         };
-        let response = flag("response").then(|| match args.kind {
-            Kind::Turn => content("AssistantResponse"),
-            _ => quote!(#h::response(#call, #value);),
+        let (is_turn, is_tool) = (args.kind == Kind::Turn, args.kind == Kind::Tool);
+        let response = flag("response").then(|| {
+            if is_turn {
+                content("AssistantResponse")
+            } else {
+                quote!(#h::response(#call, #value);)
+            }
         });
-        let result = flag("result").then(|| match args.kind {
-            Kind::Tool => content("ToolResult"),
-            _ => content("Documents"),
-        });
-        let verdict = match args.kind {
-            Kind::Tool => quote!((&&&&#h::Probe(#value)).verdict()),
-            _ => quote!(::core::option::Option::None),
+        let result =
+            flag("result").then(|| content(if is_tool { "ToolResult" } else { "Documents" }));
+        let verdict = if is_tool {
+            quote!((&&&&#h::Probe(#value)).verdict())
+        } else {
+            quote!(::core::option::Option::None)
         };
         quote! {
             |#call, #out| {

@@ -6,14 +6,14 @@ use std::sync::{Arc, OnceLock};
 
 use tracing::dispatcher::WeakDispatch;
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::Interest;
-use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
-use tracing_subscriber::layer::{Context, Filter};
+use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::callsite::{Shape, Shapes};
+use super::callsite::Shapes;
 use super::close::Closed;
+use super::interest::OursFilter;
 use super::open::OpenSpan;
 use super::visitor::Visited;
 use super::{CaptureFilter, LiveSpans};
@@ -38,13 +38,14 @@ pub(crate) struct Core {
     dispatch: OnceLock<WeakDispatch>,
 }
 
+type Find = fn(&Dispatch, &Id) -> Option<Arc<OpenSpan>>;
 type Around = fn(&Dispatch, &Id) -> Vec<(Id, Option<Arc<OpenSpan>>)>;
 
 /// The layer itself. Code inside a span finds it by downcasting the dispatcher.
 pub(crate) struct Capture {
     core: Arc<Core>,
     /// Finds the open span of an id; set once the subscriber's type is known.
-    find: Option<fn(&Dispatch, &Id) -> Option<Arc<OpenSpan>>>,
+    find: Option<Find>,
     /// Finds the spans around a span, of whichever library.
     around: Option<Around>,
 }
@@ -103,10 +104,7 @@ impl Capture {
 
     /// The filter that belongs to the layer: other libraries' callsites stay switched off.
     pub(crate) fn filter(&self) -> OursFilter {
-        OursFilter {
-            filter: Arc::clone(&self.core.filter),
-            captures_all: self.core.captures_all,
-        }
+        OursFilter::new(Arc::clone(&self.core.filter), self.core.captures_all)
     }
 
     /// The open span of a `tracing` id.
@@ -340,7 +338,7 @@ fn event_record(
     }
 }
 
-fn crate_of(target: &str) -> &str {
+pub(super) fn crate_of(target: &str) -> &str {
     target.split("::").next().unwrap_or(target)
 }
 
@@ -377,81 +375,4 @@ where
         .skip(1)
         .map(|span| (span.id(), of_extensions(&span)))
         .collect()
-}
-
-/// Lets capture see what may be ours, and switches on nothing else.
-#[derive(Clone, Debug)]
-pub(crate) struct OursFilter {
-    filter: Arc<CaptureFilter>,
-    captures_all: bool,
-}
-
-impl OursFilter {
-    fn is_wanted(&self, metadata: &Metadata<'_>) -> bool {
-        let may_be_ours = if metadata.is_event() {
-            *metadata.level() <= Level::INFO
-        } else {
-            Shape::may_be_ours(metadata) || (self.captures_all && *metadata.level() <= Level::INFO)
-        };
-        may_be_ours && self.filter.may_keep(metadata)
-    }
-}
-
-impl<S> Filter<S> for OursFilter {
-    fn enabled(&self, metadata: &Metadata<'_>, _context: &Context<'_, S>) -> bool {
-        self.is_wanted(metadata)
-    }
-
-    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.is_wanted(metadata) {
-            Interest::always()
-        } else {
-            Interest::never()
-        }
-    }
-}
-
-/// Lets OTel see our spans and those of other libraries around them, down to INFO.
-#[cfg(feature = "otlp")]
-#[derive(Clone, Debug)]
-pub(crate) struct ExportFilter(pub(crate) OursFilter);
-
-#[cfg(feature = "otlp")]
-impl ExportFilter {
-    /// Targets that an export itself may pass through: exporting them would never end.
-    const TRANSPORT: [&str; 9] = [
-        "h2",
-        "hyper",
-        "hyper_util",
-        "opentelemetry",
-        "opentelemetry_otlp",
-        "opentelemetry_sdk",
-        "rustls",
-        "tonic",
-        "ureq",
-    ];
-
-    fn is_wanted(&self, metadata: &Metadata<'_>) -> bool {
-        // Events come from capture's own records; on other libraries' spans OTel keeps them.
-        if Self::TRANSPORT.contains(&crate_of(metadata.target())) {
-            return false;
-        }
-        let is_plain = *metadata.level() <= Level::INFO && self.0.filter.may_keep(metadata);
-        is_plain || (metadata.is_span() && self.0.is_wanted(metadata))
-    }
-}
-
-#[cfg(feature = "otlp")]
-impl<S> Filter<S> for ExportFilter {
-    fn enabled(&self, metadata: &Metadata<'_>, _context: &Context<'_, S>) -> bool {
-        self.is_wanted(metadata)
-    }
-
-    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.is_wanted(metadata) {
-            Interest::always()
-        } else {
-            Interest::never()
-        }
-    }
 }

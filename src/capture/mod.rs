@@ -8,6 +8,7 @@ mod callsite;
 mod close;
 mod clock;
 mod filter;
+mod interest;
 mod layer;
 mod live;
 mod open;
@@ -16,7 +17,7 @@ mod visitor;
 
 pub(crate) use filter::CaptureFilter;
 #[cfg(feature = "otlp")]
-pub(crate) use layer::ExportFilter;
+pub(crate) use interest::ExportFilter;
 pub(crate) use layer::{Capture, Core};
 pub(crate) use live::LiveSpans;
 pub(crate) use open::{OpenSpan, Outcome};

@@ -10,7 +10,8 @@ use super::callsite::Shape;
 use super::clock::Clock;
 use super::visitor::typed;
 use crate::record::{
-    ErrorClass, EventRecord, Facts, RunRecord, SpanId, SpanRecord, Status, TraceId, Value, Verdict,
+    ErrorClass, EventRecord, Facts, RunId, RunRecord, SpanId, SpanRecord, Status, TraceId, Value,
+    Verdict,
 };
 use crate::semconv::{Fact, Kind};
 
@@ -123,9 +124,14 @@ impl OpenSpan {
     }
 
     /// The ids by which the span is known outside.
-    pub(super) fn ids(&self) -> (TraceId, SpanId) {
+    pub(crate) fn ids(&self) -> (TraceId, SpanId) {
         let state = self.state();
         (state.trace_id, state.span_id)
+    }
+
+    /// The run that the span belongs to.
+    pub(crate) fn run_id(&self) -> RunId {
+        self.state().run.run_id
     }
 
     /// This span and those around it, innermost first.

@@ -93,19 +93,11 @@ impl Health {
     }
 
     /// Spans were delivered by an exporter.
-    #[cfg_attr(
-        not(feature = "otlp"),
-        expect(dead_code, reason = "told by the OTLP sink alone")
-    )]
     pub(crate) fn exported(&self, count: u64) {
         self.exported.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Spans could not be delivered by an exporter.
-    #[cfg_attr(
-        not(feature = "otlp"),
-        expect(dead_code, reason = "told by the OTLP sink alone")
-    )]
     pub(crate) fn not_exported(&self, reason: &'static str, count: u64) {
         let mut dropped = self
             .export_dropped

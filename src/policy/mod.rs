@@ -49,10 +49,6 @@ impl Policy {
     }
 
     /// Where content stands on exported spans.
-    #[cfg_attr(
-        not(feature = "otlp"),
-        expect(dead_code, reason = "asked by the OTLP sink alone")
-    )]
     pub(crate) fn content_placement(&self) -> Placement {
         match self.content {
             Content::Exported(placement) => placement,
@@ -93,10 +89,6 @@ impl Policy {
     }
 
     /// The record as it may leave this machine.
-    #[cfg_attr(
-        not(feature = "otlp"),
-        expect(dead_code, reason = "asked by the OTLP sink alone")
-    )]
     pub(crate) fn export(&self, record: &SpanRecord) -> SpanRecord {
         let mut kept = self.keep(record);
         if self.content_placement() == Placement::NOWHERE {
@@ -108,10 +100,6 @@ impl Policy {
     /// The value of an attribute that another library put on its own span; `None`: not exported.
     ///
     /// A field that no table knows is content, save those of OpenTelemetry's stable namespaces.
-    #[cfg_attr(
-        not(feature = "otlp"),
-        expect(dead_code, reason = "asked by the OTLP sink alone")
-    )]
     pub(crate) fn foreign_value(&self, key: &str, mut value: Value) -> Option<Value> {
         let sensitivity = match Fact::named(key) {
             Some(fact) => fact.sensitivity(),
@@ -126,10 +114,6 @@ impl Policy {
     }
 
     /// A status description or a name of another library's span.
-    #[cfg_attr(
-        not(feature = "otlp"),
-        expect(dead_code, reason = "asked by the OTLP sink alone")
-    )]
     pub(crate) fn foreign_text(&self, text: &str) -> String {
         self.text(text, ERROR_CHARS)
     }

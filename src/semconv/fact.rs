@@ -12,7 +12,7 @@ macro_rules! facts {
         #[doc(hidden)]
         #[repr(u8)]
         pub enum Fact {
-            $(#[doc = $name] $fact,)*
+            $(#[doc = concat!("`", $name, "`.")] $fact,)*
         }
 
         impl Fact {
@@ -48,7 +48,7 @@ macro_rules! facts {
         /// Field names for macro expansions, which spell none of their own.
         #[doc(hidden)]
         pub mod field {
-            $(#[doc = $name] pub const $constant: &str = $name;)*
+            $(#[doc = concat!("`", $name, "`.")] pub const $constant: &str = $name;)*
         }
     };
 }

@@ -40,7 +40,7 @@ pub(crate) enum Profile {
     GenAi141,
     /// The conventions as of v1.36, with `gen_ai.system`.
     GenAi136,
-    /// The names of the PyPI plugin hermes-plugin-otel-tracing 0.1.1.
+    /// The names of the Python plugin `hermes-plugin-otel-tracing` 0.1.1.
     Classic,
 }
 
@@ -60,15 +60,6 @@ impl Profile {
             .iter()
             .find(|(known, _)| *known == name)
             .map(|&(_, profile)| profile)
-    }
-
-    /// The name of the profile.
-    #[cfg(test)]
-    pub(crate) fn name(self) -> &'static str {
-        Profile::NAMES
-            .iter()
-            .find(|(_, profile)| *profile == self)
-            .map_or("", |&(name, _)| name)
     }
 
     /// Every base profile.

@@ -38,7 +38,7 @@ struct Operation {
     /// The OTel span kind: CLIENT or INTERNAL.
     is_client: bool,
     /// `gen_ai.operation.name`; a session and a plain step have none.
-    operation: Option<&'static str>,
+    genai_word: Option<&'static str>,
     /// Exported name in the profiles `hermes` and `hermes-classic`: prefix, and the fact that follows it.
     hermes_name: (&'static str, Option<Fact>),
     /// Exported name in the `genai` profiles.
@@ -47,15 +47,15 @@ struct Operation {
 
 #[rustfmt::skip]
 const OPERATIONS: [Operation; 9] = [
-    Operation { kind: Kind::Session,   span_name: "hermes.session",   span_kind: "AGENT",     is_client: false, operation: None,                 hermes_name: ("hermes.session", None),                        genai_name: ("hermes.session", None) },
-    Operation { kind: Kind::Agent,     span_name: "hermes.agent",     span_kind: "AGENT",     is_client: false, operation: Some("invoke_agent"), hermes_name: ("invoke_agent ", Some(Fact::AgentName)),        genai_name: ("invoke_agent ", Some(Fact::AgentName)) },
-    Operation { kind: Kind::Turn,      span_name: "hermes.turn",      span_kind: "CHAIN",     is_client: false, operation: Some("invoke_agent"), hermes_name: ("hermes.turn", None),                           genai_name: ("invoke_agent ", Some(Fact::AgentName)) },
-    Operation { kind: Kind::Step,      span_name: "hermes.step",      span_kind: "CHAIN",     is_client: false, operation: None,                 hermes_name: ("", Some(Fact::FunctionName)),                  genai_name: ("", Some(Fact::FunctionName)) },
-    Operation { kind: Kind::Chat,      span_name: "hermes.chat",      span_kind: "LLM",       is_client: true,  operation: Some("chat"),         hermes_name: ("chat ", Some(Fact::RequestModel)),             genai_name: ("chat ", Some(Fact::RequestModel)) },
-    Operation { kind: Kind::Tool,      span_name: "hermes.tool",      span_kind: "TOOL",      is_client: false, operation: Some("execute_tool"), hermes_name: ("hermes.tool.", Some(Fact::ToolName)),          genai_name: ("execute_tool ", Some(Fact::ToolName)) },
-    Operation { kind: Kind::Embedding, span_name: "hermes.embedding", span_kind: "EMBEDDING", is_client: true,  operation: Some("embeddings"),   hermes_name: ("embeddings ", Some(Fact::RequestModel)),       genai_name: ("embeddings ", Some(Fact::RequestModel)) },
-    Operation { kind: Kind::Retriever, span_name: "hermes.retriever", span_kind: "RETRIEVER", is_client: true,  operation: Some("retrieval"),    hermes_name: ("retrieval ", Some(Fact::DataSource)),          genai_name: ("retrieval ", Some(Fact::DataSource)) },
-    Operation { kind: Kind::Reranker,  span_name: "hermes.reranker",  span_kind: "RERANKER",  is_client: true,  operation: Some("rerank"),       hermes_name: ("rerank ", Some(Fact::RequestModel)),           genai_name: ("rerank ", Some(Fact::RequestModel)) },
+    Operation { kind: Kind::Session,   span_name: "hermes.session",   span_kind: "AGENT",     is_client: false, genai_word: None,                 hermes_name: ("hermes.session", None),                        genai_name: ("hermes.session", None) },
+    Operation { kind: Kind::Agent,     span_name: "hermes.agent",     span_kind: "AGENT",     is_client: false, genai_word: Some("invoke_agent"), hermes_name: ("invoke_agent ", Some(Fact::AgentName)),        genai_name: ("invoke_agent ", Some(Fact::AgentName)) },
+    Operation { kind: Kind::Turn,      span_name: "hermes.turn",      span_kind: "CHAIN",     is_client: false, genai_word: Some("invoke_agent"), hermes_name: ("hermes.turn", None),                           genai_name: ("invoke_agent ", Some(Fact::AgentName)) },
+    Operation { kind: Kind::Step,      span_name: "hermes.step",      span_kind: "CHAIN",     is_client: false, genai_word: None,                 hermes_name: ("", Some(Fact::FunctionName)),                  genai_name: ("", Some(Fact::FunctionName)) },
+    Operation { kind: Kind::Chat,      span_name: "hermes.chat",      span_kind: "LLM",       is_client: true,  genai_word: Some("chat"),         hermes_name: ("chat ", Some(Fact::RequestModel)),             genai_name: ("chat ", Some(Fact::RequestModel)) },
+    Operation { kind: Kind::Tool,      span_name: "hermes.tool",      span_kind: "TOOL",      is_client: false, genai_word: Some("execute_tool"), hermes_name: ("hermes.tool.", Some(Fact::ToolName)),          genai_name: ("execute_tool ", Some(Fact::ToolName)) },
+    Operation { kind: Kind::Embedding, span_name: "hermes.embedding", span_kind: "EMBEDDING", is_client: true,  genai_word: Some("embeddings"),   hermes_name: ("embeddings ", Some(Fact::RequestModel)),       genai_name: ("embeddings ", Some(Fact::RequestModel)) },
+    Operation { kind: Kind::Retriever, span_name: "hermes.retriever", span_kind: "RETRIEVER", is_client: true,  genai_word: Some("retrieval"),    hermes_name: ("retrieval ", Some(Fact::DataSource)),          genai_name: ("retrieval ", Some(Fact::DataSource)) },
+    Operation { kind: Kind::Reranker,  span_name: "hermes.reranker",  span_kind: "RERANKER",  is_client: true,  genai_word: Some("rerank"),       hermes_name: ("rerank ", Some(Fact::RequestModel)),           genai_name: ("rerank ", Some(Fact::RequestModel)) },
 ];
 
 /// The prefix of a tool span that carries the tool in its name: `hermes.tool.{name}`.
@@ -99,12 +99,12 @@ impl Kind {
 
     /// The usual `gen_ai.operation.name`.
     pub(crate) const fn operation(self) -> Option<&'static str> {
-        self.row().operation
+        self.row().genai_word
     }
 
     /// What a span's `tracing` name alone says.
     ///
-    /// The alias `chat` counts only with one of our fields or a GenAI field beside it (see
+    /// The alias `chat` counts only with one of our fields or a `gen_ai.*` field beside it (see
     /// [`Kind::of_callsite`]).
     pub(crate) fn of_span_name(name: &str) -> Option<Kind> {
         if name.starts_with(NAMED_TOOL) {

@@ -8,7 +8,8 @@ use crate::record::SpanRecord;
 use crate::semconv::Naming;
 use crate::wire::FinishedSpan;
 
-type Callback = Box<dyn FnMut(&Batch<'_>) + Send>;
+/// Called with finished spans.
+pub(crate) type Callback = Box<dyn FnMut(&Batch<'_>) + Send>;
 
 /// Spans that have just ended, as a subscriber gets them: redacted, content only where it is on.
 #[derive(Debug)]

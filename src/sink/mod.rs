@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tracing::{Dispatch, span};
 
 pub use live::Batch;
-pub(crate) use live::LiveSink;
+pub(crate) use live::{Callback, LiveSink};
 #[cfg(feature = "sqlite")]
 pub(crate) use store::StoreSink;
 

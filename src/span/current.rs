@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tracing::dispatcher;
 
 use crate::capture::{Capture, Core, OpenSpan};
-use crate::record::{EndReason, ErrorClass, ResultClass, Usage, Value};
+use crate::record::{EndReason, ErrorClass, ResultClass, RunId, SpanId, TraceId, Usage, Value};
 use crate::semconv::{Fact, Kind};
 
 /// The spans around the code that runs, to state facts on.
@@ -54,6 +54,10 @@ const STEPS: &[Kind] = &[
     Kind::Reranker,
 ];
 
+#[expect(
+    clippy::must_use_candidate,
+    reason = "setters are called for what they set"
+)]
 impl Current {
     /// The tokens that the model call used.
     pub fn usage(&self, usage: Usage) -> &Self {
@@ -156,6 +160,21 @@ impl Current {
             open.set_named(key.into(), value.into());
         }
         self
+    }
+
+    /// The trace that the code runs in: the id by which it is found in the store and on OTLP.
+    pub fn trace_id(&self) -> Option<TraceId> {
+        self.spans.as_ref().map(|(_, open)| open.ids().0)
+    }
+
+    /// The innermost span.
+    pub fn span_id(&self) -> Option<SpanId> {
+        self.spans.as_ref().map(|(_, open)| open.ids().1)
+    }
+
+    /// The run that the code is part of.
+    pub fn run_id(&self) -> Option<RunId> {
+        self.spans.as_ref().map(|(_, open)| open.run_id())
     }
 
     fn set(&self, kinds: &[Kind], fact: Fact, value: impl Into<Value>) -> &Self {

@@ -172,6 +172,10 @@ pub trait SplitResult<'a> {
     /// What is in the `Err`.
     type Error;
     /// The two sides.
+    ///
+    /// # Errors
+    ///
+    /// What is in the `Err`.
     fn split(&self) -> Result<&'a Self::Value, &'a Self::Error>;
 }
 
@@ -191,6 +195,10 @@ pub trait SplitOther<'a> {
     /// There is no error.
     type Error;
     /// The value.
+    ///
+    /// # Errors
+    ///
+    /// None: there is no error.
     fn split(&self) -> Result<&'a Self::Value, &'a Self::Error>;
 }
 

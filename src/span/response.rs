@@ -41,6 +41,11 @@ use super::{shape, tokens};
 /// assert!(answer.finish_reasons().is_empty());
 /// # let _ = answer.text;
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`response` cannot read `{Self}`",
+    label = "is not a model's response",
+    note = "implement `hermes::ModelResponse` for it, or return a `serde_json::Value` in a provider's wire shape"
+)]
 pub trait ModelResponse {
     /// The tokens the provider counted, or `None` when it reported none.
     ///
@@ -200,6 +205,31 @@ macro_rules! through_reference {
     )*};
 }
 through_reference!(&T, Box<T>, Arc<T>);
+
+/// A bare text is an answer of which only the words are known.
+impl ModelResponse for str {
+    fn output(&self) -> ModelOutput {
+        ModelOutput {
+            content_chars: Some(part::length(self)),
+            tool_call_count: None,
+        }
+    }
+
+    fn output_messages(&self) -> Option<Value> {
+        let parts = serde_json::json!([{ "type": "text", "content": self }]);
+        Some(serde_json::json!([{ "role": "assistant", "parts": parts }]))
+    }
+}
+
+impl ModelResponse for String {
+    fn output(&self) -> ModelOutput {
+        self.as_str().output()
+    }
+
+    fn output_messages(&self) -> Option<Value> {
+        self.as_str().output_messages()
+    }
+}
 
 impl<T: ModelResponse> ModelResponse for Option<T> {
     fn usage(&self) -> Option<Usage> {

@@ -240,23 +240,18 @@ fn is_refusal(error: &rusqlite::Error) -> bool {
 
 /// The name of this machine, where it is easily had; only people read it.
 fn host() -> Option<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .ok()
-        .or_else(|| std::env::var("HOSTNAME").ok())
-        .or_else(|| std::env::var("COMPUTERNAME").ok())?;
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use rusqlite::Connection;
 
     use super::{Writer, Written};
     use crate::record::{CostStatus, EndReason, Status};
     use crate::semconv::Kind;
-    use crate::store::row::{Row, StepRow};
+    use crate::store::row::StepRow;
     use crate::store::sample::{SECOND, START, Sample};
     use crate::store::{RunFilter, Store};
 
@@ -566,35 +561,5 @@ mod tests {
                 .unwrap();
             assert_eq!(check, "ok");
         }
-    }
-
-    #[test]
-    #[ignore = "a measurement: run alone, in release, with --nocapture"]
-    #[expect(clippy::print_stdout, reason = "a measurement is to be read")]
-    fn rows_per_second() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::open(&folder.path().join("telemetry.db"), START).unwrap();
-        let batches: Vec<Vec<Row<'_>>> = (0..196)
-            .map(|batch| {
-                let sample = Sample::new();
-                (0..512)
-                    .map(|at| {
-                        let mut row = sample.chat(batch * 512 + at).ended().used([1200, 80], None);
-                        row.attrs_json = format!("{{\"text\":\"{}\"}}", "x".repeat(600));
-                        row.closed()
-                    })
-                    .collect()
-            })
-            .collect();
-        let start = Instant::now();
-        for batch in &batches {
-            writer.write(batch).unwrap();
-        }
-        let elapsed = start.elapsed();
-        let rows: u128 = batches.iter().map(|batch| batch.len() as u128).sum();
-        println!(
-            "{rows} rows in {elapsed:?}: {} µs each",
-            elapsed.as_micros() / rows
-        );
     }
 }

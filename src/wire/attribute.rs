@@ -23,7 +23,6 @@ enum Length {
 
 /// Every attribute of the span as it leaves the process under this naming, content among them where
 /// the record holds it.
-#[cfg(feature = "otlp")]
 pub(crate) fn attributes(record: &SpanRecord, naming: Naming) -> Vec<Named> {
     rendered(record, naming, |_| true, true, Length::Exported)
 }
@@ -34,7 +33,6 @@ pub(crate) fn full_attributes(record: &SpanRecord, naming: Naming) -> Vec<Named>
 }
 
 /// The attributes that carry content.
-#[cfg(feature = "otlp")]
 pub(crate) fn content_attributes(record: &SpanRecord, naming: Naming) -> Vec<Named> {
     rendered(
         record,
@@ -46,7 +44,6 @@ pub(crate) fn content_attributes(record: &SpanRecord, naming: Naming) -> Vec<Nam
 }
 
 /// The attributes that carry none.
-#[cfg(feature = "otlp")]
 pub(crate) fn attributes_without_content(record: &SpanRecord, naming: Naming) -> Vec<Named> {
     rendered(
         record,

@@ -8,7 +8,6 @@ use std::borrow::Cow;
 
 use serde_json::Map;
 
-#[cfg(feature = "otlp")]
 pub(crate) use attribute::{attributes, attributes_without_content, content_attributes};
 pub use finished::{FinishedEvent, FinishedSpan};
 pub(crate) use message::single as message_json;

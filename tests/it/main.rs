@@ -12,6 +12,7 @@ mod support;
 
 mod attributes;
 mod content;
+mod export;
 mod failures;
 mod filter;
 mod foreign;

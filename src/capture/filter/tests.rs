@@ -136,7 +136,8 @@ fn a_target_and_a_span_can_be_named_together() {
 
 #[test]
 fn what_cannot_be_read_is_named_and_the_rest_holds() {
-    let (filter, troubles) = CaptureFilter::parse("hermes.tool=loud,info,a]b=off,[{=x}]=off,=,=info");
+    let (filter, troubles) =
+        CaptureFilter::parse("hermes.tool=loud,info,a]b=off,[{=x}]=off,=,=info");
     assert_eq!(troubles.len(), 5, "{troubles:?}");
     assert!(troubles[0].contains("\"hermes.tool=loud\" ends in \"loud\", which is no level"));
     assert_eq!(filter.default, Some(LevelFilter::INFO));

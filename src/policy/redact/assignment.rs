@@ -159,7 +159,9 @@ impl<'a> Name<'a> {
         let text = written(value);
         let is_secret = match telling {
             Telling::Secret => value.is_quoted || !is_short_number(text),
-            Telling::Assigned => (sign == b'=' || value.is_quoted) && !is_short_number(text),
+            Telling::Assigned => {
+                !is_short_number(text) && self.is_assigned(sign, quote, end, value)
+            }
             Telling::Random { digests } => looks_random(text) && (digests || !is_digest(text)),
             Telling::Nothing => false,
         };
@@ -175,6 +177,20 @@ impl<'a> Name<'a> {
             end: value.end,
             quote: if is_json_number { quote } else { "" },
         })
+    }
+
+    /// "All tests pass: ..." and "pass ==" are prose; `pass=x`, `"pass": "x"` and `DB_PASS: x` are not.
+    fn is_assigned(&self, sign: u8, quote: &str, end: usize, value: Written) -> bool {
+        let written = self.text.get(self.end..end).unwrap_or_default();
+        let is_environment = !self.as_str().bytes().any(|byte| byte.is_ascii_lowercase());
+        match sign {
+            b'=' => written == "=" || (value.is_quoted && !written.ends_with("==")),
+            b'>' => true,
+            _ => {
+                (value.is_quoted && !quote.is_empty())
+                    || (is_environment && self.as_str().contains('_'))
+            }
+        }
     }
 
     fn sign(&self) -> Option<Sign<'a>> {

@@ -218,9 +218,9 @@ mod tests {
                 }
                 Fake::Panics => panic!("an exit that panics"),
                 Fake::Takes(notes) => {
-                    batch
-                        .iter()
-                        .for_each(|span| notes.add(format!("took {}", span.name)));
+                    for span in &batch {
+                        notes.add(format!("took {}", span.name));
+                    }
                     Ok(())
                 }
             }

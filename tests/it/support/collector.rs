@@ -22,7 +22,7 @@ use tonic::transport::server::TcpIncoming;
 const FOREVER: Duration = Duration::from_secs(60);
 
 /// A collector on a free port of this machine; stops listening when dropped.
-pub struct Collector {
+pub(crate) struct Collector {
     endpoint: String,
     shared: Arc<Shared>,
     /// Ends the gRPC server by being dropped.
@@ -31,24 +31,24 @@ pub struct Collector {
 
 /// A span as it came in.
 #[derive(Clone, Debug)]
-pub struct ReceivedSpan {
-    pub trace_id: String,
-    pub span_id: String,
-    pub parent_span_id: Option<String>,
-    pub name: String,
+pub(crate) struct ReceivedSpan {
+    pub(crate) trace_id: String,
+    pub(crate) span_id: String,
+    pub(crate) parent_span_id: Option<String>,
+    pub(crate) name: String,
     /// `INTERNAL`, `CLIENT` ...
-    pub kind: String,
-    pub start_ns: u64,
-    pub end_ns: u64,
+    pub(crate) kind: String,
+    pub(crate) start_ns: u64,
+    pub(crate) end_ns: u64,
     /// `UNSET`, `OK` or `ERROR`.
-    pub status_code: String,
-    pub status_message: String,
-    pub attributes: Map<String, Value>,
-    pub events: Vec<(String, Map<String, Value>)>,
+    pub(crate) status_code: String,
+    pub(crate) status_message: String,
+    pub(crate) attributes: Map<String, Value>,
+    pub(crate) events: Vec<(String, Map<String, Value>)>,
     /// The span ids of the links.
-    pub links: Vec<String>,
-    pub resource: Map<String, Value>,
-    pub scope: String,
+    pub(crate) links: Vec<String>,
+    pub(crate) resource: Map<String, Value>,
+    pub(crate) scope: String,
 }
 
 #[derive(Default)]
@@ -70,7 +70,7 @@ struct State {
 
 impl Collector {
     /// A collector that takes protobuf, gzipped or not, over HTTP.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let collector = Self::at(listener.local_addr().unwrap(), None);
         let shared = Arc::clone(&collector.shared);
@@ -87,7 +87,7 @@ impl Collector {
     }
 
     /// A collector that takes gRPC, on a runtime of its own.
-    pub fn start_grpc() -> Self {
+    pub(crate) fn start_grpc() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let (server, is_dropped) = oneshot::channel();
@@ -123,35 +123,35 @@ impl Collector {
     }
 
     /// The base URL.
-    pub fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         self.endpoint.clone()
     }
 
     /// Answers the next `n` requests with this HTTP status, over gRPC with UNAVAILABLE.
-    pub fn fail_first(self, n: usize, status: u16) -> Self {
+    pub(crate) fn fail_first(self, n: usize, status: u16) -> Self {
         self.shared.state().failures_left = n;
         self.shared.state().failure = status;
         self
     }
 
     /// Takes this long over each answer.
-    pub fn delay(self, delay: Duration) -> Self {
+    pub(crate) fn delay(self, delay: Duration) -> Self {
         self.shared.state().delay = delay;
         self
     }
 
     /// Takes requests and never answers.
-    pub fn hang(self) -> Self {
+    pub(crate) fn hang(self) -> Self {
         self.delay(FOREVER)
     }
 
     /// The spans so far.
-    pub fn spans(&self) -> Vec<ReceivedSpan> {
+    pub(crate) fn spans(&self) -> Vec<ReceivedSpan> {
         self.shared.state().spans.clone()
     }
 
     /// Waits until there are at least `n` spans, and no longer than `timeout`.
-    pub fn wait_for(&self, n: usize, timeout: Duration) -> Vec<ReceivedSpan> {
+    pub(crate) fn wait_for(&self, n: usize, timeout: Duration) -> Vec<ReceivedSpan> {
         self.shared
             .wait(timeout, |state| state.spans.len() >= n)
             .spans
@@ -159,12 +159,12 @@ impl Collector {
     }
 
     /// How many requests have come in, answered or not.
-    pub fn requests(&self) -> usize {
+    pub(crate) fn requests(&self) -> usize {
         self.shared.state().requests
     }
 
     /// A header of the last request by its lower-case name; over HTTP `:path` is its path.
-    pub fn header(&self, name: &str) -> Option<String> {
+    pub(crate) fn header(&self, name: &str) -> Option<String> {
         self.shared.state().headers.get(name).cloned()
     }
 }

@@ -1,8 +1,9 @@
 //! A temporary store, a way to run code under Hermes, and the scripted agent.
 
-pub mod collector;
-pub mod script;
+pub(crate) mod collector;
+pub(crate) mod script;
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use hermes::{Builder, RecordedSpan, Run, Telemetry};
@@ -11,23 +12,24 @@ use tracing::Dispatch;
 use tracing_subscriber::layer::SubscriberExt;
 
 /// Longer than any flush takes; a test that reaches it has failed.
-pub const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// Hermes with a store of its own, and a subscriber that has its layer.
-pub struct Bench {
-    pub telemetry: Telemetry,
-    pub dispatch: Dispatch,
-    pub folder: TempDir,
+pub(crate) struct Bench {
+    pub(crate) telemetry: Telemetry,
+    pub(crate) dispatch: Dispatch,
+    /// Deleted when the bench is dropped.
+    _folder: TempDir,
 }
 
 impl Bench {
     /// Hermes as it comes.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|builder| builder)
     }
 
     /// Hermes set up in code.
-    pub fn with(set_up: impl FnOnce(Builder) -> Builder) -> Self {
+    pub(crate) fn with(set_up: impl FnOnce(Builder) -> Builder) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let builder = hermes::builder().store_path(folder.path().join("t/telemetry.db"));
         let (layer, telemetry) = set_up(builder).build().unwrap();
@@ -35,19 +37,19 @@ impl Bench {
         Bench {
             telemetry,
             dispatch,
-            folder,
+            _folder: folder,
         }
     }
 
     /// Runs code under the subscriber, then waits until what it did is committed.
-    pub fn run<T>(&self, code: impl FnOnce() -> T) -> T {
+    pub(crate) fn run<T>(&self, code: impl FnOnce() -> T) -> T {
         let value = tracing::dispatcher::with_default(&self.dispatch, code);
         self.telemetry.flush(SOON).unwrap();
         value
     }
 
     /// Every run, oldest first.
-    pub fn runs(&self) -> Vec<Run> {
+    pub(crate) fn runs(&self) -> Vec<Run> {
         let mut runs = self
             .telemetry
             .store()
@@ -59,7 +61,7 @@ impl Bench {
     }
 
     /// The spans of the only run.
-    pub fn spans(&self) -> Vec<RecordedSpan> {
+    pub(crate) fn spans(&self) -> Vec<RecordedSpan> {
         let runs = self.runs();
         assert_eq!(runs.len(), 1, "{runs:#?}");
         self.telemetry
@@ -70,7 +72,7 @@ impl Bench {
     }
 
     /// The only span of this name.
-    pub fn span(&self, name: &str) -> RecordedSpan {
+    pub(crate) fn span(&self, name: &str) -> RecordedSpan {
         let mut named = self.all_spans();
         named.retain(|span| span.name == name);
         assert_eq!(named.len(), 1, "{name}: {named:#?}");
@@ -78,7 +80,7 @@ impl Bench {
     }
 
     /// The spans of every run.
-    pub fn all_spans(&self) -> Vec<RecordedSpan> {
+    pub(crate) fn all_spans(&self) -> Vec<RecordedSpan> {
         let store = self.telemetry.store().unwrap();
         let spans = self
             .runs()
@@ -88,7 +90,7 @@ impl Bench {
     }
 
     /// The traces as indented names, with what went wrong: a picture a reader can read.
-    pub fn picture(&self) -> String {
+    pub(crate) fn picture(&self) -> String {
         let spans = self.all_spans();
         let mut lines = String::new();
         let is_root = |span: &&RecordedSpan| {
@@ -102,7 +104,7 @@ impl Bench {
     }
 
     /// One number out of SQL.
-    pub fn sql<T: rusqlite::types::FromSql>(&self, query: &str) -> T {
+    pub(crate) fn sql<T: rusqlite::types::FromSql>(&self, query: &str) -> T {
         let path = self.telemetry.store_path().unwrap();
         let connection = rusqlite::Connection::open(path).unwrap();
         connection.query_row(query, [], |row| row.get(0)).unwrap()
@@ -119,11 +121,8 @@ fn draw(span: &RecordedSpan, spans: &[RecordedSpan], depth: usize, lines: &mut S
         hermes::Status::Ok => String::new(),
         status => format!(" [{status}]"),
     };
-    lines.push_str(&format!(
-        "{}{}{status}{error}\n",
-        "  ".repeat(depth),
-        span.name
-    ));
+    let indent = "  ".repeat(depth);
+    writeln!(lines, "{indent}{}{status}{error}", span.name).unwrap();
     for child in spans
         .iter()
         .filter(|child| child.parent_span_id == Some(span.span_id))

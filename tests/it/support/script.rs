@@ -5,7 +5,7 @@ use std::io;
 use serde_json::{Value, json};
 
 /// Runs the session.
-pub fn session() {
+pub(crate) fn session() {
     run("s-42").unwrap();
 }
 

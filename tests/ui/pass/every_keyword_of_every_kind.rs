@@ -33,8 +33,8 @@ impl Api {
         input = texts,
         response
     )]
-    fn embed(&self, texts: &[&str]) -> usize {
-        texts.len()
+    fn embed(&self, texts: &[&str]) -> serde_json::Value {
+        serde_json::json!({ "data": texts })
     }
 }
 
@@ -99,7 +99,7 @@ fn main() {
         provider: Some("openai"),
     };
     assert!(api.chat(&["hi"], &serde_json::Value::Null).is_null());
-    assert_eq!(api.embed(&["a", "b"]), 2);
+    assert_eq!(api.embed(&["a", "b"])["data"][1], "b");
     assert!(session(""));
     agent();
     step();

@@ -1,0 +1,88 @@
+//! Export, in a build that can: the outlet, and the OTel layer behind capture.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::builder::HermesLayer;
+use crate::capture::{Capture, ExportFilter};
+use crate::config::Config;
+use crate::diagnostic::Diagnostics;
+use crate::pipeline::Health;
+use crate::policy::Policy;
+use crate::sink::Wire;
+use crate::sink::otlp::{ExportCounter, Outlet};
+
+/// The ways out in use, if any.
+#[derive(Debug)]
+pub(crate) struct Export(Option<Outlet>);
+
+impl Export {
+    pub(super) fn start(
+        config: &Config,
+        policy: &Arc<Policy>,
+        health: &Arc<Health>,
+        diagnostics: &Arc<Diagnostics>,
+    ) -> Self {
+        let counter: Arc<dyn ExportCounter> = Arc::new(Counter {
+            health: Arc::clone(health),
+            diagnostics: Arc::clone(diagnostics),
+        });
+        Export(Outlet::build(&config.export, Arc::clone(policy), &counter))
+    }
+
+    pub(super) fn wire(&self) -> Option<Arc<dyn Wire>> {
+        self.0.as_ref().map(Outlet::wire)
+    }
+
+    /// Capture, and behind it the OTel layer: so capture sees a span before OTel ends it.
+    pub(super) fn layer<S>(&self, capture: Capture) -> HermesLayer<S>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
+    {
+        let ours = capture.filter();
+        match &self.0 {
+            Some(outlet) => capture
+                .with_filter(ours.clone())
+                .and_then(outlet.layer().with_filter(ExportFilter(ours)))
+                .boxed(),
+            None => capture.with_filter(ours).boxed(),
+        }
+    }
+
+    pub(crate) fn flush(&self, timeout: Duration) -> Result<(), String> {
+        self.0
+            .as_ref()
+            .map_or(Ok(()), |outlet| outlet.flush(timeout))
+    }
+
+    pub(crate) fn shutdown(&self, timeout: Duration) -> Result<(), String> {
+        self.0
+            .as_ref()
+            .map_or(Ok(()), |outlet| outlet.shutdown(timeout))
+    }
+}
+
+/// Hears from the exporters what became of spans.
+#[derive(Debug)]
+struct Counter {
+    health: Arc<Health>,
+    diagnostics: Arc<Diagnostics>,
+}
+
+impl ExportCounter for Counter {
+    fn exported(&self, spans: u64) {
+        self.health.exported(spans);
+    }
+
+    fn lost(&self, reason: &'static str, spans: u64) {
+        self.health.not_exported(reason, spans);
+    }
+
+    fn trouble(&self, kind: &'static str, message: &str) {
+        self.diagnostics.warn(kind, message);
+    }
+}

@@ -1,0 +1,180 @@
+//! Puts the parts together, in the one order that works: store, policy, exporters, queue, writer,
+//! capture.
+
+#[cfg_attr(feature = "otlp", path = "exporting.rs")]
+#[cfg_attr(not(feature = "otlp"), path = "silent.rs")]
+mod export;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use tracing::Subscriber;
+use tracing_subscriber::registry::LookupSpan;
+
+pub(crate) use export::Export;
+
+use crate::builder::HermesLayer;
+use crate::capture::{Capture, CaptureFilter, Core};
+use crate::config::Config;
+use crate::diagnostic::Diagnostics;
+use crate::pipeline::{Health, Queue, Writer};
+use crate::policy::Policy;
+use crate::record::seed;
+#[cfg(feature = "sqlite")]
+use crate::sink::StoreSink;
+use crate::sink::{Callback, LiveSink, Sink};
+use crate::telemetry::{Parts, Telemetry};
+
+/// What code alone can set, beside what it can set in place of the environment.
+pub(crate) struct Wishes {
+    pub(crate) capture_all: bool,
+    pub(crate) keeps_error_text: bool,
+    pub(crate) queue_capacity: usize,
+    pub(crate) subscribers: Vec<Callback>,
+}
+
+/// Starts everything. What cannot be had is told and done without.
+pub(crate) fn assemble<S>(
+    config: &Config,
+    wishes: Wishes,
+    diagnostics: &Arc<Diagnostics>,
+) -> (HermesLayer<S>, Telemetry)
+where
+    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
+{
+    let health = Arc::new(Health::default());
+    let queue = Arc::new(Queue::new(wishes.queue_capacity, Arc::clone(&health)));
+    let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    let store = open_store(config, diagnostics, &mut sinks);
+    let policy = Arc::new(Policy::new(
+        config.content,
+        wishes.keeps_error_text,
+        store.redaction_key,
+    ));
+    if !wishes.subscribers.is_empty() {
+        let diagnostics = Arc::clone(diagnostics);
+        let trouble = move |message: &str| diagnostics.error("subscriber", message);
+        sinks.push(Box::new(LiveSink::new(wishes.subscribers, trouble)));
+    }
+    let export = Export::start(config, &policy, &health, diagnostics);
+    let core = Arc::new(Core::new(
+        Arc::clone(&policy),
+        Arc::clone(&queue),
+        Arc::clone(&health),
+        read_filter(config, diagnostics),
+        wishes.capture_all,
+        export.wire(),
+    ));
+    let writer = Writer {
+        queue: Arc::clone(&queue),
+        health: Arc::clone(&health),
+        policy,
+        running: Arc::clone(&core.live) as _,
+        sinks,
+        diagnostics: Arc::clone(diagnostics),
+        is_storeless: store.is_missing,
+    };
+    let writer = match writer.start() {
+        Ok(thread) => Some(thread),
+        Err(error) => {
+            let why = format!("cannot start the writer thread: {error}; no spans are kept");
+            diagnostics.error("thread", &why);
+            queue.close();
+            None
+        }
+    };
+    let layer = export.layer(Capture::new(core));
+    let parts = Parts {
+        queue,
+        health,
+        writer: Mutex::new(writer),
+        export,
+    };
+    (layer, Telemetry::new(parts, store.path))
+}
+
+/// What became of the wish for a store.
+struct OpenedStore {
+    path: Option<PathBuf>,
+    /// A store is wanted and cannot be had.
+    is_missing: bool,
+    /// Makes the same secret get the same token in one store.
+    redaction_key: [u8; 16],
+}
+
+#[cfg(feature = "sqlite")]
+fn open_store(
+    config: &Config,
+    diagnostics: &Diagnostics,
+    sinks: &mut Vec<Box<dyn Sink>>,
+) -> OpenedStore {
+    use std::time::{SystemTime, UNIX_EPOCH};
+
+    let missing = OpenedStore {
+        path: None,
+        is_missing: true,
+        redaction_key: fresh_key(),
+    };
+    let Some(path) = &config.store_path else {
+        diagnostics.error(
+            "store",
+            "there is no home folder to keep the store in: set HERMES_HOME or HERMES_TELEMETRY_DB",
+        );
+        return missing;
+    };
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).ok();
+    let now_ns = since_epoch
+        .and_then(|since| i64::try_from(since.as_nanos()).ok())
+        .unwrap_or(0);
+    match crate::store::Writer::open(path, now_ns) {
+        Ok(writer) => {
+            diagnostics.info(
+                "store-path",
+                &format!("spans are kept in {}", path.display()),
+            );
+            let redaction_key = writer.redaction_key().unwrap_or_else(fresh_key);
+            sinks.push(Box::new(StoreSink::new(writer)));
+            OpenedStore {
+                path: Some(path.clone()),
+                is_missing: false,
+                redaction_key,
+            }
+        }
+        Err(error) => {
+            diagnostics.error("store", &format!("{error}; spans are not kept"));
+            missing
+        }
+    }
+}
+
+#[cfg(not(feature = "sqlite"))]
+fn open_store(
+    _config: &Config,
+    _diagnostics: &Diagnostics,
+    _sinks: &mut Vec<Box<dyn Sink>>,
+) -> OpenedStore {
+    OpenedStore {
+        path: None,
+        is_missing: false,
+        redaction_key: fresh_key(),
+    }
+}
+
+fn fresh_key() -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&seed().to_le_bytes());
+    key[8..].copy_from_slice(&seed().to_le_bytes());
+    key
+}
+
+fn read_filter(config: &Config, diagnostics: &Diagnostics) -> CaptureFilter {
+    let Some(directives) = &config.capture_filter else {
+        return CaptureFilter::default();
+    };
+    let (filter, troubles) = CaptureFilter::parse(directives);
+    for trouble in troubles {
+        let what = format!("HERMES_CAPTURE: the directive {trouble}; using the other directives");
+        diagnostics.warn(&trouble, &what);
+    }
+    filter
+}

@@ -1,0 +1,65 @@
+//! Export, in a build without it: whoever asks for it is told.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::builder::HermesLayer;
+use crate::capture::Capture;
+use crate::config::Config;
+use crate::diagnostic::Diagnostics;
+use crate::pipeline::Health;
+use crate::policy::Policy;
+use crate::sink::Wire;
+
+/// No way out.
+#[derive(Debug)]
+pub(crate) struct Export;
+
+impl Export {
+    pub(super) fn start(
+        config: &Config,
+        _policy: &Arc<Policy>,
+        _health: &Arc<Health>,
+        diagnostics: &Arc<Diagnostics>,
+    ) -> Self {
+        if !config.export.chosen().is_empty() {
+            diagnostics.warn(
+                "otlp-feature",
+                "an exporter is asked for, but this build has no cargo feature `otlp`; \
+                 spans stay in the store",
+            );
+        }
+        Export
+    }
+
+    #[expect(clippy::unused_self, reason = "stands in for the exporting twin")]
+    pub(super) fn wire(&self) -> Option<Arc<dyn Wire>> {
+        None
+    }
+
+    #[expect(clippy::unused_self, reason = "stands in for the exporting twin")]
+    pub(super) fn layer<S>(&self, capture: Capture) -> HermesLayer<S>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
+    {
+        let ours = capture.filter();
+        capture.with_filter(ours).boxed()
+    }
+
+    #[expect(
+        clippy::unused_self,
+        clippy::unnecessary_wraps,
+        reason = "stands in for the exporting twin"
+    )]
+    pub(crate) fn flush(&self, _timeout: Duration) -> Result<(), String> {
+        Ok(())
+    }
+
+    pub(crate) fn shutdown(&self, timeout: Duration) -> Result<(), String> {
+        self.flush(timeout)
+    }
+}
