@@ -183,7 +183,7 @@ fn lines(tree: &Tree) -> Vec<Line> {
         lines.push(Line {
             name: format!("{branch}{}", one_line(&span.name)),
             duration: span.duration_ns().map(duration).unwrap_or_default(),
-            details: details(span).join(" · "),
+            details: details(node).join(" · "),
         });
         for (index, child) in node.children.iter().enumerate().rev() {
             let is_last = index + 1 == node.children.len();
@@ -198,9 +198,10 @@ fn lines(tree: &Tree) -> Vec<Line> {
     lines
 }
 
-fn details(span: &RecordedSpan) -> Vec<String> {
+fn details(node: &TreeNode) -> Vec<String> {
+    let span = &node.span;
     let mut details = Vec::new();
-    let mark = mark(span);
+    let mark = mark(node);
     match Kind::of_span_name(&span.span_name) {
         Some(Kind::Session) => {
             details.extend(text(span, Fact::SessionId));
@@ -234,7 +235,14 @@ fn details(span: &RecordedSpan) -> Vec<String> {
 }
 
 /// What went wrong, in a word and in the error's own words.
-fn mark(span: &RecordedSpan) -> Option<String> {
+///
+/// An error that travelled up through `?` is told in full where it came from, and in a word above.
+fn mark(node: &TreeNode) -> Option<String> {
+    let span = &node.span;
+    let is_told_below = node
+        .children
+        .iter()
+        .any(|child| child.span.status_message == span.status_message);
     let result_class = text(span, Fact::ToolResultClass)
         .and_then(|class| ResultClass::from_name(&class))
         .filter(|class| *class != ResultClass::Ok);
@@ -253,7 +261,7 @@ fn mark(span: &RecordedSpan) -> Option<String> {
             .unwrap_or_else(|| "error".to_owned()),
     };
     Some(match span.status_message.as_deref().map(one_line) {
-        Some(message) if !message.is_empty() => format!("✗ {word}: {message}"),
+        Some(message) if !message.is_empty() && !is_told_below => format!("✗ {word}: {message}"),
         _ => format!("✗ {word}"),
     })
 }

@@ -161,7 +161,7 @@ impl Outlet {
             });
         }
         if !self.tally.has_reached(target) {
-            return Err(format!("not all spans were exported within {timeout:?}"));
+            return Err("not all spans were exported in time".to_owned());
         }
         self.outcome(failed)
     }
@@ -174,9 +174,7 @@ impl Outlet {
         within(timeout, move || provider.shutdown_with_timeout(timeout));
         match self.tally.close() {
             0 => self.outcome(failed),
-            spans => Err(format!(
-                "{spans} spans were not exported within {timeout:?}"
-            )),
+            spans => Err(format!("{spans} spans were not exported in time")),
         }
     }
 
