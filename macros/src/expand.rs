@@ -282,11 +282,16 @@ impl Names {
             quote!(#call.content(#h::Fact::#fact, || (&&&&#h::Probe(#value)).to_content());)
         };
         let (is_turn, is_tool) = (args.kind == Kind::Turn, args.kind == Kind::Tool);
-        let response = flag("response").then(|| {
+        let flagged = args.given.iter().find(|given| given.key == "response");
+        let response = flagged.map(|given| {
             if is_turn {
                 content("AssistantResponse")
             } else {
-                quote!(#h::response(#call, #value);)
+                // A type that cannot be read is a mistake of the word that asks for it.
+                let word = given.key.span();
+                let mut value = value.clone();
+                value.set_span(value.span().located_at(word));
+                quote_spanned!(word=> #h::response(#call, #value);)
             }
         });
         let result =
