@@ -21,11 +21,12 @@ const SOON: Duration = Duration::from_secs(60);
 
 #[hermes::session(id = "child")]
 fn session() {
-    turn();
+    turn("what time is it");
 }
 
-#[hermes::turn]
-fn turn() {
+#[hermes::turn(user_message = question)]
+fn turn(question: &str) {
+    let _ = question;
     chat();
     tool();
 }
@@ -169,6 +170,40 @@ fn the_console_prints_the_stored_ids_one_json_line_a_span() {
         assert_eq!(span["resource"]["service.name"], "shell");
         assert!(span["attributes"]["hermes.span.kind"].is_string());
     }
+}
+
+#[test]
+fn the_otel_variable_says_where_content_stands() {
+    let places = |placement: &str| {
+        let home = tempfile::tempdir().unwrap();
+        let output = run(
+            home.path(),
+            &[
+                ("HERMES_OTEL_EXPORTER", "console"),
+                ("HERMES_OTEL_CAPTURE_CONTENT", "true"),
+                (
+                    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+                    placement,
+                ),
+                ("RUST_LOG", "off"),
+            ],
+        );
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let line = stderr
+            .lines()
+            .find(|line| line.contains("\"hermes.turn\""))
+            .unwrap();
+        let turn: Value = serde_json::from_str(line).unwrap();
+        let on_span = turn["attributes"].get("hermes.turn.user_message").is_some();
+        (
+            on_span,
+            turn["events"].to_string().contains("what time is it"),
+        )
+    };
+    assert_eq!(places("SPAN_ONLY"), (true, false));
+    assert_eq!(places("EVENT_ONLY"), (false, true));
+    assert_eq!(places("SPAN_AND_EVENT"), (true, true));
+    assert_eq!(places("NO_CONTENT"), (false, false));
 }
 
 #[test]

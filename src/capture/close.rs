@@ -194,7 +194,7 @@ fn verdict(kind: Kind, state: &State, facts: &crate::record::Facts) -> Verdict {
 
     let class = match (state.class, status) {
         (Some(class), _) => class,
-        (None, Status::Cancelled | Status::Interrupted) => ErrorClass::Cancelled,
+        (None, Status::Cancelled) => ErrorClass::Cancelled,
         _ => stated_type
             .and_then(ErrorClass::from_name)
             .unwrap_or_else(|| {

@@ -241,7 +241,8 @@ where
         if self.core.wire.is_none() {
             open.has_final_ids.store(true, Ordering::Release);
         }
-        span.extensions_mut().insert(open);
+        // Not `insert`, which panics where a second Hermes layer stands in the same registry.
+        span.extensions_mut().replace(open);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {

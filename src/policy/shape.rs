@@ -53,8 +53,11 @@ fn shorten_texts(json: &mut Json, leaf: usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::cut;
     use std::borrow::Cow;
+
+    use proptest::prelude::*;
+
+    use super::{Json, cut};
 
     #[test]
     fn json_stays_json() {
@@ -76,5 +79,42 @@ mod tests {
     fn plain_text_is_cut_and_short_text_left_alone() {
         assert_eq!(cut(Cow::Borrowed("short"), 100), "short");
         assert!(cut(Cow::Borrowed(&"é".repeat(300)), 100).chars().count() <= 100);
+    }
+
+    fn json() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
+            ".{0,200}".prop_map(Json::from),
+        ];
+        leaf.prop_recursive(4, 64, 8, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..8).prop_map(Json::from),
+                prop::collection::btree_map("[a-z]{1,6}", inner, 0..8)
+                    .prop_map(|members| Json::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_fits_is_left_alone_and_what_is_cut_fits(text in ".{0,400}", chars in 40_usize..200) {
+            let short = cut(Cow::Borrowed(&text), chars);
+            prop_assert!(short.chars().count() <= chars);
+            if text.chars().count() <= chars {
+                prop_assert_eq!(short.as_ref(), text.as_str());
+            }
+        }
+
+        #[test]
+        fn json_in_is_json_out(json in json(), chars in 64_usize..400) {
+            let text = json.to_string();
+            let short = cut(Cow::Borrowed(&text), chars);
+            prop_assert!(short.chars().count() <= chars.max(64));
+            if json.is_object() || json.is_array() {
+                prop_assert!(serde_json::from_str::<Json>(&short).is_ok(), "{}", short);
+            }
+        }
     }
 }

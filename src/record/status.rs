@@ -147,12 +147,9 @@ impl From<&str> for EndReason {
 }
 
 impl Status {
-    /// Whether OTLP shows the span as failed.
+    /// Whether OTLP shows the span as failed. What somebody interrupted has not failed.
     pub(crate) const fn is_failure(self) -> bool {
-        matches!(
-            self,
-            Status::Error | Status::Cancelled | Status::Interrupted
-        )
+        matches!(self, Status::Error | Status::Cancelled)
     }
 
     /// The word for a turn's or a model call's end.

@@ -685,4 +685,19 @@ mod tests {
         of_text("{\"\\");
         of_text("{\"é\": \"é\\");
     }
+
+    proptest::proptest! {
+        /// A result says the same as text and as JSON, and no text breaks the reader.
+        #[test]
+        fn text_and_json_agree(
+            key in "error|success|isError|exit_code|returncode|blocked|timeout|status|other",
+            value in proptest::sample::select(vec!["null", "true", "false", "0", "1", "-3", "2.5", "\"\"", "\"timeout\"", "\"x\"", "[]", "[1]", "{}"]),
+            cut in 0_usize..80,
+        ) {
+            let text = format!("{{\"a\":[1,{{\"error\":1}}],\"{key}\":{value},\"z\":2}}");
+            let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+            proptest::prop_assert_eq!(of_text(&text).class, of_json(&json).class);
+            let _ = of_text(text.get(..cut.min(text.len())).unwrap_or_default());
+        }
+    }
 }

@@ -250,3 +250,34 @@ fn events_inside_a_span_become_its_events() {
     );
     assert_eq!(span.events[0].attributes["level"], "INFO");
 }
+
+#[test]
+fn an_interrupted_session_has_not_failed() {
+    #[hermes::turn]
+    fn stop() {
+        hermes::current().end_reason(EndReason::Interrupted);
+    }
+    let collector = crate::support::collector::Collector::start();
+    let bench = Bench::with(|builder| builder.otlp_endpoint(collector.endpoint()));
+    bench.run(|| session("a", stop));
+    let span = bench.span("hermes.session");
+    assert_eq!(span.status, hermes::Status::Interrupted);
+    assert_eq!(span.attributes["hermes.session.interrupted"], true);
+    assert_eq!(span.attributes["hermes.session.completed"], false);
+    let sent = collector.wait_for(2, crate::support::SOON);
+    assert!(sent.iter().all(|span| span.status_code == "UNSET"));
+}
+
+#[test]
+fn two_layers_in_one_registry_do_not_break_the_agent() {
+    use tracing_subscriber::layer::SubscriberExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name| folder.path().join(name);
+    let (first, telemetry) = hermes::builder().store_path(path("a.db")).build().unwrap();
+    let (second, other) = hermes::builder().store_path(path("b.db")).build().unwrap();
+    let subscriber = tracing_subscriber::registry().with(first).with(second);
+    tracing::subscriber::with_default(subscriber, || session("a", work));
+    for telemetry in [telemetry, other] {
+        let _ = telemetry.flush(crate::support::SOON);
+    }
+}

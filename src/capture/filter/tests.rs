@@ -150,3 +150,14 @@ fn commas_inside_brackets_and_quotes_do_not_split() {
         [r#"a[{x="1,2",y=3}]=off"#, "b"]
     );
 }
+
+proptest::proptest! {
+    #[test]
+    fn no_list_of_directives_breaks_the_reader(list in r#"[a-z=,:\[\]{}" .*]{0,60}"#) {
+        let (filter, troubles) = CaptureFilter::parse(&list);
+        // Whatever could not be read is named, and none of it switches capture off.
+        if filter.directives.is_empty() && !troubles.is_empty() {
+            proptest::prop_assert!(filter.is_empty() || filter.default.is_some());
+        }
+    }
+}

@@ -526,3 +526,14 @@ fn odd_texts_do_no_harm() {
         assert_eq!(redact(&clean), clean, "{text:?}");
     }
 }
+
+proptest::proptest! {
+    /// Whatever stands around it, a secret goes, and doing it again changes nothing.
+    #[test]
+    fn a_secret_goes_from_any_text(before in "[ -~\\n]{0,80}", after in "[ -~\\n]{0,80}") {
+        let secret = made_up(concat!("gh", "p_"), "abcdefghijklmnopqrstuvwxyz0123456789", 36);
+        let clean = redact(&format!("{before} {secret} {after}"));
+        proptest::prop_assert!(!clean.contains(&secret), "{}", clean);
+        proptest::prop_assert_eq!(redact(&clean), clean);
+    }
+}
