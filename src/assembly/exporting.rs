@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::builder::HermesLayer;
-use crate::capture::{Capture, ExportFilter};
+use crate::capture::Capture;
 use crate::config::Config;
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::Health;
@@ -43,14 +44,16 @@ impl Export {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
     {
-        let ours = capture.filter();
-        match &self.0 {
-            Some(outlet) => capture
-                .with_filter(ours.clone())
-                .and_then(outlet.layer().with_filter(ExportFilter(ours)))
-                .boxed(),
-            None => capture.with_filter(ours).boxed(),
-        }
+        let interests = capture.interests();
+        let ours = interests.clone();
+        let capture = capture.with_filter(filter_fn(move |metadata| ours.is_captured(metadata)));
+        let Some(outlet) = &self.0 else {
+            return capture.boxed();
+        };
+        let exported = filter_fn(move |metadata| interests.is_exported(metadata));
+        capture
+            .and_then(outlet.layer().with_filter(exported))
+            .boxed()
     }
 
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), String> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::builder::HermesLayer;
@@ -46,8 +47,10 @@ impl Export {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
     {
-        let ours = capture.filter();
-        capture.with_filter(ours).boxed()
+        let ours = capture.interests();
+        capture
+            .with_filter(filter_fn(move |metadata| ours.is_captured(metadata)))
+            .boxed()
     }
 
     #[expect(

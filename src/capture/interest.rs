@@ -1,99 +1,64 @@
 //! Which callsites the layers are asked about: ours, and for OTel those around them.
 //!
-//! A layer without a filter switches on every TRACE callsite of the process; these answer once per
-//! callsite, and others' callsites stay as they are.
+//! A layer without a filter switches on every TRACE callsite of the process. These answer from what a
+//! callsite declares alone, so `tracing` asks once per callsite and others' stay as they are.
 
 use std::sync::Arc;
 
-use tracing::subscriber::Interest;
 use tracing::{Level, Metadata};
-use tracing_subscriber::layer::{Context, Filter};
 
 use super::CaptureFilter;
 use super::callsite::Shape;
 #[cfg(feature = "otlp")]
 use super::layer::crate_of;
 
-/// Lets capture see what may be ours, and switches on nothing else.
+/// What is asked of each callsite.
 #[derive(Clone, Debug)]
-pub(crate) struct OursFilter {
+pub(crate) struct Interests {
     filter: Arc<CaptureFilter>,
     captures_all: bool,
 }
 
-impl OursFilter {
+impl Interests {
     pub(super) fn new(filter: Arc<CaptureFilter>, captures_all: bool) -> Self {
-        OursFilter {
+        Interests {
             filter,
             captures_all,
         }
     }
 
-    fn is_wanted(&self, metadata: &Metadata<'_>) -> bool {
+    /// Whether capture is to see it: a span that may be ours, or an event that may stand in one.
+    pub(crate) fn is_captured(&self, metadata: &Metadata<'_>) -> bool {
+        let is_plain = *metadata.level() <= Level::INFO;
         let may_be_ours = if metadata.is_event() {
-            *metadata.level() <= Level::INFO
+            is_plain
         } else {
-            Shape::may_be_ours(metadata) || (self.captures_all && *metadata.level() <= Level::INFO)
+            Shape::may_be_ours(metadata) || (self.captures_all && is_plain)
         };
         may_be_ours && self.filter.may_keep(metadata)
     }
-}
 
-impl<S> Filter<S> for OursFilter {
-    fn enabled(&self, metadata: &Metadata<'_>, _context: &Context<'_, S>) -> bool {
-        self.is_wanted(metadata)
-    }
-
-    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.is_wanted(metadata) {
-            Interest::always()
-        } else {
-            Interest::never()
-        }
-    }
-}
-
-/// Lets OTel see our spans and those of other libraries around them, down to INFO.
-#[cfg(feature = "otlp")]
-#[derive(Clone, Debug)]
-pub(crate) struct ExportFilter(pub(crate) OursFilter);
-
-#[cfg(feature = "otlp")]
-impl ExportFilter {
-    /// Targets that an export itself may pass through: exporting them would never end.
-    const TRANSPORT: [&str; 9] = [
-        "h2",
-        "hyper",
-        "hyper_util",
-        "opentelemetry",
-        "opentelemetry_otlp",
-        "opentelemetry_sdk",
-        "rustls",
-        "tonic",
-        "ureq",
-    ];
-
-    fn is_wanted(&self, metadata: &Metadata<'_>) -> bool {
-        // Events come from capture's own records; on other libraries' spans OTel keeps them.
-        if Self::TRANSPORT.contains(&crate_of(metadata.target())) {
+    /// Whether OTel is to see it: our spans, and those of other libraries around them down to INFO.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn is_exported(&self, metadata: &Metadata<'_>) -> bool {
+        if TRANSPORT.contains(&crate_of(metadata.target())) {
             return false;
         }
-        let is_plain = *metadata.level() <= Level::INFO && self.0.filter.may_keep(metadata);
-        is_plain || (metadata.is_span() && self.0.is_wanted(metadata))
+        let is_plain = *metadata.level() <= Level::INFO && self.filter.may_keep(metadata);
+        is_plain || (metadata.is_span() && self.is_captured(metadata))
     }
 }
 
+/// Targets that an export itself may pass through: exporting them would never end.
 #[cfg(feature = "otlp")]
-impl<S> Filter<S> for ExportFilter {
-    fn enabled(&self, metadata: &Metadata<'_>, _context: &Context<'_, S>) -> bool {
-        self.is_wanted(metadata)
-    }
-
-    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.is_wanted(metadata) {
-            Interest::always()
-        } else {
-            Interest::never()
-        }
-    }
-}
+const TRANSPORT: [&str; 9] = [
+    "h2",
+    "hyper",
+    "hyper_util",
+    "opentelemetry",
+    "opentelemetry_otlp",
+    "opentelemetry_sdk",
+    "rustls",
+    "tonic",
+    "ureq",
+];

@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::callsite::Shapes;
 use super::close::Closed;
-use super::interest::OursFilter;
+use super::interest::Interests;
 use super::open::OpenSpan;
 use super::visitor::Visited;
 use super::{CaptureFilter, LiveSpans};
@@ -103,8 +103,8 @@ impl Capture {
     }
 
     /// The filter that belongs to the layer: other libraries' callsites stay switched off.
-    pub(crate) fn filter(&self) -> OursFilter {
-        OursFilter::new(Arc::clone(&self.core.filter), self.core.captures_all)
+    pub(crate) fn interests(&self) -> Interests {
+        Interests::new(Arc::clone(&self.core.filter), self.core.captures_all)
     }
 
     /// The open span of a `tracing` id.

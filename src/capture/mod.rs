@@ -16,8 +16,6 @@ mod start;
 mod visitor;
 
 pub(crate) use filter::CaptureFilter;
-#[cfg(feature = "otlp")]
-pub(crate) use interest::ExportFilter;
 pub(crate) use layer::{Capture, Core};
 pub(crate) use live::LiveSpans;
 pub(crate) use open::{OpenSpan, Outcome};

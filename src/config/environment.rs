@@ -1,0 +1,225 @@
+//! Reads variables: each by its own rule, and with a warning where a value makes no sense.
+
+use std::path::PathBuf;
+
+use super::{Content, Exporter, Placement, exporters_named, naming_of, set};
+use crate::record::Value;
+use crate::semconv::Naming;
+
+/// The environment, and what could not be read of it.
+pub(super) struct Environment<L> {
+    pub(super) lookup: L,
+    pub(super) warnings: Vec<String>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Environment<L> {
+    /// The value of a variable; an empty one counts as unset, as OpenTelemetry has it.
+    pub(super) fn get(&self, name: &str) -> Option<String> {
+        (self.lookup)(name)
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty())
+    }
+
+    fn warn(&mut self, name: &str, value: &str, expected: &str, used: &str) {
+        self.warnings
+            .push(format!("{name}={value:?} is not {expected}; using {used}"));
+    }
+
+    pub(super) fn parsed<T>(
+        &mut self,
+        name: &str,
+        default: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let value = self.get(name)?;
+        let parsed = parse(&value);
+        if parsed.is_none() {
+            self.warn(name, &value, "a value of this variable", default);
+        }
+        parsed
+    }
+
+    pub(super) fn flag(&mut self, name: &str, default: bool) -> bool {
+        let Some(value) = self.get(name) else {
+            return default;
+        };
+        if is_yes(&value) {
+            true
+        } else if is_no(&value) {
+            false
+        } else {
+            self.warn(
+                name,
+                &value,
+                "true or false",
+                if default { "true" } else { "false" },
+            );
+            default
+        }
+    }
+
+    pub(super) fn content(&mut self) -> Content {
+        const OURS: &str = "HERMES_OTEL_CAPTURE_CONTENT";
+        let placement = self.placement();
+        match self.get(OURS) {
+            // The OTel variable alone opens content too: whoever sets it asks for content.
+            None => match placement {
+                Some(placement) if placement != Placement::NOWHERE => Content::Exported(placement),
+                _ => Content::Off,
+            },
+            Some(value) if is_yes(&value) => match placement {
+                Some(Placement::NOWHERE) => Content::Local,
+                placement => Content::Exported(placement.unwrap_or(Placement::ON_SPAN)),
+            },
+            Some(value) if value.eq_ignore_ascii_case("local") => Content::Local,
+            Some(value) => {
+                if !is_no(&value) {
+                    self.warn(OURS, &value, "true, false or local", "false");
+                }
+                Content::Off
+            }
+        }
+    }
+
+    fn placement(&mut self) -> Option<Placement> {
+        const NAME: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+        let value = self.get(NAME)?;
+        Some(match value.to_ascii_lowercase().as_str() {
+            "span_only" => Placement::ON_SPAN,
+            "event_only" => Placement {
+                on_span: false,
+                on_event: true,
+            },
+            "span_and_event" => Placement {
+                on_span: true,
+                on_event: true,
+            },
+            "no_content" => Placement::NOWHERE,
+            other if is_yes(other) => Placement::ON_SPAN,
+            other if is_no(other) => Placement::NOWHERE,
+            _ => {
+                self.warn(
+                    NAME,
+                    &value,
+                    "NO_CONTENT, SPAN_ONLY, EVENT_ONLY or SPAN_AND_EVENT",
+                    "NO_CONTENT",
+                );
+                Placement::NOWHERE
+            }
+        })
+    }
+
+    pub(super) fn exporters(&mut self, otlp: Exporter) -> Option<Vec<Exporter>> {
+        const NAME: &str = "HERMES_OTEL_EXPORTER";
+        let Some(value) = self.get(NAME) else {
+            // Not said: OTLP where an endpoint is, by the protocol asked for.
+            let has_endpoint = self.get("OTEL_EXPORTER_OTLP_ENDPOINT").is_some()
+                || self.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").is_some();
+            return has_endpoint.then(|| vec![otlp]);
+        };
+        let (exporters, unknown) = exporters_named(&value, otlp);
+        for word in &unknown {
+            let used = if exporters.is_empty() {
+                "none"
+            } else {
+                "the others"
+            };
+            self.warn(NAME, word, "one of console, otlp, otlp_grpc, none", used);
+        }
+        Some(exporters)
+    }
+
+    pub(super) fn otlp_protocol(&mut self) -> Exporter {
+        for name in [
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+        ] {
+            let Some(value) = self.get(name) else {
+                continue;
+            };
+            match value.to_ascii_lowercase().as_str() {
+                "grpc" => return Exporter::OtlpGrpc,
+                "http/protobuf" => return Exporter::OtlpHttp,
+                _ => {
+                    self.warn(name, &value, "http/protobuf or grpc", "http/protobuf");
+                    return Exporter::OtlpHttp;
+                }
+            }
+        }
+        Exporter::OtlpHttp
+    }
+
+    pub(super) fn naming(&mut self) -> Naming {
+        const NAME: &str = "HERMES_OTEL_SEMCONV";
+        let Some(value) = self.get(NAME) else {
+            return Naming::default();
+        };
+        naming_of(NAME, &value, &mut self.warnings)
+    }
+
+    pub(super) fn resource(&mut self) -> Vec<(String, Value)> {
+        const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
+        let mut resource: Vec<(String, Value)> = Vec::new();
+        if let Some(list) = self.get(NAME) {
+            for pair in list.split(',').filter(|pair| !pair.trim().is_empty()) {
+                match pair
+                    .split_once('=')
+                    .map(|(key, value)| (key.trim(), value.trim()))
+                {
+                    Some((key, value)) if !key.is_empty() => {
+                        set(&mut resource, key, Value::from(percent_decoded(value)));
+                    }
+                    _ => self.warn(NAME, pair, "key=value", "the other pairs"),
+                }
+            }
+        }
+        if let Some(name) = self.get("OTEL_SERVICE_NAME") {
+            set(&mut resource, "service.name", Value::from(name));
+        }
+        resource
+    }
+
+    pub(super) fn store_path(&self) -> Option<PathBuf> {
+        if let Some(path) = self.get("HERMES_TELEMETRY_DB") {
+            return Some(PathBuf::from(path));
+        }
+        let home = match self.get("HERMES_HOME") {
+            Some(home) => PathBuf::from(home),
+            None => match self.get("HOME") {
+                Some(home) => PathBuf::from(home).join(".hermes"),
+                None => std::env::home_dir()?.join(".hermes"),
+            },
+        };
+        Some(home.join("telemetry").join("telemetry.db"))
+    }
+}
+
+/// Words for true.
+fn is_yes(value: &str) -> bool {
+    ["true", "1", "yes", "on"]
+        .iter()
+        .any(|word| value.eq_ignore_ascii_case(word))
+}
+
+/// Words for false.
+pub(super) fn is_no(value: &str) -> bool {
+    ["false", "0", "no", "off"]
+        .iter()
+        .any(|word| value.eq_ignore_ascii_case(word))
+}
+
+/// A text without its `%20` and the like.
+pub(super) fn percent_decoded(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let hex = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        decoded.push(hex.unwrap_or(bytes[at]));
+        at += if hex.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
