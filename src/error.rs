@@ -30,7 +30,7 @@ pub enum ErrorKind {
     StoreTooNew,
     /// It was not done within the time given.
     Timeout,
-    /// Some of what was to be kept or sent is lost.
+    /// Some of what was to be kept is lost.
     Lost,
     /// A thread could not be started.
     Thread,

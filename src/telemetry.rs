@@ -15,6 +15,9 @@ use crate::store::Store;
 /// How long dropping the guard may take.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The longest wait that is honoured: a `Duration::MAX` has no deadline that a clock could show.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Keeps telemetry running; hold it for as long as the program runs.
 ///
 /// Dropping it does what [`Telemetry::shutdown`] does, with five seconds to do it in. Bound to `_`
@@ -49,40 +52,31 @@ impl Telemetry {
         }
     }
 
-    /// Waits until every span that has ended is committed to the store, and what OTLP holds is sent.
+    /// Waits until every span that has ended is committed to the store, and gives the exporters what
+    /// is left of the time to send what they hold.
     ///
-    /// `Ok` means: committed. Spans still open are not waited for.
+    /// `Ok` means: committed. A collector that cannot be reached is no error of the agent's: what it
+    /// did not get is counted in [`Stats::export_dropped`], told on stderr, and in the store. Spans
+    /// still open are not waited for.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Timeout`] if it was not done in time, [`ErrorKind::Lost`] if spans were lost to
-    /// the store (ever, not just since the last flush), or an exporter could not deliver; then the
-    /// store has them.
+    /// [`ErrorKind::Timeout`] if it was not done in time; [`ErrorKind::Lost`] if spans were lost to
+    /// the store, ever and not just since the last flush.
     pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
         let Some(parts) = &self.running else {
             return Ok(());
         };
+        let timeout = timeout.min(LONGEST);
         let deadline = Instant::now() + timeout;
         if !parts.queue.flush(timeout) {
-            return Err(Error::new(
-                ErrorKind::Timeout,
-                format!("not all spans were written within {timeout:?}"),
-            ));
+            return Err(not_in_time(timeout));
         }
-        let losses = parts.health.unwanted_losses();
-        if losses > 0 {
-            return Err(Error::new(
-                ErrorKind::Lost,
-                format!(
-                    "{losses} spans are lost to the store: {:?}",
-                    self.stats().dropped
-                ),
-            ));
-        }
-        parts
+        // Not the agent's trouble: told and counted where it happens.
+        let _ = parts
             .export
-            .flush(deadline.saturating_duration_since(Instant::now()))
-            .map_err(|why| not_sent(&why))
+            .flush(deadline.saturating_duration_since(Instant::now()));
+        parts.nothing_lost()
     }
 
     /// Ends telemetry: flushes, then stops the writer and the exporters. Spans that end later are
@@ -103,6 +97,7 @@ impl Telemetry {
         else {
             return Ok(());
         };
+        let timeout = timeout.min(LONGEST);
         let deadline = Instant::now() + timeout;
         let left = || deadline.saturating_duration_since(Instant::now());
         parts.queue.close();
@@ -112,24 +107,11 @@ impl Telemetry {
         if is_written {
             let _ = writer.join();
         }
-        let exported = parts.export.shutdown(left()).map_err(|why| not_sent(&why));
-        let losses = parts.health.unwanted_losses();
+        let _ = parts.export.shutdown(left());
         if !is_written {
-            return Err(Error::new(
-                ErrorKind::Timeout,
-                format!("not all spans were written within {timeout:?}"),
-            ));
+            return Err(not_in_time(timeout));
         }
-        if losses > 0 {
-            return Err(Error::new(
-                ErrorKind::Lost,
-                format!(
-                    "{losses} spans are lost to the store: {:?}",
-                    self.stats().dropped
-                ),
-            ));
-        }
-        exported
+        parts.nothing_lost()
     }
 
     /// What came in, what was kept, what was lost and why, at this moment.
@@ -164,8 +146,24 @@ impl Telemetry {
     }
 }
 
-fn not_sent(why: &str) -> Error {
-    Error::new(ErrorKind::Lost, format!("written, but not sent: {why}"))
+impl Parts {
+    fn nothing_lost(&self) -> Result<(), Error> {
+        match self.health.unwanted_losses() {
+            0 => Ok(()),
+            lost => {
+                let reasons = self.health.losses();
+                let what = format!("{lost} spans are lost to the store: {reasons:?}");
+                Err(Error::new(ErrorKind::Lost, what))
+            }
+        }
+    }
+}
+
+fn not_in_time(timeout: Duration) -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        format!("not all spans were written within {timeout:?}"),
+    )
 }
 
 impl Drop for Telemetry {

@@ -79,7 +79,7 @@ where
         Err(error) => {
             let why = format!("cannot start the writer thread: {error}; no spans are kept");
             diagnostics.error("thread", &why);
-            queue.close();
+            queue.abandon();
             None
         }
     };

@@ -108,6 +108,12 @@ impl Queue {
         self.wake();
     }
 
+    /// There is no writer: nothing is taken, and nobody waits.
+    pub(crate) fn abandon(&self) {
+        self.close();
+        self.answer(u64::MAX);
+    }
+
     /// Flushes asked for so far. Read before the queue is drained, answered after it was written.
     pub(super) fn asked(&self) -> u64 {
         self.asked.load(Ordering::Acquire)

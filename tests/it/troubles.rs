@@ -75,12 +75,7 @@ fn a_dead_collector_costs_nothing_and_the_store_has_everything() {
         .port();
     let bench = Bench::with(|builder| builder.otlp_endpoint(format!("http://127.0.0.1:{port}")));
     tracing::dispatcher::with_default(&bench.dispatch, script::session);
-    let error = bench.telemetry.flush(SOON).unwrap_err();
-    assert_eq!(
-        error.kind(),
-        ErrorKind::Lost,
-        "written, but not sent: {error}"
-    );
+    bench.telemetry.flush(SOON).unwrap();
     let stats = bench.telemetry.stats();
     assert_eq!((stats.written, stats.exported), (6, 0));
     assert_eq!(stats.export_dropped.values().sum::<u64>(), 6);
@@ -94,7 +89,7 @@ fn a_hanging_collector_cannot_hold_up_the_end() {
     tracing::dispatcher::with_default(&bench.dispatch, script::session);
     let begun = Instant::now();
     let timeout = Duration::from_millis(300);
-    bench.telemetry.shutdown(timeout).unwrap_err();
+    bench.telemetry.shutdown(timeout).unwrap();
     assert!(
         begun.elapsed() < Duration::from_secs(3),
         "{:?}",
