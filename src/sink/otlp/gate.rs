@@ -25,6 +25,10 @@ pub(super) struct Gate {
     tally: Arc<Tally>,
 }
 
+/// Spans that may wait where the environment says nothing. Four times the SDK's default: an agent that
+/// replays or fans out ends a session's thousands of spans at once.
+const WAITING: usize = 8192;
+
 /// The sizes of the queue, as the environment sets them for every OpenTelemetry SDK.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct QueueSize {
@@ -55,7 +59,7 @@ impl Gate {
 }
 
 impl QueueSize {
-    /// Reads `OTEL_BSP_MAX_QUEUE_SIZE` and `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` as the SDK does.
+    /// Reads `OTEL_BSP_MAX_QUEUE_SIZE` (8,192) and `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` (512).
     pub(super) fn from_env() -> Self {
         let size = |name, default| {
             let set = std::env::var(name)
@@ -63,7 +67,7 @@ impl QueueSize {
                 .and_then(|value| value.trim().parse().ok());
             set.filter(|size: &usize| *size > 0).unwrap_or(default)
         };
-        let waiting = size("OTEL_BSP_MAX_QUEUE_SIZE", 2048);
+        let waiting = size("OTEL_BSP_MAX_QUEUE_SIZE", WAITING);
         QueueSize {
             waiting,
             batch: size("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", 512).min(waiting),
