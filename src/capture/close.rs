@@ -89,6 +89,16 @@ impl Core {
     }
 }
 
+impl OpenSpan {
+    /// The `error.type` of the span if it ended now; `None` if it has not failed.
+    pub(crate) fn failure_type(&self) -> Option<Cow<'static, str>> {
+        let state = self.state();
+        verdict(state.kind?, &state, &state.facts)
+            .failure
+            .map(|failure| failure.error_type)
+    }
+}
+
 /// Facts that a span has from those around it.
 fn inherit(open: &OpenSpan, kind: Kind) {
     let wanted: &[(Fact, Fact)] = match kind {

@@ -70,8 +70,12 @@ impl Core {
         let (facts, extra) = (visited.facts, visited.extra);
         let late_kind = {
             let mut state = open.state();
+            // Once the function has returned, these two are our own word to other layers.
+            let has_returned = state.outcome.is_some();
             for (fact, value) in facts {
-                state.facts.set(fact, value);
+                if !(has_returned && matches!(fact, Fact::OtelStatusCode | Fact::ErrorType)) {
+                    state.facts.set(fact, value);
+                }
             }
             for (name, value) in extra {
                 state.put_extra(name, value);

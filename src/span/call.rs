@@ -15,7 +15,7 @@ use super::ModelResponse;
 use super::request::{self, RequestFacts};
 use crate::capture::{Capture, Core, OpenSpan, Outcome};
 use crate::record::{Facts, Value, Verdict};
-use crate::semconv::Fact;
+use crate::semconv::{ERROR_TYPE_OTHER, Fact};
 
 /// The flags given to the attribute: what is read from the returned value.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +112,7 @@ impl Call {
         if let Some((_, open)) = &self.open {
             let verdict = quietly(verdict).flatten();
             open.end_with(Outcome::Returned(verdict.map(|said| said.0)));
+            self.tell_failure(None);
         }
     }
 
@@ -122,17 +123,14 @@ impl Call {
         message: impl FnOnce() -> Option<String>,
     ) {
         let type_name = quietly(type_name).flatten();
-        self.mark_failed(type_name);
         if let Some((_, open)) = &self.open {
-            open.end_with(Outcome::Failed {
-                type_name,
-                message: quietly(message).flatten(),
-            });
+            let message = quietly(message).flatten();
+            open.end_with(Outcome::Failed { type_name, message });
         }
+        self.tell_failure(Some(type_name.unwrap_or(ERROR_TYPE_OTHER)));
     }
 
     fn panicked(&self, payload: &(dyn Any + Send)) {
-        self.mark_failed(Some("panic"));
         if let Some((_, open)) = &self.open {
             let message = payload
                 .downcast_ref::<&str>()
@@ -140,23 +138,23 @@ impl Call {
                 .or_else(|| payload.downcast_ref::<String>().cloned());
             open.end_with(Outcome::Panicked { message });
         }
+        self.tell_failure(Some("panic"));
     }
 
     fn cancelled(&self) {
-        self.mark_failed(Some("cancelled"));
         if let Some((_, open)) = &self.open {
             open.end_with(Outcome::Cancelled);
         }
+        self.tell_failure(Some("cancelled"));
     }
 
-    /// Tells layers other than ours, by the names that they know.
-    fn mark_failed(&self, type_name: Option<&'static str>) {
-        // Ours finds out for itself, and better: a stated type would count as the code's own.
-        if self.open.is_none() {
+    /// Tells layers other than ours, by the names that they know, that the call failed and of what
+    /// type; ours knows, and says which type that is where it listens. Never a text: it is content.
+    fn tell_failure(&self, type_name: Option<&'static str>) {
+        let found = self.open.as_ref().and_then(|(_, open)| open.failure_type());
+        if let Some(error_type) = found.as_deref().or(type_name) {
             self.span.record(Fact::OtelStatusCode.name(), "ERROR");
-            if let Some(type_name) = type_name {
-                self.span.record(Fact::ErrorType.name(), type_name);
-            }
+            self.span.record(Fact::ErrorType.name(), error_type);
         }
     }
 

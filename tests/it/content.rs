@@ -1,12 +1,10 @@
 //! Content: off by default, never a tracing field, kept and exported as asked, redacted always.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
-
 use hermes::ContentCapture;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::support::collector::Collector;
+use crate::support::log::Log;
 use crate::support::{Bench, SOON, script};
 
 const CONTENT: [&str; 5] = [
@@ -105,20 +103,6 @@ fn secrets_are_redacted_before_anything_is_kept() {
     );
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn a_stock_fmt_layer_prints_no_content() {
     #[hermes::chat(model = "m")]
@@ -133,17 +117,15 @@ fn a_stock_fmt_layer_prints_no_content() {
         .build()
         .unwrap();
     let log = Log::default();
-    let writer = log.clone();
-    let fmt = tracing_subscriber::fmt::layer()
-        .with_ansi(false)
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::FULL)
-        .with_writer(move || writer.clone());
-    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer).with(fmt), || {
-        script::session();
-        fails().unwrap_err();
-    });
+    tracing::subscriber::with_default(
+        tracing_subscriber::registry().with(layer).with(log.layer()),
+        || {
+            script::session();
+            fails().unwrap_err();
+        },
+    );
     telemetry.flush(SOON).unwrap();
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(
         log.contains("gen_ai.request.model") && log.contains("gpt-4o"),
         "facts are fields: {log}"
@@ -151,6 +133,10 @@ fn a_stock_fmt_layer_prints_no_content() {
     assert!(
         log.contains("gen_ai.usage.input_tokens=1200"),
         "late ones too: {log}"
+    );
+    assert!(
+        log.contains("error.type=\"alloc::string::String\""),
+        "failures too: {log}"
     );
     for text in CONTENT.into_iter().chain(["private words"]) {
         assert!(!log.contains(text), "{text} was printed: {log}");

@@ -9,8 +9,10 @@ use std::task::{Context, Poll, Waker};
 
 use hermes::{ErrorClass, Status};
 use serde_json::{Value, json};
+use tracing_subscriber::layer::SubscriberExt;
 
 use crate::support::collector::Collector;
+use crate::support::log::Log;
 use crate::support::{Bench, SOON};
 
 #[derive(Debug)]
@@ -380,4 +382,36 @@ fn error_texts_are_redacted_and_cut_and_can_be_left_out() {
     let span = silent.span("chat gpt-4o");
     assert_eq!(span.status_message, None);
     assert!(span.events.is_empty());
+}
+
+#[test]
+fn other_layers_learn_of_a_failure_with_hermes_and_without() {
+    let shown = |with_hermes: bool| {
+        let log = Log::default();
+        let folder = tempfile::tempdir().unwrap();
+        let (layer, _telemetry) = hermes::builder()
+            .store_path(folder.path().join("t.db"))
+            .build()
+            .unwrap();
+        let subscriber = tracing_subscriber::registry()
+            .with(with_hermes.then_some(layer))
+            .with(log.layer());
+        tracing::subscriber::with_default(subscriber, || {
+            chat("HTTP 429: too many").unwrap_err();
+            json_tool(json!({ "error": "no" }));
+        });
+        log.text()
+    };
+    let alone = shown(false);
+    assert!(
+        alone.contains("otel.status_code=\"ERROR\"") && alone.contains("ApiError"),
+        "{alone}"
+    );
+    let beside = shown(true);
+    assert!(beside.contains("error.type=\"rate_limit\""), "{beside}");
+    assert!(beside.contains("error.type=\"error\""), "{beside}");
+    assert!(
+        !alone.contains("too many") && !beside.contains("too many"),
+        "never the text: {beside}"
+    );
 }

@@ -1,6 +1,7 @@
 //! A temporary store, a way to run code under Hermes, and the scripted agent.
 
 pub(crate) mod collector;
+pub(crate) mod log;
 pub(crate) mod script;
 
 use std::fmt::Write;
