@@ -15,7 +15,7 @@ mod expand;
 
 /// Records each call of the function as a span of the kind that is named first.
 ///
-/// ```ignore
+/// ```
 /// #[hermes::instrument(tool, name = "read_file", args = path, result)]
 /// fn read_file(path: &str) -> std::io::Result<String> {
 ///     std::fs::read_to_string(path)
@@ -27,12 +27,19 @@ mod expand;
 /// `#[hermes::tool(..)]` is `#[hermes::instrument(tool, ..)]`. Without a kind the span is a step,
 /// which carries the name of its function and takes no arguments but the common ones:
 ///
-/// ```ignore
+/// ```
+/// # type Failure = Box<dyn std::error::Error>;
+/// # struct User { id: u64 }
+/// # struct Memory;
 /// #[hermes::instrument]
-/// async fn load_memory(user: &User) -> Result<Memory, StoreError> { .. }
+/// async fn load_memory(user: &User) -> Result<Memory, Failure> {
+///     unimplemented!()
+/// }
 ///
 /// #[hermes::instrument(level = "debug", fields(user.id = user.id))]
-/// async fn forget(user: &User) -> Result<(), StoreError> { .. }
+/// async fn forget(user: &User) -> Result<(), Failure> {
+///     unimplemented!()
+/// }
 /// ```
 ///
 /// # What it stands on
@@ -72,9 +79,12 @@ pub fn instrument(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Records each call of the function as a session: one run of an agent.
 ///
-/// ```ignore
+/// ```
+/// # type Failure = Box<dyn std::error::Error>;
 /// #[hermes::session(id, model = "gpt-4o", platform = "cli")]
-/// async fn run(id: &str) -> Result<(), AgentError> { .. }
+/// async fn run(id: &str) -> Result<(), Failure> {
+///     unimplemented!()
+/// }
 /// ```
 ///
 /// | argument | meaning |
@@ -93,9 +103,16 @@ pub fn session(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Records each call of the function as the work of a sub-agent inside a session.
 ///
-/// ```ignore
+/// ```
+/// # type Failure = Box<dyn std::error::Error>;
+/// # struct Report;
+/// # struct Agent { model: String, base_url: String }
+/// # impl Agent {
 /// #[hermes::agent(name = "researcher", model = self.model)]
-/// async fn research(&self, question: &str) -> Result<Report, AgentError> { .. }
+/// async fn research(&self, question: &str) -> Result<Report, Failure> {
+///     unimplemented!()
+/// }
+/// # }
 /// ```
 ///
 /// | argument | meaning |
@@ -112,9 +129,15 @@ pub fn agent(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Records each call of the function as a turn: one message of the user, answered.
 ///
-/// ```ignore
+/// ```
+/// # type Failure = Box<dyn std::error::Error>;
+/// # struct Agent { model: String, base_url: String }
+/// # impl Agent {
 /// #[hermes::turn(user_message = text, response)]
-/// async fn answer(&self, text: &str) -> Result<String, AgentError> { .. }
+/// async fn answer(&self, text: &str) -> Result<String, Failure> {
+///     unimplemented!()
+/// }
+/// # }
 /// ```
 ///
 /// | argument | meaning |
@@ -133,9 +156,15 @@ pub fn turn(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Records each call of the function as a model call.
 ///
-/// ```ignore
+/// ```
+/// # type Failure = Box<dyn std::error::Error>;
+/// # struct Agent { model: String, base_url: String }
+/// # impl Agent {
 /// #[hermes::chat(model = self.model, provider = "openai", base_url = self.base_url, request, response)]
-/// async fn complete(&self, request: &Request) -> Result<Response, ApiError> { .. }
+/// async fn complete(&self, request: &serde_json::Value) -> Result<serde_json::Value, Failure> {
+///     unimplemented!()
+/// }
+/// # }
 /// ```
 ///
 /// | argument | meaning |
@@ -159,7 +188,7 @@ pub fn chat(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Records each call of the function as the execution of a tool.
 ///
-/// ```ignore
+/// ```
 /// #[hermes::tool(call_id = id, args = path, result)]
 /// fn read_file(id: &str, path: &str) -> std::io::Result<String> {
 ///     std::fs::read_to_string(path)
@@ -185,9 +214,15 @@ pub fn tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Records each call of the function as a call of an embedding model.
 ///
-/// ```ignore
+/// ```
+/// # type Failure = Box<dyn std::error::Error>;
+/// # struct Agent { model: String, base_url: String }
+/// # impl Agent {
 /// #[hermes::embedding(model = "text-embedding-3-small", dimensions = 256, input = text)]
-/// async fn embed(&self, text: &str) -> Result<Vec<f32>, ApiError> { .. }
+/// async fn embed(&self, text: &str) -> Result<Vec<f32>, Failure> {
+///     unimplemented!()
+/// }
+/// # }
 /// ```
 ///
 /// | argument | meaning |
@@ -207,9 +242,16 @@ pub fn embedding(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Records each call of the function as a search for documents.
 ///
-/// ```ignore
+/// ```
+/// # type Failure = Box<dyn std::error::Error>;
+/// # struct Document;
+/// # struct Agent { model: String, base_url: String }
+/// # impl Agent {
 /// #[hermes::retriever(source = "handbook", top_k = 5, query = question)]
-/// async fn search(&self, question: &str) -> Result<Vec<Document>, SearchError> { .. }
+/// async fn search(&self, question: &str) -> Result<Vec<Document>, Failure> {
+///     unimplemented!()
+/// }
+/// # }
 /// ```
 ///
 /// | argument | meaning |
@@ -230,9 +272,16 @@ pub fn retriever(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Records each call of the function as a new ranking of documents.
 ///
-/// ```ignore
+/// ```
+/// # type Failure = Box<dyn std::error::Error>;
+/// # struct Document;
+/// # struct Agent { model: String, base_url: String }
+/// # impl Agent {
 /// #[hermes::reranker(model = "rerank-v3.5", top_k = 3, query = question)]
-/// async fn rerank(&self, question: &str, found: Vec<Document>) -> Result<Vec<Document>, ApiError> { .. }
+/// async fn rerank(&self, question: &str, found: Vec<Document>) -> Result<Vec<Document>, Failure> {
+///     unimplemented!()
+/// }
+/// # }
 /// ```
 ///
 /// | argument | meaning |
