@@ -22,12 +22,21 @@ use crate::sink::otlp::{ExportCounter, Outlet};
 pub(crate) struct Export(Option<Outlet>);
 
 impl Export {
-    pub(super) fn start(
+    /// Starts the exporters for a layer on top of `S`.
+    pub(super) fn start<S>(
         config: &Config,
         policy: &Arc<Policy>,
         health: &Arc<Health>,
         diagnostics: &Arc<Diagnostics>,
     ) -> Self {
+        if has_otel_layer::<S>() && !config.export.chosen().is_empty() {
+            diagnostics.warn(
+                "otel-layer",
+                "the program has a tracing-opentelemetry layer of its own, and a registry takes but \
+                 one: Hermes exports nothing and keeps the store",
+            );
+            return Export(None);
+        }
         let counter: Arc<dyn ExportCounter> = Arc::new(Counter {
             health: Arc::clone(health),
             diagnostics: Arc::clone(diagnostics),
@@ -67,6 +76,13 @@ impl Export {
             .as_ref()
             .map_or(Ok(()), |outlet| outlet.shutdown(timeout))
     }
+}
+
+/// Whether the subscriber beneath has a layer of tracing-opentelemetry: two of them in one registry
+/// panic at the first span. Seen by the type's name, for the type itself has parameters that only the
+/// program knows; a boxed layer, or one put on top of ours, cannot be seen.
+fn has_otel_layer<S>() -> bool {
+    std::any::type_name::<S>().contains("OpenTelemetryLayer<")
 }
 
 /// Hears from the exporters what became of spans.

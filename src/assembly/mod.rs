@@ -56,7 +56,7 @@ where
         let trouble = move |message: &str| diagnostics.error("subscriber", message);
         sinks.push(Box::new(LiveSink::new(wishes.subscribers, trouble)));
     }
-    let export = Export::start(config, &policy, &health, diagnostics);
+    let export = Export::start::<S>(config, &policy, &health, diagnostics);
     let core = Arc::new(Core::new(
         Arc::clone(&policy),
         Arc::clone(&queue),

@@ -21,7 +21,11 @@ use crate::sink::Wire;
 pub(crate) struct Export;
 
 impl Export {
-    pub(super) fn start(
+    #[expect(
+        clippy::extra_unused_type_parameters,
+        reason = "stands in for the exporting twin"
+    )]
+    pub(super) fn start<S>(
         config: &Config,
         _policy: &Arc<Policy>,
         _health: &Arc<Health>,

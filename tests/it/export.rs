@@ -69,3 +69,23 @@ fn one_dead_exporter_does_not_stop_the_other() {
     assert_eq!(collector.wait_for(6, SOON).len(), 6);
     assert_eq!(bench.spans().len(), 6);
 }
+
+#[test]
+fn a_program_with_an_otel_layer_of_its_own_keeps_it() {
+    use opentelemetry::trace::TracerProvider;
+    use tracing_subscriber::layer::SubscriberExt;
+    let collector = Collector::start();
+    let folder = tempfile::tempdir().unwrap();
+    let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
+    let theirs = tracing_opentelemetry::layer().with_tracer(provider.tracer("theirs"));
+    let beneath = tracing_subscriber::registry().with(theirs);
+    let (layer, telemetry) = hermes::builder()
+        .store_path(folder.path().join("telemetry.db"))
+        .otlp_endpoint(collector.endpoint())
+        .build()
+        .unwrap();
+    tracing::subscriber::with_default(beneath.with(layer), script::session);
+    telemetry.flush(SOON).unwrap();
+    let stats = telemetry.stats();
+    assert_eq!((stats.written, stats.exported), (6, 0));
+}
