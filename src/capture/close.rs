@@ -70,7 +70,7 @@ impl Core {
         drop(state);
 
         complete(&mut record, verdict.result_class, &tally);
-        roll_up(open, &record);
+        roll_up(open, &record, is_kept);
         if is_kept {
             return Closed::Kept(Arc::new(record));
         }
@@ -336,18 +336,23 @@ fn complete(record: &mut SpanRecord, result: Option<ResultClass>, tally: &super:
     }
 }
 
-/// Adds a model call to the turn it belongs to, and to the session.
-fn roll_up(open: &OpenSpan, record: &SpanRecord) {
+/// Adds a model call to the turn it belongs to. A span that is left out counts nowhere.
+fn roll_up(open: &OpenSpan, record: &SpanRecord, is_kept: bool) {
+    let Some(scope) = open.tallied_by(record.kind) else {
+        return;
+    };
+    let tally = &mut scope.state().tally;
+    if !is_kept {
+        if let Some(count) = tally.count_of(record.kind) {
+            *count -= 1;
+        }
+        return;
+    }
     if record.kind != Kind::Chat {
         return;
     }
-    let turn = open
-        .scope(&[Kind::Turn])
-        .or_else(|| open.scope(&[Kind::Agent, Kind::Session]));
-    let Some(turn) = turn else { return };
     let facts = &record.facts;
     let tokens = |fact| facts.int(fact).unwrap_or(0);
-    let tally = &mut turn.state().tally;
     tally.input_tokens = tally.input_tokens.saturating_add(tokens(Fact::InputTokens));
     tally.output_tokens = tally
         .output_tokens

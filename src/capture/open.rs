@@ -150,6 +150,17 @@ impl OpenSpan {
             .find(|open| open.kind().is_some_and(|kind| kinds.contains(&kind)))
     }
 
+    /// The span that sums up spans of this kind: a call's turn, a turn's session or agent.
+    pub(super) fn tallied_by(&self, kind: Kind) -> Option<&Arc<OpenSpan>> {
+        match kind {
+            Kind::Chat | Kind::Tool => self
+                .scope(&[Kind::Turn])
+                .or_else(|| self.scope(&[Kind::Agent, Kind::Session])),
+            Kind::Turn => self.scope(&[Kind::Session, Kind::Agent]),
+            _ => None,
+        }
+    }
+
     /// States a fact.
     pub(crate) fn set(&self, fact: Fact, value: impl Into<Value>) {
         let value = typed(fact, value.into());
@@ -221,6 +232,18 @@ impl OpenSpan {
             let state = open.state();
             (state.kind.is_some() && state.is_kept).then_some(state.span_id)
         })
+    }
+}
+
+impl Tally {
+    /// The count of spans of this kind.
+    pub(super) fn count_of(&mut self, kind: Kind) -> Option<&mut i64> {
+        match kind {
+            Kind::Chat => Some(&mut self.api_calls),
+            Kind::Tool => Some(&mut self.tool_calls),
+            Kind::Turn => Some(&mut self.turns),
+            _ => None,
+        }
     }
 }
 

@@ -182,28 +182,14 @@ fn place(
 
 /// A span has turned out to be ours: it takes its place among its siblings.
 fn adopt(open: &OpenSpan, kind: Kind) {
-    let scope = match kind {
-        Kind::Chat | Kind::Tool => open
-            .scope(&[Kind::Turn])
-            .or_else(|| open.scope(&[Kind::Agent, Kind::Session])),
-        Kind::Turn => open.scope(&[Kind::Session, Kind::Agent]),
-        _ => None,
-    };
     let mut retries = None;
     let mut number = 1;
-    if let Some(scope) = scope {
+    if let Some(scope) = open.tallied_by(kind) {
         let tally = &mut scope.state().tally;
-        match kind {
-            Kind::Chat => {
-                tally.api_calls += 1;
-                number = tally.api_calls;
-                retries = tally.failed_call;
-            }
-            Kind::Tool => tally.tool_calls += 1,
-            _ => {
-                tally.turns += 1;
-                number = tally.turns;
-            }
+        retries = tally.failed_call.filter(|_| kind == Kind::Chat);
+        if let Some(count) = tally.count_of(kind) {
+            *count += 1;
+            number = *count;
         }
     }
     let metadata = open.metadata();

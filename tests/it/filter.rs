@@ -153,3 +153,13 @@ fn hermes_switches_on_no_callsite_of_others() {
         assert!(!tracing::enabled!(target: "h2::frame", tracing::Level::TRACE));
     });
 }
+
+#[test]
+fn what_is_left_out_counts_nowhere() {
+    let (bench, _collector) = filtered("hermes.tool.secret=off");
+    assert_eq!(
+        bench.span("hermes.turn").attributes["hermes.turn.tool_call_count"],
+        1
+    );
+    assert_eq!(bench.sql::<i64>("SELECT tool_call_count FROM tel_runs"), 1);
+}
