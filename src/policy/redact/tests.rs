@@ -537,3 +537,28 @@ proptest::proptest! {
         proptest::prop_assert_eq!(redact(&clean), clean);
     }
 }
+
+/// Ids are not secrets: they lead from a span to the provider's own records.
+#[test]
+fn ids_of_calls_answers_and_sessions_stay() {
+    for id in [
+        "chatcmpl-9xYzAbCdEfGhIjKlMnOpQrStUvWxYz12",
+        "chatcmpl-5f1c9a1e-7d0f-4c7a-9a52-0b1c2d3e4f5a",
+        "resp_68a1f0c2b3d4819fa0b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5",
+        "msg_01XFDUDYJgAACzvnptvVoYEL",
+        "toolu_01A09q90qw90lq917835lq9",
+        "call_mszuSIzqtI65i1wAUOE8w5H4",
+        "call_00_AbCdEfGhIjKlMnOpQrStUvWx",
+        "gen-1712345678-AbCdEfGhIjKlMnOpQrSt",
+        "req_011CSHoEeqs5C35K2UUqR7Fy",
+        "5f1c9a1e-7d0f-4c7a-9a52-0b1c2d3e4f5a",
+        "01JD3Z9V7Q8M5T2R4W6Y8A0C2E",
+        "deepseek_bench1__django__django-10914__django__django-10914",
+        "claude-sonnet-4-5-20250929",
+        "accounts/fireworks/models/llama-v3p1-405b-instruct",
+        "text-embedding-3-small",
+        "0af7651916cd43dd8448eb211c80319c",
+    ] {
+        assert_eq!(redact(id), id);
+    }
+}
