@@ -1,12 +1,12 @@
-//! A small coding agent: it looks around in a folder, runs commands, mends a script and reports.
+//! A small coding agent: it looks around in a folder, runs commands, changes a file and reports.
 //!
 //! Run with `cargo run --example agent`, or with a task of your own as the argument. Without further
-//! ado a loopback server plays the model by a script, so it needs no network; with `OPENAI_BASE_URL`
+//! ado a loopback server answers as a recorded model did, so it needs no network; with `OPENAI_BASE_URL`
 //! and `OPENAI_API_KEY` (and `OPENAI_MODEL`) any OpenAI-compatible endpoint does the thinking. Mind
 //! that its commands then run on this machine, in a temporary folder but with your rights.
 //!
-//! One sees the answer, then the session as a tree: model calls with their tokens, tools, and two
-//! errors that the model got over. Add `HERMES_OTEL_CAPTURE_CONTENT=local` to keep what was said.
+//! One sees the answer, then the session as a tree: model calls with their tokens, tools, and a
+//! search that found nothing. Add `HERMES_OTEL_CAPTURE_CONTENT=local` to keep what was said.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -21,11 +21,12 @@ use std::time::Duration;
 use hermes::{EndReason, RunFilter, Telemetry};
 use serde_json::{Value, json};
 
+mod recording;
 mod server;
 mod tools;
 
-const DEFAULT_TASK: &str =
-    "`sh test.sh` fails. Find out why, mend it, and make sure that it passes.";
+const DEFAULT_TASK: &str = "Rule L060 says: Use 'COALESCE' instead of 'IFNULL' or 'NVL'. \
+                            Let it name the one that was found.";
 const SYSTEM: &str = "You are a coding agent. You work in one folder, with the tools you are given. \
                       Look before you change anything, check your work, then say briefly what you did.";
 const MOST_CALLS: usize = 20;
@@ -37,6 +38,7 @@ struct Agent {
     base_url: String,
     api_key: String,
     model: String,
+    provider: &'static str,
     folder: PathBuf,
 }
 
@@ -83,7 +85,7 @@ impl Agent {
         Err(format!("there is no answer after {MOST_CALLS} model calls").into())
     }
 
-    #[hermes::chat(model = self.model, provider = "openai", base_url = self.base_url, request, response)]
+    #[hermes::chat(model = self.model, provider = self.provider, base_url = self.base_url, request, response)]
     async fn complete(&self, request: &Value) -> Result<Value, Failure> {
         let url = format!("{}/chat/completions", self.base_url.trim_end_matches('/'));
         let call = self
@@ -138,25 +140,24 @@ fn show(telemetry: &Telemetry, id: &str) -> Result<(), hermes::Error> {
 async fn agent_from_env(folder: PathBuf) -> Result<Agent, Failure> {
     let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
     let client = reqwest::Client::builder().timeout(Duration::from_secs(120));
-    let model = variable("OPENAI_MODEL").unwrap_or_else(|| "gpt-4o-mini".to_owned());
-    let api_key = variable("OPENAI_API_KEY").unwrap_or_default();
-    if let Some(base_url) = variable("OPENAI_BASE_URL") {
+    let Some(base_url) = variable("OPENAI_BASE_URL") else {
+        println!("OPENAI_BASE_URL is not set: a recorded model answers, whatever the task.\n");
         return Ok(Agent {
-            client: client.build()?,
-            base_url,
-            api_key,
-            model,
+            // A proxy, where the environment names one, does not know this machine's ports.
+            client: client.no_proxy().build()?,
+            base_url: server::start().await?,
+            api_key: String::new(),
+            model: "deepseek-chat".to_owned(),
+            provider: "deepseek",
             folder,
         });
-    }
-    println!("OPENAI_BASE_URL is not set: a script plays the model, whatever the task.\n");
-    let base_url = server::start().await?;
-    // A proxy, where the environment names one, does not know this machine's ports.
+    };
     Ok(Agent {
-        client: client.no_proxy().build()?,
+        client: client.build()?,
         base_url,
-        api_key,
-        model,
+        api_key: variable("OPENAI_API_KEY").unwrap_or_default(),
+        model: variable("OPENAI_MODEL").unwrap_or_else(|| "gpt-4o-mini".to_owned()),
+        provider: "openai",
         folder,
     })
 }

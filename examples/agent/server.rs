@@ -1,4 +1,5 @@
-//! A model to try the agent with: an OpenAI-compatible endpoint on loopback that plays a recording.
+//! A model to try the agent with: an OpenAI-compatible endpoint on loopback that answers as a recorded
+//! model did (see `recording/README.md`).
 
 use std::time::Duration;
 
@@ -6,16 +7,14 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::Failure;
+use crate::{Failure, recording};
 
-/// Complete answers of `/chat/completions`, one after the other.
-const RECORDING: &str = include_str!("recording.json");
 /// How long the model thinks, so that the tree has something to show.
 const THINKING: Duration = Duration::from_millis(120);
 
 /// Starts the server on a free port; it runs as long as the program. Gives the base URL.
 pub(crate) async fn start() -> Result<String, Failure> {
-    let recording: Vec<Value> = serde_json::from_str(RECORDING)?;
+    let recording = recording::answers()?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let base_url = format!("http://{}/v1", listener.local_addr()?);
     tokio::spawn(async move {

@@ -6,31 +6,17 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::Failure;
+use crate::{Failure, recording};
 
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A project with a mistake in it, in a temporary folder.
-pub(crate) fn working_copy() -> std::io::Result<tempfile::TempDir> {
+/// The part of a project that the recorded task is about, in a temporary folder.
+pub(crate) fn working_copy() -> Result<tempfile::TempDir, Failure> {
     let folder = tempfile::tempdir()?;
-    let files = [
-        (
-            "README.md",
-            "# count\n\n`sh count.sh FILE` prints how many words a file has.\n`sh test.sh` checks it.\n",
-        ),
-        (
-            "count.sh",
-            "# Prints how many words a file has.\nwc -l < \"$1\" | tr -d ' '\n",
-        ),
-        (
-            "test.sh",
-            "printf 'one two\\nthree\\n' > sample.txt\ncounted=$(sh count.sh sample.txt)\n\
-             [ \"$counted\" = 3 ] || { echo \"expected 3 words, counted $counted\" >&2; exit 1; }\n\
-             echo passed\n",
-        ),
-    ];
-    for (name, text) in files {
-        std::fs::write(folder.path().join(name), text)?;
+    for (path, text) in recording::files()? {
+        let path = folder.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap_or(folder.path()))?;
+        std::fs::write(path, text)?;
     }
     Ok(folder)
 }

@@ -30,15 +30,16 @@ mod expand;
 /// ```
 /// # type Failure = Box<dyn std::error::Error>;
 /// # struct User { id: u64 }
-/// # struct Memory;
+/// # struct Memory { of: u64 }
 /// #[hermes::instrument]
 /// async fn load_memory(user: &User) -> Result<Memory, Failure> {
-///     unimplemented!()
+///     Ok(Memory { of: user.id })
 /// }
 ///
 /// #[hermes::instrument(level = "debug", fields(user.id = user.id))]
 /// async fn forget(user: &User) -> Result<(), Failure> {
-///     unimplemented!()
+///     println!("forgetting {}", user.id);
+///     Ok(())
 /// }
 /// ```
 ///
@@ -83,7 +84,8 @@ pub fn instrument(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// # type Failure = Box<dyn std::error::Error>;
 /// #[hermes::session(id, model = "gpt-4o", platform = "cli")]
 /// async fn run(id: &str) -> Result<(), Failure> {
-///     unimplemented!()
+///     println!("session {id}");
+///     Ok(())
 /// }
 /// ```
 ///
@@ -105,12 +107,12 @@ pub fn session(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// ```
 /// # type Failure = Box<dyn std::error::Error>;
-/// # struct Report;
+/// # struct Report { title: String }
 /// # struct Agent { model: String, base_url: String }
 /// # impl Agent {
 /// #[hermes::agent(name = "researcher", model = self.model)]
 /// async fn research(&self, question: &str) -> Result<Report, Failure> {
-///     unimplemented!()
+///     Ok(Report { title: question.to_owned() })
 /// }
 /// # }
 /// ```
@@ -135,7 +137,7 @@ pub fn agent(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// # impl Agent {
 /// #[hermes::turn(user_message = text, response)]
 /// async fn answer(&self, text: &str) -> Result<String, Failure> {
-///     unimplemented!()
+///     Ok(format!("you said: {text}"))
 /// }
 /// # }
 /// ```
@@ -158,11 +160,12 @@ pub fn turn(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// ```
 /// # type Failure = Box<dyn std::error::Error>;
+/// # fn ask(_: &str, request: &serde_json::Value) -> Result<serde_json::Value, Failure> { Ok(request.clone()) }
 /// # struct Agent { model: String, base_url: String }
 /// # impl Agent {
 /// #[hermes::chat(model = self.model, provider = "openai", base_url = self.base_url, request, response)]
 /// async fn complete(&self, request: &serde_json::Value) -> Result<serde_json::Value, Failure> {
-///     unimplemented!()
+///     ask(&self.base_url, request)
 /// }
 /// # }
 /// ```
@@ -220,7 +223,7 @@ pub fn tool(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// # impl Agent {
 /// #[hermes::embedding(model = "text-embedding-3-small", dimensions = 256, input = text)]
 /// async fn embed(&self, text: &str) -> Result<Vec<f32>, Failure> {
-///     unimplemented!()
+///     Ok(text.bytes().map(f32::from).collect())
 /// }
 /// # }
 /// ```
@@ -244,12 +247,12 @@ pub fn embedding(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// ```
 /// # type Failure = Box<dyn std::error::Error>;
-/// # struct Document;
+/// # struct Document { text: String }
 /// # struct Agent { model: String, base_url: String }
 /// # impl Agent {
 /// #[hermes::retriever(source = "handbook", top_k = 5, query = question)]
 /// async fn search(&self, question: &str) -> Result<Vec<Document>, Failure> {
-///     unimplemented!()
+///     Ok(vec![Document { text: question.to_owned() }])
 /// }
 /// # }
 /// ```
@@ -274,12 +277,12 @@ pub fn retriever(arguments: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// ```
 /// # type Failure = Box<dyn std::error::Error>;
-/// # struct Document;
+/// # struct Document { text: String }
 /// # struct Agent { model: String, base_url: String }
 /// # impl Agent {
 /// #[hermes::reranker(model = "rerank-v3.5", top_k = 3, query = question)]
 /// async fn rerank(&self, question: &str, found: Vec<Document>) -> Result<Vec<Document>, Failure> {
-///     unimplemented!()
+///     Ok(found)
 /// }
 /// # }
 /// ```
