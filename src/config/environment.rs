@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use percent_encoding::percent_decode_str;
+
 use super::{Content, Exporter, Placement, exporters_named, naming_of, set};
 use crate::record::Value;
 use crate::semconv::Naming;
@@ -167,7 +169,8 @@ impl<L: Fn(&str) -> Option<String>> Environment<L> {
                     .map(|(key, value)| (key.trim(), value.trim()))
                 {
                     Some((key, value)) if !key.is_empty() => {
-                        set(&mut resource, key, Value::from(percent_decoded(value)));
+                        let text = percent_decode_str(value).decode_utf8_lossy().into_owned();
+                        set(&mut resource, key, Value::from(text));
                     }
                     _ => self.warn(NAME, pair, "key=value", "the other pairs"),
                 }
@@ -206,20 +209,4 @@ pub(super) fn is_no(value: &str) -> bool {
     ["false", "0", "no", "off"]
         .iter()
         .any(|word| value.eq_ignore_ascii_case(word))
-}
-
-/// A text without its `%20` and the like.
-pub(super) fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = (bytes[at] == b'%')
-            .then(|| text.get(at + 1..at + 3))
-            .flatten()
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        decoded.push(hex.unwrap_or(bytes[at]));
-        at += if hex.is_some() { 3 } else { 1 };
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
 }

@@ -232,7 +232,6 @@ pub(crate) fn set(resource: &mut Vec<(String, Value)>, key: &str, value: Value) 
 
 #[cfg(test)]
 mod tests {
-    use super::environment::percent_decoded;
     use super::{Config, Content, Exporter, Placement};
     use crate::record::Value;
     use crate::semconv::Profile;
@@ -346,7 +345,10 @@ mod tests {
     #[test]
     fn resource_attributes_are_decoded_and_the_service_name_wins() {
         let config = config(&[
-            ("OTEL_RESOURCE_ATTRIBUTES", "service.name=a,team=red%20blue"),
+            (
+                "OTEL_RESOURCE_ATTRIBUTES",
+                "service.name=a,team=red%20blue,share=100%",
+            ),
             ("OTEL_SERVICE_NAME", "b"),
         ]);
         assert_eq!(
@@ -354,8 +356,8 @@ mod tests {
             [
                 ("service.name".to_owned(), Value::from("b")),
                 ("team".to_owned(), Value::from("red blue")),
+                ("share".to_owned(), Value::from("100%")),
             ]
         );
-        assert_eq!(percent_decoded("100%"), "100%");
     }
 }

@@ -1,6 +1,9 @@
 //! Where a collector is: its URL taken apart, so that no secret in it is ever printed.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD as STANDARD;
 use http::Uri;
+use percent_encoding::percent_decode_str;
 
 use crate::config::ExportConfig;
 
@@ -21,6 +24,19 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
+    /// The headers that go with every request: what the URL says of who asks, then the configuration's.
+    pub(super) fn headers<'a>(
+        &'a self,
+        config: &'a ExportConfig,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let from_url = self.authorization.as_deref();
+        let said = config.headers.iter();
+        from_url
+            .map(|value| ("authorization", value))
+            .into_iter()
+            .chain(said.map(|(name, value)| (name.as_str(), value.as_str())))
+    }
+
     /// Where OTLP over HTTP goes. A base URL gets the path of traces; the URL that was said for
     /// traces alone is used as it is.
     pub(super) fn http(config: &ExportConfig) -> Result<Self, String> {
@@ -114,42 +130,11 @@ fn shown(text: &str) -> String {
 /// HTTP's basic authentication from the `user:password` of a URL, where `%40` stands for `@`.
 fn basic(userinfo: &str) -> String {
     let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
-    let mut credentials = percent_decoded(user);
-    credentials.push(b':');
-    credentials.extend(percent_decoded(password));
-    format!("Basic {}", base64(&credentials))
-}
-
-fn percent_decoded(text: &str) -> Vec<u8> {
-    let bytes = text.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let escaped = (bytes[at] == b'%')
-            .then(|| text.get(at + 1..at + 3))
-            .flatten();
-        let byte = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        decoded.push(byte.unwrap_or(bytes[at]));
-        at += if byte.is_some() { 3 } else { 1 };
-    }
-    decoded
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let at = |index: usize| u32::from(group.get(index).copied().unwrap_or(0));
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for digit in 0..4 {
-            text.push(if digit > group.len() {
-                '='
-            } else {
-                char::from(DIGITS[(bits >> (18 - 6 * digit) & 63) as usize])
-            });
-        }
-    }
-    text
+    let credentials: Vec<u8> = percent_decode_str(user)
+        .chain(std::iter::once(b':'))
+        .chain(percent_decode_str(password))
+        .collect();
+    format!("Basic {}", STANDARD.encode(credentials))
 }
 
 #[cfg(test)]

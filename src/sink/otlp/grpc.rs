@@ -186,17 +186,8 @@ fn explained(outcome: OTelSdkResult) -> Result<(), String> {
 
 /// The headers of the configuration as gRPC metadata.
 fn metadata(config: &ExportConfig, endpoint: &Endpoint) -> Result<Metadata, String> {
-    let from_url = endpoint
-        .authorization
-        .as_deref()
-        .map(|value| ("authorization", value));
-    let said = config
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
-    from_url
-        .into_iter()
-        .chain(said)
+    endpoint
+        .headers(config)
         .map(|(name, value)| {
             let key = MetadataKey::from_bytes(name.trim().to_ascii_lowercase().as_bytes());
             match (key, MetadataValue::try_from(value)) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
@@ -186,17 +186,8 @@ fn headers(
     config: &ExportConfig,
     endpoint: &Endpoint,
 ) -> Result<Vec<(HeaderName, HeaderValue)>, String> {
-    let from_url = endpoint
-        .authorization
-        .as_deref()
-        .map(|value| (header::AUTHORIZATION.as_str(), value));
-    let said = config
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()));
-    from_url
-        .into_iter()
-        .chain(said)
+    endpoint
+        .headers(config)
         .map(|(name, value)| {
             let header = HeaderName::from_bytes(name.trim().as_bytes());
             match (header, HeaderValue::from_str(value)) {
