@@ -69,7 +69,7 @@ where
         queue: Arc::clone(&queue),
         health: Arc::clone(&health),
         policy,
-        running: Arc::clone(&core.live) as _,
+        source: Arc::clone(&core.spans),
         sinks,
         diagnostics: Arc::clone(diagnostics),
         is_storeless: store.is_missing,

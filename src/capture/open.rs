@@ -1,63 +1,99 @@
-//! A span that is open: what is known of it so far, shared by the registry, its children and the writer.
+//! A span that is open: what is known of it so far, shared by its children, handles and the writer.
+//!
+//! An object lives longer than its span: once its record is written it is used for another span
+//! ([`super::Pool`]). What never changes while a span is open stands outside the lock.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tracing::Metadata;
+use tracing::span::Id;
 
 use super::callsite::Shape;
 use super::clock::Clock;
-use super::visitor::typed;
+use super::notes::Notes;
+use super::visitor::Said;
 use crate::record::{
-    ErrorClass, EventRecord, Facts, RunId, RunRecord, SpanId, SpanRecord, Status, TraceId, Value,
-    Verdict,
+    ErrorClass, EventRecord, RunId, RunRecord, SpanId, SpanRecord, TraceId, Value, Verdict,
 };
 use crate::semconv::{Fact, Kind};
 
 /// Events kept per span; the SDK's own limit.
 pub(super) const MAX_EVENTS: usize = 128;
 
-/// A captured span, from its start to its close.
+/// A captured span, from its start to its record.
 #[derive(Debug)]
 pub(crate) struct OpenSpan {
-    /// Unique in this process; `tracing` reuses its own ids.
-    pub(super) number: u64,
-    pub(super) shape: Arc<Shape>,
-    pub(super) clock: Clock,
-    pub(super) start_ns: i64,
-    /// The nearest enclosing span that capture sees.
-    pub(super) parent: Option<Arc<OpenSpan>>,
-    /// Whether the ids are those of the OTel span, or final because there is none.
-    pub(super) has_final_ids: AtomicBool,
+    pub(super) origin: Origin,
+    /// The ids that hold: those of the OTel span, or our own because there is none.
+    pub(super) final_ids: OnceLock<Ids>,
     /// Whether the store was shown the span while it runs.
     pub(super) is_announced: AtomicBool,
     state: Mutex<State>,
 }
 
-/// What changes while the span is open.
+/// What is known of a span at its start and never changes.
 #[derive(Debug)]
-pub(super) struct State {
-    /// `None`: nothing has said yet that the span is ours.
-    pub(super) kind: Option<Kind>,
-    pub(super) given_name: Option<Cow<'static, str>>,
-    pub(super) trace_id: TraceId,
-    pub(super) span_id: SpanId,
+pub(super) struct Origin {
+    pub(super) shape: &'static Shape,
+    pub(super) clock: Clock,
+    pub(super) start_ns: i64,
+    /// What `tracing` calls the span; it says so of another one once this one is closed.
+    pub(super) tracing_id: Id,
+    /// The nearest enclosing span that capture sees.
+    pub(super) parent: Option<Arc<OpenSpan>>,
+    /// Whether no span of others stands between this one and its parent.
+    pub(super) is_next_to_parent: bool,
     pub(super) run: RunRecord,
     /// Whether the run is that of a session.
     pub(super) is_in_session: bool,
+    /// The ids given by Hermes.
+    pub(super) own_ids: Ids,
+}
+
+/// By what a span is known outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ids {
+    pub(super) trace_id: TraceId,
+    pub(super) span_id: SpanId,
+}
+
+/// What changes while the span is open.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// The kind that the facts gave it, where the callsite gave none. `None`: nothing has said yet
+    /// that the span is ours.
+    pub(super) late_kind: Option<Kind>,
+    /// Which of its kind it is among its siblings.
+    pub(super) ordinal: i64,
     /// What the capture filter says so far.
-    pub(super) is_kept: bool,
+    pub(super) is_left_out: bool,
     /// Whether children may have been stored under this span.
     pub(super) was_kept: bool,
-    pub(super) facts: Facts,
-    pub(super) extra: Vec<(Cow<'static, str>, Value)>,
+    pub(super) said: Said,
     pub(super) events: Vec<EventRecord>,
     pub(super) links: Vec<(TraceId, SpanId)>,
     pub(super) outcome: Option<Outcome>,
     pub(super) class: Option<ErrorClass>,
     pub(super) retries: Option<SpanId>,
     pub(super) tally: Tally,
+    /// Set once; what is said after it is not heard.
+    pub(super) ended: Option<Ended>,
+    /// The record, where more than one reader wants it.
+    pub(super) record: Option<Arc<SpanRecord>>,
+}
+
+/// How a span left the program.
+#[derive(Clone, Debug)]
+pub(super) struct Ended {
+    pub(super) end_ns: i64,
+    /// The parent on OTLP, where it is not the nearest stored ancestor.
+    pub(super) wire_parent: Option<SpanId>,
+    /// The capture filter took it out after children may have been stored under it.
+    pub(super) is_withdrawn: bool,
+    /// The record will be asked for twice: by the writer and by the exporter.
+    pub(super) is_exported: bool,
 }
 
 /// How an annotated function ended.
@@ -90,23 +126,18 @@ pub(super) struct Tally {
 }
 
 impl OpenSpan {
-    pub(super) fn new(
-        number: u64,
-        shape: Arc<Shape>,
-        clock: Clock,
-        parent: Option<Arc<OpenSpan>>,
-        state: State,
-    ) -> Self {
+    pub(super) fn new(origin: Origin, state: State) -> Self {
         OpenSpan {
-            number,
-            shape,
-            clock,
-            start_ns: clock.now_ns(),
-            parent,
-            has_final_ids: AtomicBool::new(false),
+            origin,
+            final_ids: OnceLock::new(),
             is_announced: AtomicBool::new(false),
             state: Mutex::new(state),
         }
+    }
+
+    /// The state of a span that nobody else sees.
+    pub(super) fn own_state(&mut self) -> &mut State {
+        self.state.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state, locked. Nothing that runs user code or takes another lock may happen under it.
@@ -115,68 +146,91 @@ impl OpenSpan {
     }
 
     pub(super) fn metadata(&self) -> &'static Metadata<'static> {
-        self.shape.metadata
+        self.origin.shape.metadata
+    }
+
+    /// Whether `tracing` calls the span by this id.
+    pub(super) fn is_called(&self, id: &Id) -> bool {
+        self.origin.tracing_id == *id
     }
 
     /// The kind, once it is known.
     pub(crate) fn kind(&self) -> Option<Kind> {
-        self.state().kind
+        self.origin.shape.kind.or_else(|| self.state().late_kind)
     }
 
     /// The ids by which the span is known outside.
     pub(crate) fn ids(&self) -> (TraceId, SpanId) {
-        let state = self.state();
-        (state.trace_id, state.span_id)
+        let ids = self.final_ids.get().unwrap_or(&self.origin.own_ids);
+        (ids.trace_id, ids.span_id)
     }
 
     /// The run that the span belongs to.
     pub(crate) fn run_id(&self) -> RunId {
-        self.state().run.run_id
+        self.origin.run.run_id
+    }
+
+    /// Whether the ids will not change any more.
+    pub(super) fn is_final(&self) -> bool {
+        self.final_ids.get().is_some()
     }
 
     /// This span and those around it, innermost first.
     pub(crate) fn chain(self: &Arc<Self>) -> impl Iterator<Item = &Arc<OpenSpan>> {
-        std::iter::successors(Some(self), |open| open.parent.as_ref())
+        std::iter::successors(Some(self), |open| open.origin.parent.as_ref())
     }
 
     /// The spans around this one, innermost first.
     pub(super) fn ancestors(&self) -> impl Iterator<Item = &Arc<OpenSpan>> {
-        std::iter::successors(self.parent.as_ref(), |open| open.parent.as_ref())
-    }
-
-    /// The nearest enclosing span of one of these kinds.
-    pub(super) fn scope(&self, kinds: &[Kind]) -> Option<&Arc<OpenSpan>> {
-        self.ancestors()
-            .find(|open| open.kind().is_some_and(|kind| kinds.contains(&kind)))
+        std::iter::successors(self.origin.parent.as_ref(), |open| {
+            open.origin.parent.as_ref()
+        })
     }
 
     /// The span that sums up spans of this kind: a call's turn, a turn's session or agent.
     pub(super) fn tallied_by(&self, kind: Kind) -> Option<&Arc<OpenSpan>> {
+        let scope = |kinds: &[Kind]| {
+            self.ancestors()
+                .find(|open| open.kind().is_some_and(|kind| kinds.contains(&kind)))
+        };
         match kind {
-            Kind::Chat | Kind::Tool => self
-                .scope(&[Kind::Turn])
-                .or_else(|| self.scope(&[Kind::Agent, Kind::Session])),
-            Kind::Turn => self.scope(&[Kind::Session, Kind::Agent]),
+            Kind::Chat | Kind::Tool => {
+                scope(&[Kind::Turn]).or_else(|| scope(&[Kind::Agent, Kind::Session]))
+            }
+            Kind::Turn => scope(&[Kind::Session, Kind::Agent]),
             _ => None,
         }
     }
 
+    /// The nearest ancestor that is stored.
+    pub(super) fn kept_parent(&self) -> Option<SpanId> {
+        self.ancestors()
+            .find(|open| open.kind().is_some() && !open.state().is_left_out)
+            .map(|open| open.ids().1)
+    }
+
     /// States a fact.
     pub(crate) fn set(&self, fact: Fact, value: impl Into<Value>) {
-        let value = typed(fact, value.into());
-        self.state().facts.set(fact, value);
+        let value = value.into();
+        self.set_all(|notes| notes.set(fact, value));
     }
 
     /// States several facts at once.
-    pub(crate) fn set_all(&self, facts: impl FnOnce(&mut Facts)) {
-        facts(&mut self.state().facts);
+    pub(crate) fn set_all(&self, facts: impl FnOnce(&mut Notes)) {
+        let mut state = self.state();
+        if state.ended.is_none() {
+            facts(&mut state.said.notes);
+        }
     }
 
     /// States a field that no table knows; a known one finds its fact.
     pub(crate) fn set_named(&self, name: Cow<'static, str>, value: Value) {
-        match Fact::named(&name) {
-            Some(fact) => self.set(fact, value),
-            None => self.state().put_extra(name, value),
+        if let Some(fact) = Fact::named(&name) {
+            return self.set(fact, value);
+        }
+        let mut state = self.state();
+        if state.ended.is_none() {
+            state.said.put_extra(name, value);
         }
     }
 
@@ -192,46 +246,41 @@ impl OpenSpan {
 
     /// Seconds since the span started.
     pub(crate) fn elapsed_s(&self) -> f64 {
-        seconds(self.clock.now_ns().saturating_sub(self.start_ns))
+        seconds(
+            self.origin
+                .clock
+                .now_ns()
+                .saturating_sub(self.origin.start_ns),
+        )
     }
 
-    pub(super) fn is_final(&self) -> bool {
-        self.has_final_ids.load(Ordering::Acquire)
+    /// Forgets the span, so that another can take its place.
+    pub(super) fn clear(&mut self) {
+        self.let_go_of_parents();
+        self.final_ids.take();
+        *self.is_announced.get_mut() = false;
+        let state = self.own_state();
+        let mut said = std::mem::take(&mut state.said);
+        said.clear();
+        *state = State {
+            said,
+            ..State::default()
+        };
     }
 
-    /// The span as it is now, still running; `None` if it is not (yet) one of ours.
-    pub(super) fn snapshot(&self) -> Option<SpanRecord> {
-        // The parent is looked up first: no two spans are locked at once.
-        let parent_span_id = self.kept_parent();
-        let state = self.state();
-        let kind = state.kind.filter(|_| state.is_kept)?;
-        Some(SpanRecord {
-            trace_id: state.trace_id,
-            span_id: state.span_id,
-            parent_span_id,
-            wire_parent_span_id: parent_span_id,
-            run: state.run.clone(),
-            kind,
-            given_name: state.given_name.clone(),
-            start_ns: self.start_ns,
-            end_ns: None,
-            status: Status::Running,
-            failure: None,
-            facts: state.facts.clone(),
-            extra: state.extra.clone(),
-            events: Vec::new(),
-            links: Vec::new(),
-            retries: state.retries,
-            withdrawn: false,
-        })
+    /// Lets go of the spans around it one by one: dropped as a chain, the last child of many nested
+    /// spans would take as many stack frames.
+    fn let_go_of_parents(&mut self) {
+        let mut parent = self.origin.parent.take();
+        while let Some(mut open) = parent {
+            parent = Arc::get_mut(&mut open).and_then(|open| open.origin.parent.take());
+        }
     }
+}
 
-    /// The nearest ancestor that is stored.
-    pub(super) fn kept_parent(&self) -> Option<SpanId> {
-        self.ancestors().find_map(|open| {
-            let state = open.state();
-            (state.kind.is_some() && state.is_kept).then_some(state.span_id)
-        })
+impl Drop for OpenSpan {
+    fn drop(&mut self) {
+        self.let_go_of_parents();
     }
 }
 
@@ -248,15 +297,8 @@ impl Tally {
 }
 
 impl State {
-    pub(super) fn put_extra(&mut self, name: Cow<'static, str>, value: Value) {
-        match self.extra.iter_mut().find(|(known, _)| *known == name) {
-            Some(slot) => slot.1 = value,
-            None => self.extra.push((name, value)),
-        }
-    }
-
     pub(super) fn put_event(&mut self, event: EventRecord) {
-        if self.events.len() < MAX_EVENTS {
+        if self.events.len() < MAX_EVENTS && self.ended.is_none() {
             self.events.push(event);
         }
     }

@@ -6,98 +6,188 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Debug;
+use std::sync::MutexGuard;
 
 use tracing::field::{Field, Visit};
 
 use super::callsite::Shape;
+use super::notes::{Noted, Notes};
+use super::open::{OpenSpan, State};
 use crate::record::Value;
-use crate::semconv::{Fact, Sensitivity};
+use crate::semconv::Fact;
 
-/// The values of one `new_span`, `record` or `event`.
-#[derive(Debug)]
-pub(crate) struct Visited<'a> {
-    shape: &'a Shape,
-    keeps_content: bool,
-    pub(crate) facts: Vec<(Fact, Value)>,
+/// What the fields of a span say.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) notes: Notes,
     /// Fields that no table knows.
-    pub(crate) extra: Vec<(Cow<'static, str>, Value)>,
+    pub(super) extra: Vec<(Cow<'static, str>, Value)>,
 }
 
-impl<'a> Visited<'a> {
+/// Takes the values of one `new_span`, `record` or `event`.
+pub(super) struct Visitor<'a> {
+    shape: &'static Shape,
+    keeps_content: bool,
+    into: Into<'a>,
+}
+
+/// Where values go.
+enum Into<'a> {
+    /// Something that nobody else sees yet.
+    Own(&'a mut Said),
+    /// A span that others see: locked with the first value, and let go while user code runs.
+    Shared {
+        open: &'a OpenSpan,
+        state: Option<MutexGuard<'a, State>>,
+    },
+}
+
+impl<'a> Visitor<'a> {
     /// `keeps_content`: whether content and unknown fields are wanted.
-    pub(crate) fn new(shape: &'a Shape, keeps_content: bool) -> Self {
-        Visited {
+    pub(super) fn own(shape: &'static Shape, keeps_content: bool, said: &'a mut Said) -> Self {
+        Visitor {
             shape,
             keeps_content,
-            facts: Vec::new(),
-            extra: Vec::new(),
+            into: Into::Own(said),
+        }
+    }
+
+    /// Adds to what is known of an open span.
+    pub(super) fn shared(open: &'a OpenSpan, keeps_content: bool) -> Self {
+        Visitor {
+            shape: open.origin.shape,
+            keeps_content,
+            into: Into::Shared { open, state: None },
         }
     }
 
     fn is_wanted(&self, field: &Field) -> bool {
-        self.keeps_content
-            || self
-                .shape
-                .fact(field)
-                .is_some_and(|fact| fact.sensitivity() == Sensitivity::Plain)
+        self.keeps_content || self.shape.is_plain(field)
     }
 
-    fn put(&mut self, field: &Field, value: impl Into<Value>) {
+    /// Where a fact is noted; `None` where what was said before holds.
+    fn notes(&mut self, fact: Fact) -> Option<&mut Notes> {
+        match &mut self.into {
+            Into::Own(said) => Some(&mut said.notes),
+            Into::Shared { open, state } => {
+                let state = state.get_or_insert_with(|| open.state());
+                // Once the function has returned, these two are our own word to other layers.
+                let is_echo = matches!(fact, Fact::OtelStatusCode | Fact::ErrorType)
+                    && state.outcome.is_some();
+                (!is_echo && state.ended.is_none()).then_some(&mut state.said.notes)
+            }
+        }
+    }
+
+    fn put(&mut self, field: &Field, value: Noted<'_>) {
         if !self.is_wanted(field) {
             return;
         }
-        match self.shape.fact(field) {
-            Some(fact) => self.facts.push((fact, typed(fact, value.into()))),
-            None => self.extra.push((Cow::Borrowed(field.name()), value.into())),
+        if let Some(fact) = self.shape.fact(field) {
+            if let Some(notes) = self.notes(fact) {
+                notes.note(fact, value);
+            }
+            return;
+        }
+        let name = Cow::Borrowed(field.name());
+        let said = match &mut self.into {
+            Into::Own(said) => said,
+            Into::Shared { open, state } => {
+                let state = state.get_or_insert_with(|| open.state());
+                if state.ended.is_some() {
+                    return;
+                }
+                &mut state.said
+            }
+        };
+        said.put_extra(name, Value::from(value));
+    }
+
+    fn put_value(&mut self, field: &Field, value: &Value) {
+        match value {
+            Value::Int(int) => self.put(field, Noted::Int(*int)),
+            other => self.put(field, Noted::Text(&other.to_text())),
+        }
+    }
+
+    /// Before user code runs.
+    fn let_go(&mut self) {
+        if let Into::Shared { state, .. } = &mut self.into {
+            *state = None;
         }
     }
 }
 
-impl Visit for Visited<'_> {
+impl Visit for Visitor<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if self.is_wanted(field) {
+            self.let_go();
             let text = format!("{value:?}");
             let text = if self.shape.fact(field).is_some() {
                 undebugged(text)
             } else {
                 text
             };
-            self.put(field, text);
+            self.put(field, Noted::Text(&text));
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
+        self.put(field, Noted::Text(value));
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value);
+        self.put(field, Noted::Int(value));
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value);
+        self.put_value(field, &Value::from(value));
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        self.put(field, value);
+        self.put_value(field, &Value::from(value));
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        self.put(field, value);
+        self.put_value(field, &Value::from(value));
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value);
+        self.put(field, Noted::Double(value));
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value);
+        self.put(field, Noted::Bool(value));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         if self.is_wanted(field) {
-            self.put(field, value.to_string());
+            self.let_go();
+            self.put(field, Noted::Text(&value.to_string()));
         }
+    }
+}
+
+impl Said {
+    pub(super) fn put_extra(&mut self, name: Cow<'static, str>, value: Value) {
+        match self.extra.iter_mut().find(|(known, _)| *known == name) {
+            Some(slot) => slot.1 = value,
+            None => self.extra.push((name, value)),
+        }
+    }
+
+    /// About how much memory the values take.
+    pub(super) fn bytes(&self) -> usize {
+        let extra = self.extra.iter().map(|(_, value)| match value {
+            Value::Text(text) => text.len(),
+            _ => 0,
+        });
+        self.notes.len() + extra.sum::<usize>()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.notes.clear();
+        self.extra.clear();
     }
 }
 

@@ -18,7 +18,7 @@ pub struct Stats {
     /// Spans that an exporter delivered, other libraries' spans among them.
     pub exported: u64,
     /// Captured spans that are lost to the store, by reason: `queue_full`, `after_shutdown`,
-    /// `store_error`, `filtered`, `suppressed`.
+    /// `store_error`, `filtered`, `suppressed`, `too_large`.
     pub dropped: BTreeMap<String, u64>,
     /// Spans that an exporter could not deliver, by reason. They are in the store.
     pub export_dropped: BTreeMap<String, u64>,
@@ -39,15 +39,18 @@ pub(crate) enum Loss {
     Filtered,
     /// It ran inside OTel's telemetry-suppressed scope.
     Suppressed,
+    /// With what waited already, its content took more memory than is meant for it.
+    TooLarge,
 }
 
 impl Loss {
-    const ALL: [Loss; 5] = [
+    const ALL: [Loss; 6] = [
         Loss::QueueFull,
         Loss::AfterShutdown,
         Loss::StoreError,
         Loss::Filtered,
         Loss::Suppressed,
+        Loss::TooLarge,
     ];
 
     const fn reason(self) -> &'static str {
@@ -57,6 +60,7 @@ impl Loss {
             Loss::StoreError => "store_error",
             Loss::Filtered => "filtered",
             Loss::Suppressed => "suppressed",
+            Loss::TooLarge => "too_large",
         }
     }
 

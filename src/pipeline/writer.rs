@@ -9,7 +9,7 @@ use super::{Health, Loss, Queue};
 use crate::diagnostic::Diagnostics;
 use crate::policy::Policy;
 use crate::record::SpanRecord;
-use crate::sink::{Outcome, Sink, SinkError};
+use crate::sink::{Draft, Outcome, Sink, SinkError};
 
 /// Records per transaction: past the knee of `SQLite`'s curve (256 to 1,024), more gains nothing.
 const BATCH: usize = 512;
@@ -23,25 +23,33 @@ const MAX_BACKOFF: Duration = Duration::from_secs(1);
 /// How long a store may refuse a batch before it counts as lost, once shutdown has begun.
 const LAST_TRIES: Duration = Duration::from_secs(2);
 
-/// The spans that run at this moment, as the writer sees them.
-pub(crate) trait Running: Send + Sync {
-    /// Those that have run long enough to be shown and were not shown yet.
+/// Where drafts come from, as the writer sees it.
+pub(crate) trait Source: Send + Sync {
+    type Draft: Draft;
+
+    /// The spans that have run long enough to be shown and were not shown yet.
     fn announce(&self) -> Vec<SpanRecord>;
+
+    /// Takes a draft back that is written.
+    fn reuse(&self, draft: Arc<Self::Draft>);
+
+    /// Called when there is nothing to write.
+    fn rest(&self);
 }
 
 /// What the writer thread works with.
-pub(crate) struct Writer {
-    pub(crate) queue: Arc<Queue>,
+pub(crate) struct Writer<S: Source> {
+    pub(crate) queue: Arc<Queue<S::Draft>>,
     pub(crate) health: Arc<Health>,
     pub(crate) policy: Arc<Policy>,
-    pub(crate) running: Arc<dyn Running>,
+    pub(crate) source: Arc<S>,
     pub(crate) sinks: Vec<Box<dyn Sink>>,
     pub(crate) diagnostics: Arc<Diagnostics>,
     /// A store is wanted and could not be opened: nothing that comes can be kept.
     pub(crate) is_storeless: bool,
 }
 
-impl Writer {
+impl<S: Source + 'static> Writer<S> {
     /// Starts the thread; it ends after [`Queue::close`].
     pub(crate) fn start(self) -> std::io::Result<JoinHandle<()>> {
         thread::Builder::new()
@@ -64,6 +72,9 @@ impl Writer {
                 last_tick = Instant::now();
                 self.announce();
                 self.tick();
+                if waiting == 0 {
+                    self.source.rest();
+                }
             }
             let mut written = 0;
             while written < waiting
@@ -94,16 +105,17 @@ impl Writer {
     fn drain(&self) -> Option<Vec<Arc<SpanRecord>>> {
         let mut batch = Vec::new();
         while batch.len() < BATCH
-            && let Some(record) = self.queue.pop()
+            && let Some(draft) = self.queue.pop()
         {
-            batch.push(Arc::new(self.policy.keep(&record)));
+            batch.push(Arc::new(self.policy.keep(&draft.record())));
+            self.source.reuse(draft);
         }
         (!batch.is_empty()).then_some(batch)
     }
 
     fn announce(&mut self) {
         let running: Vec<_> = self
-            .running
+            .source
             .announce()
             .iter()
             .map(|record| Arc::new(self.policy.keep(record)))
@@ -152,10 +164,10 @@ impl Writer {
 }
 
 /// Tries until the sink takes the batch, or says that it never will, or time runs out at shutdown.
-fn persistently(
+fn persistently<D: Draft>(
     sink: &mut dyn Sink,
     batch: &[Arc<SpanRecord>],
-    queue: &Queue,
+    queue: &Queue<D>,
     diagnostics: &Diagnostics,
 ) -> Result<Outcome, SinkError> {
     let mut backoff = Duration::from_millis(10);

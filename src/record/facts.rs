@@ -1,6 +1,6 @@
 //! The facts known of one span: few, small, each once.
 
-use super::{Usage, Value};
+use super::Value;
 use crate::semconv::Fact;
 
 /// Facts and their values, in the order in which they became known. A fact stated again replaces
@@ -64,15 +64,6 @@ impl Facts {
     /// Every value, to be rewritten in place.
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = (Fact, &mut Value)> {
         self.0.iter_mut().map(|(fact, value)| (*fact, value))
-    }
-
-    /// States the tokens of a call; parts of nothing are left out.
-    pub(crate) fn set_usage(&mut self, usage: Usage) {
-        self.set(Fact::InputTokens, usage.input_tokens);
-        self.set(Fact::OutputTokens, usage.output_tokens);
-        self.set(Fact::CacheReadTokens, usage.cache_read_tokens);
-        self.set(Fact::CacheWriteTokens, usage.cache_write_tokens);
-        self.set(Fact::ReasoningTokens, usage.reasoning_tokens);
     }
 }
 

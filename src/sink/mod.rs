@@ -42,6 +42,19 @@ pub(crate) struct Outcome {
     pub(crate) refused: u64,
 }
 
+/// A span that is over and whose record is yet to be made: making it takes longer than the agent's
+/// thread should wait.
+pub(crate) trait Draft: Send + Sync + fmt::Debug {
+    /// The span as it was.
+    fn record(&self) -> Arc<SpanRecord>;
+
+    /// Whether the store shows the span as running.
+    fn is_announced(&self) -> bool;
+
+    /// About how much memory its values take.
+    fn bytes(&self) -> usize;
+}
+
 /// Why a sink did not take a batch.
 #[derive(Clone, Debug)]
 pub(crate) struct SinkError {
@@ -57,8 +70,8 @@ pub(crate) trait Wire: Send + Sync + fmt::Debug {
     /// The ids of the OTel span, which is started if it was not. `None`: there is no such span.
     fn ids(&self, id: &span::Id, dispatch: &Dispatch) -> Option<WireIds>;
 
-    /// Ends the OTel span as the record says.
-    fn end(&self, id: &span::Id, dispatch: &Dispatch, record: &Arc<SpanRecord>);
+    /// Ends the OTel span as the draft says.
+    fn end(&self, id: &span::Id, dispatch: &Dispatch, end_ns: i64, draft: Arc<dyn Draft>);
 
     /// A span that the capture filter took out: it is not exported, its children move to `parent`.
     fn withdraw(&self, span: SpanId, parent: Option<SpanId>);

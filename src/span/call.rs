@@ -13,8 +13,8 @@ use tracing::Span;
 
 use super::ModelResponse;
 use super::request::{self, RequestFacts};
-use crate::capture::{Capture, Core, OpenSpan, Outcome};
-use crate::record::{Facts, Value, Verdict};
+use crate::capture::{Capture, Core, Notes, OpenSpan, Outcome};
+use crate::record::{Value, Verdict};
 use crate::semconv::{ERROR_TYPE_OTHER, Fact};
 
 /// The flags given to the attribute: what is read from the returned value.
@@ -44,7 +44,7 @@ impl Call {
         let open = span
             .with_subscriber(|(id, dispatch)| {
                 let capture = dispatch.downcast_ref::<Capture>()?;
-                Some((Arc::clone(capture.core()), capture.find(dispatch, id)?))
+                Some((Arc::clone(capture.core()), capture.find(id)?))
             })
             .flatten();
         Call {
@@ -346,7 +346,7 @@ impl<F, O> fmt::Debug for Watch<F, O> {
 }
 
 /// States what a request says; what the attribute stated already stands.
-fn state_request(read: RequestFacts, facts: &mut Facts) {
+fn state_request(read: RequestFacts, facts: &mut Notes) {
     let mut state = |fact, value: Option<Value>| {
         if let Some(value) = value {
             facts.set_default(fact, value);

@@ -43,7 +43,7 @@ impl Rename {
         }
         self.move_to_parent_left(&mut span);
         match id.and_then(|id| self.finished.take(id)) {
-            Some(record) => self.rebuild(&record, &mut span),
+            Some(draft) => self.rebuild(&draft.record(), &mut span),
             None => self.clean(&mut span),
         }
         Some(span)
