@@ -17,8 +17,8 @@ use crate::record::Value;
 use crate::sink::{Batch, Callback};
 use crate::telemetry::Telemetry;
 
-/// Records that may wait for the writer. A span's record takes one to two kilobytes.
-const QUEUE_CAPACITY: usize = 16_384;
+/// Spans that may wait for the writer. Each takes two thirds of a kilobyte, used or not.
+const QUEUE_CAPACITY: usize = 8_192;
 
 /// The Hermes layer, ready to be put beside others: capture, its filter, and the OTel layer where
 /// spans are exported, in the one order that works.
@@ -201,7 +201,7 @@ impl Builder {
         self
     }
 
-    /// How many records may wait for the writer; more are lost, and counted. Default: 16,384.
+    /// How many records may wait for the writer; more are lost, and counted. Default: 8,192.
     pub fn queue_capacity(mut self, records: usize) -> Self {
         self.queue_capacity = Some(records);
         self

@@ -14,15 +14,25 @@ use crate::semconv::{Fact, Kind, Sensitivity};
 pub(crate) struct Shape {
     /// The kind that the span's name states.
     pub(crate) kind: Option<Kind>,
-    /// The fact of each field, by the field's index; `None`: no table knows the field.
-    facts: Box<[Option<Fact>]>,
-    /// Whether the field may be kept where content is not, by its index.
-    plain: Box<[bool]>,
+    /// What each field states, by the field's index.
+    fields: Box<[Statement]>,
     pub(crate) metadata: &'static Metadata<'static>,
+}
+
+/// What a field states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Statement {
+    /// A fact that may be kept always.
+    Plain(Fact),
+    /// A fact that is kept only where content is.
+    Content(Fact),
+    /// Something that no table knows, which is content.
+    Unknown,
 }
 
 impl Shape {
     /// The shape of a callsite. Depends on nothing but the callsite, so the whole process shares it.
+    #[inline]
     pub(crate) fn of(metadata: &'static Metadata<'static>) -> &'static Shape {
         let first = place_of(metadata);
         for at in first..first + NEAR {
@@ -40,30 +50,31 @@ impl Shape {
             .iter()
             .map(|field| Fact::named(field.name()))
             .collect();
-        let plain = facts
-            .iter()
-            .map(|fact| fact.is_some_and(|fact| fact.sensitivity() == Sensitivity::Plain))
-            .collect();
+        let fields = facts.iter().map(|fact| match *fact {
+            None => Statement::Unknown,
+            Some(fact) => match fact.sensitivity() {
+                Sensitivity::Plain => Statement::Plain(fact),
+                Sensitivity::Content => Statement::Content(fact),
+            },
+        });
         let kind = metadata
             .is_span()
             .then(|| Kind::of_callsite(metadata.name(), &facts))
             .flatten();
         Shape {
             kind,
-            facts,
-            plain,
+            fields: fields.collect(),
             metadata,
         }
     }
 
-    /// The fact that a field states.
-    pub(crate) fn fact(&self, field: &Field) -> Option<Fact> {
-        self.facts.get(field.index()).copied().flatten()
-    }
-
-    /// Whether the field states a fact that is no content.
-    pub(crate) fn is_plain(&self, field: &Field) -> bool {
-        self.plain.get(field.index()).copied().unwrap_or(false)
+    /// What a field states.
+    #[inline]
+    pub(super) fn statement(&self, field: &Field) -> Statement {
+        self.fields
+            .get(field.index())
+            .copied()
+            .unwrap_or(Statement::Unknown)
     }
 
     /// Whether a span of this callsite is ours, or may turn out to be once its fields are known.
@@ -94,6 +105,7 @@ static PLACES: [OnceLock<Shape>; 2048] = [const { OnceLock::new() }; 2048];
 /// How many places are tried before the callsite is looked for elsewhere.
 const NEAR: usize = 8;
 
+#[inline]
 fn place_of(metadata: &'static Metadata<'static>) -> usize {
     // Fibonacci hashing: neighbours in memory come to lie apart.
     let mixed = (ptr::from_ref(metadata).addr() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -125,8 +137,8 @@ mod tests {
 
     use tracing::{Level, Metadata, callsite::DefaultCallsite, metadata};
 
-    use super::{Shape, elsewhere};
-    use crate::semconv::Kind;
+    use super::{Shape, Statement, elsewhere};
+    use crate::semconv::{Fact, Kind};
 
     fn callsite() -> &'static Metadata<'static> {
         static METADATA: Metadata<'static> = metadata! {
@@ -147,8 +159,9 @@ mod tests {
         assert_eq!(shape.kind, Some(Kind::Chat));
         assert!(ptr::eq(shape, Shape::of(callsite())));
         let field = |name| callsite().fields().field(name).unwrap();
-        assert!(shape.is_plain(&field("gen_ai.request.model")));
-        assert!(!shape.is_plain(&field("other")));
+        let model = Statement::Plain(Fact::RequestModel);
+        assert_eq!(shape.statement(&field("gen_ai.request.model")), model);
+        assert_eq!(shape.statement(&field("other")), Statement::Unknown);
     }
 
     #[test]

@@ -3,26 +3,22 @@
 //! What takes longer, which is to say everything that turns notes into a record, waits for the
 //! writer's thread ([`super::finish`]).
 
+use super::draft::{Draft, End};
 use super::layer::Core;
-use super::notes::Noted;
-use super::open::{Ended, OpenSpan, State};
+use super::open::{OpenSpan, State};
 use super::verdict;
 use crate::pipeline::Loss;
 use crate::record::SpanId;
 use crate::semconv::{Fact, Kind};
 
 /// What became of a span at its close.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Closed {
     /// It is to be stored and exported.
-    Kept {
-        /// About how much memory its values take.
-        bytes: usize,
-    },
+    Kept(Box<Draft>),
     /// The capture filter took it out; its children hang under its parent.
     Filtered {
-        /// Whether children may have been stored under it.
-        was_kept: bool,
+        /// Word to the store, where children may have been stored under it.
+        withdrawal: Option<Box<Draft>>,
     },
     /// It never turned out to be one of ours.
     Foreign,
@@ -31,6 +27,7 @@ pub(super) enum Closed {
 impl Core {
     /// Ends a span at `end_ns`. `wire_parent` is its parent on OTLP, where that is not the nearest
     /// stored ancestor.
+    #[inline]
     pub(super) fn close(
         &self,
         open: &OpenSpan,
@@ -41,26 +38,35 @@ impl Core {
             return Closed::Foreign;
         };
         let is_kept = self.filter_keeps(open);
+        let mut draft = self.spans.pool.draft(open);
         let mut state = open.state();
-        let was_kept = state.was_kept;
         state.is_left_out = !is_kept;
-        state.ended = Some(Ended {
-            end_ns: end_ns.max(open.origin.start_ns),
+        state.is_over = true;
+        let was_kept = state.was_kept;
+        let sum = (is_kept && kind == Kind::Chat).then(|| Sum::of(&state));
+        let end = End {
+            at_ns: end_ns.max(open.origin.start_ns),
             wire_parent,
             is_withdrawn: !is_kept,
-            is_exported: self.wire.is_some(),
-        });
-        let bytes = state.said.bytes();
-        let sum = (is_kept && kind == Kind::Chat).then(|| Sum::of(&state));
+        };
+        draft.take_end(open, &mut state, kind, end);
         drop(state);
 
         if is_kept {
             if let Some(sum) = sum {
                 sum.add_up(open);
             }
-            return Closed::Kept { bytes };
+            return Closed::Kept(draft);
         }
-        // A span that is left out counts nowhere.
+        self.leave_out(open, kind);
+        Closed::Filtered {
+            withdrawal: was_kept.then_some(draft),
+        }
+    }
+
+    /// A span that is left out counts nowhere.
+    #[cold]
+    fn leave_out(&self, open: &OpenSpan, kind: Kind) {
         if let Some(scope) = open.tallied_by(kind)
             && let Some(count) = scope.state().tally.count_of(kind)
         {
@@ -68,7 +74,6 @@ impl Core {
         }
         self.health.captured();
         self.health.dropped(Loss::Filtered, 1);
-        Closed::Filtered { was_kept }
     }
 }
 
@@ -81,31 +86,26 @@ struct Sum {
 }
 
 impl Sum {
+    #[inline]
     fn of(state: &State) -> Self {
-        let mut sum = Sum {
-            input_tokens: 0,
-            output_tokens: 0,
-            cost_usd: None,
+        let notes = &state.said.notes;
+        let (input_tokens, output_tokens) = notes.tokens();
+        Sum {
+            input_tokens,
+            output_tokens,
+            cost_usd: notes.get(Fact::CostUsd).and_then(|cost| cost.as_double()),
             has_failed: verdict::has_failed(state),
-        };
-        for (fact, value) in state.said.notes.iter() {
-            match fact {
-                Fact::InputTokens => sum.input_tokens = value.as_int().unwrap_or(0),
-                Fact::OutputTokens => sum.output_tokens = value.as_int().unwrap_or(0),
-                Fact::CostUsd => sum.cost_usd = Noted::as_double(&value),
-                _ => {}
-            }
         }
-        sum
     }
 
+    #[inline]
     fn add_up(&self, open: &OpenSpan) {
         let Some(scope) = open.tallied_by(Kind::Chat) else {
             return;
         };
         let span_id = open.ids().1;
         let mut state = scope.state();
-        if state.ended.is_some() {
+        if state.is_over {
             return;
         }
         let tally = &mut state.tally;

@@ -3,143 +3,93 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
-use super::open::{OpenSpan, State, Tally, seconds};
+use tracing::Metadata;
+
+use super::draft::Draft;
+use super::open::{OpenSpan, Tally, seconds};
 use super::verdict::verdict;
 use crate::record::{
-    CostStatus, EndReason, Facts, FinalStatus, ResultClass, SpanRecord, Status, Value,
+    CostStatus, EndReason, Facts, FinalStatus, ResultClass, SpanId, SpanRecord, Status, Value,
 };
 use crate::semconv::{Fact, Kind, entrypoint_of};
-use crate::sink::Draft;
-
-impl Draft for OpenSpan {
-    fn record(&self) -> Arc<SpanRecord> {
-        if let Some(record) = &self.state().record {
-            return Arc::clone(record);
-        }
-        let record = Arc::new(self.finished());
-        let mut state = self.state();
-        let is_exported = state.ended.as_ref().is_some_and(|end| end.is_exported);
-        if is_exported {
-            return Arc::clone(state.record.get_or_insert(record));
-        }
-        record
-    }
-
-    fn is_announced(&self) -> bool {
-        self.is_announced.load(Ordering::Acquire)
-    }
-
-    fn bytes(&self) -> usize {
-        self.state().said.bytes()
-    }
-}
 
 impl OpenSpan {
     /// The span as it is now, still running; `None` if it is not (yet) one of ours.
     pub(super) fn running(&self) -> Option<SpanRecord> {
         let kind = self.kind()?;
         let state = self.state();
-        if state.is_left_out || state.ended.is_some() {
+        if state.is_left_out || state.is_over {
             return None;
         }
-        let record = self.noted(kind, &state);
+        let draft = Draft::of_running(self, &state, kind);
         drop(state);
-        Some(self.placed(record))
+        Some(draft.to_record())
     }
 
-    /// The span as it was.
-    fn finished(&self) -> SpanRecord {
-        let kind = self.kind().unwrap_or(Kind::Step);
+    /// The facts that hold now.
+    pub(super) fn facts(&self, kind: Kind) -> Facts {
         let state = self.state();
-        let mut record = self.noted(kind, &state);
-        record.events.clone_from(&state.events);
-        record.links.clone_from(&state.links);
-        let verdict = verdict(kind, state.outcome.as_ref(), state.class, &record.facts);
-        let tally = state.tally.clone();
-        let wire_parent = if let Some(end) = &state.ended {
-            record.end_ns = Some(end.end_ns);
-            record.withdrawn = end.is_withdrawn;
-            end.wire_parent
-        } else {
-            None
-        };
+        let mut facts = state.said.notes.read().facts();
+        let ordinal = state.ordinal;
         drop(state);
-
-        // The spans around are looked at after this one is unlocked: no two are locked at once.
-        let mut record = self.placed(record);
-        record.wire_parent_span_id = wire_parent.or(record.wire_parent_span_id);
-        record.status = verdict.status;
-        record.failure = verdict.failure;
-        self.inherit(kind, &mut record.facts);
-        complete(&mut record, verdict.result_class, &tally);
-        record
+        state_kind(&mut facts, kind, ordinal, self.metadata());
+        facts
     }
+}
 
-    /// What the span itself knows, in the state of one that runs.
-    fn noted(&self, kind: Kind, state: &State) -> SpanRecord {
-        let (trace_id, span_id) = self.ids();
-        SpanRecord {
-            trace_id,
-            span_id,
-            parent_span_id: None,
-            wire_parent_span_id: None,
-            run: self.origin.run.clone(),
-            kind,
-            given_name: self.given_name(kind),
-            start_ns: self.origin.start_ns,
+impl Draft {
+    /// The span as it was.
+    pub(super) fn to_record(&self) -> SpanRecord {
+        let mut facts = self.notes().facts();
+        state_kind(&mut facts, self.kind, self.ordinal, self.shape.metadata);
+        let parent_span_id = self.kept_parent();
+        let rest = self.rest.as_deref().cloned().unwrap_or_default();
+        let mut record = SpanRecord {
+            trace_id: self.ids.trace_id,
+            span_id: self.ids.span_id,
+            parent_span_id,
+            wire_parent_span_id: parent_span_id,
+            run: self.run.clone(),
+            kind: self.kind,
+            given_name: given_name(self.kind, self.shape.metadata),
+            start_ns: self.start_ns,
             end_ns: None,
             status: Status::Running,
             failure: None,
-            facts: self.facts(kind, state),
-            extra: state.said.extra.clone(),
-            events: Vec::new(),
-            links: Vec::new(),
-            retries: state.retries,
+            facts,
+            extra: rest.extra,
+            events: rest.events,
+            links: rest.links,
+            retries: self.retries,
             withdrawn: false,
-        }
-    }
-
-    fn placed(&self, mut record: SpanRecord) -> SpanRecord {
-        record.parent_span_id = self.kept_parent();
-        record.wire_parent_span_id = record.parent_span_id;
+        };
+        let Some(end) = self.end else { return record };
+        let verdict = verdict(self.kind, self.outcome.as_ref(), self.class, &record.facts);
+        record.end_ns = Some(end.at_ns);
+        record.withdrawn = end.is_withdrawn;
+        record.wire_parent_span_id = end.wire_parent.or(parent_span_id);
+        record.status = verdict.status;
+        record.failure = verdict.failure;
+        self.inherit(&mut record.facts);
+        complete(&mut record, verdict.result_class, &self.tally);
         record
     }
 
-    /// The facts that were noted, and those that follow from the kind.
-    pub(super) fn facts(&self, kind: Kind, state: &State) -> Facts {
-        let mut facts = state.said.notes.facts();
-        match kind {
-            Kind::Chat => facts.set_default(Fact::ApiCallNumber, state.ordinal),
-            Kind::Turn => facts.set_default(Fact::TurnIndex, state.ordinal),
-            Kind::Tool => {
-                if let Some(tool) = Kind::tool_in_span_name(self.metadata().name()) {
-                    facts.set_default(Fact::ToolName, Cow::Borrowed(tool));
-                }
-            }
-            _ => {}
-        }
-        facts.set(Fact::SpanKind, Cow::Borrowed(kind.span_kind()));
-        if let Some(operation) = kind.operation() {
-            facts.set_default(Fact::Operation, Cow::Borrowed(operation));
-        }
-        facts
+    fn ancestors(&self) -> impl Iterator<Item = &Arc<OpenSpan>> {
+        std::iter::successors(self.parent.as_ref(), |open| open.origin.parent.as_ref())
     }
 
-    /// A name of the code's own choosing is kept; ours, and those of other libraries' operations,
-    /// are made from the facts.
-    fn given_name(&self, kind: Kind) -> Option<Cow<'static, str>> {
-        let metadata = self.metadata();
-        let is_generic = Kind::of_span_name(metadata.name()).is_some()
-            || metadata.name() == "chat"
-            || (metadata.fields().field(Fact::SpanKind.name()).is_none() && kind != Kind::Step);
-        (!is_generic).then_some(Cow::Borrowed(metadata.name()))
+    /// The nearest ancestor that is stored.
+    fn kept_parent(&self) -> Option<SpanId> {
+        self.ancestors()
+            .find(|open| open.is_kept())
+            .map(|open| open.ids().1)
     }
 
     /// Facts that a span has from those around it.
-    fn inherit(&self, kind: Kind, facts: &mut Facts) {
-        let wanted: &[Fact] = match kind {
+    fn inherit(&self, facts: &mut Facts) {
+        let wanted: &[Fact] = match self.kind {
             Kind::Turn => &[
                 Fact::SessionId,
                 Fact::Platform,
@@ -162,6 +112,33 @@ impl OpenSpan {
             }
         }
     }
+}
+
+/// States what follows from the kind.
+fn state_kind(facts: &mut Facts, kind: Kind, ordinal: i64, metadata: &'static Metadata<'static>) {
+    match kind {
+        Kind::Chat => facts.set_default(Fact::ApiCallNumber, ordinal),
+        Kind::Turn => facts.set_default(Fact::TurnIndex, ordinal),
+        Kind::Tool => {
+            if let Some(tool) = Kind::tool_in_span_name(metadata.name()) {
+                facts.set_default(Fact::ToolName, Cow::Borrowed(tool));
+            }
+        }
+        _ => {}
+    }
+    facts.set(Fact::SpanKind, Cow::Borrowed(kind.span_kind()));
+    if let Some(operation) = kind.operation() {
+        facts.set_default(Fact::Operation, Cow::Borrowed(operation));
+    }
+}
+
+/// A name of the code's own choosing is kept; ours, and those of other libraries' operations, are
+/// made from the facts.
+fn given_name(kind: Kind, metadata: &'static Metadata<'static>) -> Option<Cow<'static, str>> {
+    let is_generic = Kind::of_span_name(metadata.name()).is_some()
+        || metadata.name() == "chat"
+        || (metadata.fields().field(Fact::SpanKind.name()).is_none() && kind != Kind::Step);
+    (!is_generic).then_some(Cow::Borrowed(metadata.name()))
 }
 
 /// States what only the end tells.

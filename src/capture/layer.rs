@@ -11,7 +11,9 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::callsite::Shape;
+use super::clock::Clock;
 use super::close::Closed;
+use super::draft::Waiting;
 use super::interest::Interests;
 use super::open::{Ids, OpenSpan};
 use super::start::Parent;
@@ -27,7 +29,7 @@ use crate::sink::Wire;
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) policy: Arc<Policy>,
-    pub(crate) queue: Arc<Queue<OpenSpan>>,
+    pub(crate) queue: Arc<Queue<Waiting>>,
     pub(crate) health: Arc<Health>,
     pub(crate) spans: Arc<Spans>,
     pub(crate) filter: Arc<CaptureFilter>,
@@ -49,12 +51,14 @@ pub(crate) struct Capture {
 impl Core {
     pub(crate) fn new(
         policy: Arc<Policy>,
-        queue: Arc<Queue<OpenSpan>>,
+        queue: Arc<Queue<Waiting>>,
         health: Arc<Health>,
         filter: CaptureFilter,
         captures_all: bool,
         wire: Option<Arc<dyn Wire>>,
     ) -> Self {
+        // Sets the clock up now, and not in the agent's first span.
+        Clock::read();
         Core {
             policy,
             spans: Arc::new(Spans::new(queue.capacity())),
@@ -192,26 +196,30 @@ impl Capture {
             wire_parent = self.wire_parent(&open, wire.as_ref(), dispatch);
         }
         match core.close(&open, end_ns, wire_parent) {
-            Closed::Kept { bytes } => {
-                if let Some((wire, dispatch)) = &wire {
-                    wire.end(id, dispatch, end_ns, Arc::clone(&open) as _);
-                }
-                if let Err(lost) = core.queue.push(open, bytes) {
-                    core.spans.pool.put(lost);
+            Closed::Kept(draft) => {
+                let draft = match &wire {
+                    None => Waiting::Own(draft),
+                    Some((wire, dispatch)) => {
+                        let draft = draft.shared();
+                        wire.end(id, dispatch, end_ns, Arc::clone(&draft) as _);
+                        Waiting::Shared(draft)
+                    }
+                };
+                if let Err(lost) = core.queue.push(draft) {
+                    core.spans.pool.put_draft(lost);
                 }
             }
-            Closed::Filtered { was_kept } => {
+            Closed::Filtered { withdrawal } => {
                 if let Some((wire, _)) = &wire {
                     wire.withdraw(open.ids().1, wire_parent.or(open.kept_parent()));
                 }
-                if was_kept {
-                    core.queue.push_withdrawal(open, 0);
-                } else {
-                    core.spans.pool.put(open);
+                if let Some(draft) = withdrawal {
+                    core.queue.push_withdrawal(Waiting::Own(draft));
                 }
             }
-            Closed::Foreign => core.spans.pool.put(open),
+            Closed::Foreign => {}
         }
+        core.spans.pool.put_span(open);
     }
 }
 
@@ -353,6 +361,7 @@ fn event_record(
     }
     let facts = said
         .notes
+        .read()
         .iter()
         .map(|(fact, value)| (fact, Value::from(value)));
     attributes.extend(facts.map(|(fact, value)| (fact.name().into(), value)));

@@ -7,6 +7,7 @@
 mod callsite;
 mod close;
 mod clock;
+mod draft;
 mod filter;
 mod finish;
 mod interest;
@@ -19,6 +20,7 @@ mod start;
 mod verdict;
 mod visitor;
 
+pub(crate) use draft::Waiting;
 pub(crate) use filter::CaptureFilter;
 pub(crate) use layer::{Capture, Core};
 pub(crate) use notes::Notes;

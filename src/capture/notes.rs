@@ -18,6 +18,19 @@ const KEPT_BYTES: usize = 4096;
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
     bytes: Vec<u8>,
+    /// A bit for each fact that is noted: most questions are about one that is not.
+    known: [u64; 2],
+    /// The last numbers of [`Notes::SUMMED`], which every model call is asked for as it ends: looking
+    /// for them among the bytes cost as much as writing half of these.
+    summed: [Option<i64>; 2],
+}
+
+const _: () = assert!(Fact::ALL.len() <= 128, "every fact needs a bit of its own");
+
+/// Notes to be read, wherever their bytes lie.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NotesRef<'a> {
+    bytes: &'a [u8],
 }
 
 /// A value as it was noted.
@@ -44,34 +57,48 @@ const TEXT: u8 = 4;
 const TEXTS: u8 = 5;
 
 impl Notes {
-    /// States a fact; what was said of it before no longer counts.
-    pub(super) fn note(&mut self, fact: Fact, value: Noted<'_>) {
-        match value {
-            Noted::Bool(truth) => self.bool(fact, truth),
-            Noted::Int(int) => self.int(fact, int),
-            Noted::Double(double) => self.double(fact, double),
-            Noted::Text(text) => self.text(fact, text),
-            Noted::Texts(texts) => {
-                self.counted(fact, TEXTS, texts.bytes.len());
-                self.bytes.extend_from_slice(texts.bytes);
-            }
-        }
+    /// What a turn sums up of its model calls.
+    const SUMMED: [Fact; 2] = [Fact::InputTokens, Fact::OutputTokens];
+
+    /// The tokens in and out, where they are known.
+    #[inline]
+    pub(super) fn tokens(&self) -> (i64, i64) {
+        let [input, output] = Self::SUMMED;
+        let tokens = |fact, last: Option<i64>| {
+            // Some libraries record numbers as texts.
+            last.or_else(|| self.get(fact)?.as_int()).unwrap_or(0)
+        };
+        (
+            tokens(input, self.summed[0]),
+            tokens(output, self.summed[1]),
+        )
     }
 
-    fn bool(&mut self, fact: Fact, truth: bool) {
+    #[inline]
+    pub(super) fn bool(&mut self, fact: Fact, truth: bool) {
+        self.mark(fact);
         self.bytes
             .extend_from_slice(&[fact as u8, if truth { TRUE } else { FALSE }]);
     }
 
-    fn int(&mut self, fact: Fact, int: i64) {
+    #[inline]
+    pub(super) fn int(&mut self, fact: Fact, int: i64) {
+        for (slot, summed) in self.summed.iter_mut().zip(Self::SUMMED) {
+            if fact == summed {
+                *slot = Some(int);
+            }
+        }
         self.eight(fact, INT, int.to_le_bytes());
     }
 
-    fn double(&mut self, fact: Fact, double: f64) {
+    #[inline]
+    pub(super) fn double(&mut self, fact: Fact, double: f64) {
         self.eight(fact, DOUBLE, double.to_le_bytes());
     }
 
-    fn text(&mut self, fact: Fact, text: &str) {
+    #[inline]
+    pub(super) fn text(&mut self, fact: Fact, text: &str) {
+        self.bytes.reserve(6 + text.len());
         self.counted(fact, TEXT, text.len());
         self.bytes.extend_from_slice(text.as_bytes());
     }
@@ -85,13 +112,17 @@ impl Notes {
         }
     }
 
+    #[inline]
     fn eight(&mut self, fact: Fact, tag: u8, value: [u8; 8]) {
+        self.mark(fact);
         let mut note = [fact as u8, tag, 0, 0, 0, 0, 0, 0, 0, 0];
         note[2..].copy_from_slice(&value);
         self.bytes.extend_from_slice(&note);
     }
 
+    #[inline]
     fn counted(&mut self, fact: Fact, tag: u8, length: usize) {
+        self.mark(fact);
         let [a, b, c, d] = length_bytes(length);
         self.bytes.extend_from_slice(&[fact as u8, tag, a, b, c, d]);
     }
@@ -109,7 +140,7 @@ impl Notes {
 
     /// States a fact unless it is known already.
     pub(crate) fn set_default(&mut self, fact: Fact, value: impl Into<Value>) {
-        if self.get(fact).is_none() {
+        if !self.has(fact) {
             self.set(fact, value);
         }
     }
@@ -123,12 +154,23 @@ impl Notes {
         self.int(Fact::ReasoningTokens, usage.reasoning_tokens);
     }
 
+    /// Whether anything is noted of a fact.
+    #[inline]
+    pub(super) fn has(&self, fact: Fact) -> bool {
+        self.known[usize::from(fact as u8 >> 6)] & (1 << (fact as u8 & 63)) != 0
+    }
+
+    #[inline]
+    fn mark(&mut self, fact: Fact) {
+        self.known[usize::from(fact as u8 >> 6)] |= 1 << (fact as u8 & 63);
+    }
+
     /// The value of a fact: the last that was noted.
     pub(super) fn get(&self, fact: Fact) -> Option<Noted<'_>> {
-        self.iter()
-            .filter(|(known, _)| *known == fact)
-            .map(|(_, value)| value)
-            .last()
+        if !self.has(fact) {
+            return None;
+        }
+        self.read().get(fact)
     }
 
     /// The text of a fact, where it has one that says something.
@@ -139,43 +181,59 @@ impl Notes {
         }
     }
 
-    /// Every value in the order in which it was noted.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Fact, Noted<'_>)> {
-        let mut rest = self.bytes.as_slice();
-        std::iter::from_fn(move || {
-            let (note, left) = next(rest)?;
-            rest = left;
-            Some(note)
-        })
+    pub(super) fn read(&self) -> NotesRef<'_> {
+        NotesRef { bytes: &self.bytes }
     }
 
-    /// The facts as they stand, each once and in its own type.
-    pub(super) fn facts(&self) -> Facts {
-        let mut facts = Facts::default();
-        for (fact, value) in self.iter() {
-            facts.set(fact, typed(fact, Value::from(value)));
-        }
-        facts
-    }
-
-    /// How many bytes the notes take.
-    pub(super) fn len(&self) -> usize {
-        self.bytes.len()
+    /// The notes as they are kept elsewhere.
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Forgets everything and keeps the buffer, unless it has grown large.
     pub(super) fn clear(&mut self) {
+        self.known = [0; 2];
+        self.summed = [None; 2];
         self.bytes.clear();
         self.bytes.shrink_to(KEPT_BYTES);
     }
 }
 
-/// A copy, for the writer to read at leisure.
-impl Clone for Notes {
-    fn clone(&self) -> Self {
-        Notes {
-            bytes: self.bytes.clone(),
+impl<'a> NotesRef<'a> {
+    /// The notes that [`Notes::bytes`] gave.
+    pub(super) fn of(bytes: &'a [u8]) -> Self {
+        NotesRef { bytes }
+    }
+
+    fn get(self, fact: Fact) -> Option<Noted<'a>> {
+        let (mut rest, mut found) = (self.bytes, None);
+        while let Some((note, left)) = Note::first(rest) {
+            rest = left;
+            if note.fact == fact as u8 {
+                found = Some(note);
+            }
         }
+        found.map(Note::value)
+    }
+
+    /// Every value in the order in which it was noted.
+    pub(super) fn iter(self) -> impl Iterator<Item = (Fact, Noted<'a>)> {
+        let mut rest = self.bytes;
+        std::iter::from_fn(move || {
+            let (note, left) = Note::first(rest)?;
+            rest = left;
+            Some((*Fact::ALL.get(usize::from(note.fact))?, note.value()))
+        })
+    }
+
+    /// The facts as they stand, each once and in its own type.
+    pub(super) fn facts(self) -> Facts {
+        let mut facts = Facts::default();
+        for (fact, value) in self.iter() {
+            facts.set(fact, typed(fact, Value::from(value)));
+        }
+        facts
     }
 }
 
@@ -218,31 +276,37 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// The first note of these bytes, and the bytes behind it.
-fn next(bytes: &[u8]) -> Option<((Fact, Noted<'_>), &[u8])> {
-    let (&[fact, tag], rest) = bytes.split_first_chunk()?;
-    let fact = *Fact::ALL.get(usize::from(fact))?;
-    let (value, rest) = match tag {
-        FALSE => (Noted::Bool(false), rest),
-        TRUE => (Noted::Bool(true), rest),
-        INT => {
-            let (value, rest) = rest.split_first_chunk()?;
-            (Noted::Int(i64::from_le_bytes(*value)), rest)
+/// One note, not yet read.
+#[derive(Clone, Copy)]
+struct Note<'a> {
+    fact: u8,
+    tag: u8,
+    value: &'a [u8],
+}
+
+impl<'a> Note<'a> {
+    /// The first note of these bytes, and the bytes behind it.
+    fn first(bytes: &'a [u8]) -> Option<(Self, &'a [u8])> {
+        let (&[fact, tag], rest) = bytes.split_first_chunk()?;
+        let (value, rest) = match tag {
+            FALSE | TRUE => rest.split_at(0),
+            INT | DOUBLE => rest.split_at_checked(8)?,
+            _ => counted(rest)?,
+        };
+        Some((Note { fact, tag, value }, rest))
+    }
+
+    fn value(self) -> Noted<'a> {
+        let eight = || self.value.first_chunk().copied().unwrap_or_default();
+        match self.tag {
+            FALSE => Noted::Bool(false),
+            TRUE => Noted::Bool(true),
+            INT => Noted::Int(i64::from_le_bytes(eight())),
+            DOUBLE => Noted::Double(f64::from_le_bytes(eight())),
+            TEXT => Noted::Text(readable(self.value)),
+            _ => Noted::Texts(Texts { bytes: self.value }),
         }
-        DOUBLE => {
-            let (value, rest) = rest.split_first_chunk()?;
-            (Noted::Double(f64::from_le_bytes(*value)), rest)
-        }
-        TEXT => {
-            let (text, rest) = counted(rest)?;
-            (Noted::Text(readable(text)), rest)
-        }
-        _ => {
-            let (bytes, rest) = counted(rest)?;
-            (Noted::Texts(Texts { bytes }), rest)
-        }
-    };
-    Some(((fact, value), rest))
+    }
 }
 
 fn counted(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
@@ -264,7 +328,7 @@ fn length_bytes(length: usize) -> [u8; 4] {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{KEPT_BYTES, Noted, Notes};
+    use super::{KEPT_BYTES, Noted, Notes, NotesRef};
     use crate::record::{Facts, Value};
     use crate::semconv::Fact;
 
@@ -287,7 +351,7 @@ mod tests {
                 notes.set(fact, value.clone());
                 facts.set(fact, super::typed(fact, value));
             }
-            prop_assert_eq!(notes.facts(), facts);
+            prop_assert_eq!(NotesRef::of(notes.bytes()).facts(), facts);
         }
     }
 
@@ -310,6 +374,6 @@ mod tests {
         notes.text(Fact::UserMessage, &"x".repeat(100_000));
         notes.clear();
         assert!(notes.bytes.capacity() <= KEPT_BYTES);
-        assert_eq!(notes.iter().count(), 0);
+        assert_eq!(notes.read().iter().count(), 0);
     }
 }

@@ -1,10 +1,10 @@
 //! A span that is open: what is known of it so far, shared by its children, handles and the writer.
 //!
-//! An object lives longer than its span: once its record is written it is used for another span
-//! ([`super::Pool`]). What never changes while a span is open stands outside the lock.
+//! An object lives longer than its span: once that is over it is used for another
+//! ([`super::pool`]). What never changes while a span is open stands outside the lock.
 
 use std::borrow::Cow;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tracing::Metadata;
@@ -14,9 +14,7 @@ use super::callsite::Shape;
 use super::clock::Clock;
 use super::notes::Notes;
 use super::visitor::Said;
-use crate::record::{
-    ErrorClass, EventRecord, RunId, RunRecord, SpanId, SpanRecord, TraceId, Value, Verdict,
-};
+use crate::record::{ErrorClass, EventRecord, RunId, RunRecord, SpanId, TraceId, Value, Verdict};
 use crate::semconv::{Fact, Kind};
 
 /// Events kept per span; the SDK's own limit.
@@ -26,10 +24,9 @@ pub(super) const MAX_EVENTS: usize = 128;
 #[derive(Debug)]
 pub(crate) struct OpenSpan {
     pub(super) origin: Origin,
-    /// The ids that hold: those of the OTel span, or our own because there is none.
+    /// The ids that hold where spans are exported: those of the OTel span, if there is one.
     pub(super) final_ids: OnceLock<Ids>,
-    /// Whether the store was shown the span while it runs.
-    pub(super) is_announced: AtomicBool,
+    is_announced: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -50,6 +47,8 @@ pub(super) struct Origin {
     pub(super) is_in_session: bool,
     /// The ids given by Hermes.
     pub(super) own_ids: Ids,
+    /// Whether OTel may give it others.
+    pub(super) is_exported: bool,
 }
 
 /// By what a span is known outside.
@@ -62,9 +61,8 @@ pub(super) struct Ids {
 /// What changes while the span is open.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// The kind that the facts gave it, where the callsite gave none. `None`: nothing has said yet
-    /// that the span is ours.
-    pub(super) late_kind: Option<Kind>,
+    /// What the callsite or the facts say it is. `None`: nothing has said yet that the span is ours.
+    pub(super) found_kind: Option<Kind>,
     /// Which of its kind it is among its siblings.
     pub(super) ordinal: i64,
     /// What the capture filter says so far.
@@ -78,22 +76,8 @@ pub(super) struct State {
     pub(super) class: Option<ErrorClass>,
     pub(super) retries: Option<SpanId>,
     pub(super) tally: Tally,
-    /// Set once; what is said after it is not heard.
-    pub(super) ended: Option<Ended>,
-    /// The record, where more than one reader wants it.
-    pub(super) record: Option<Arc<SpanRecord>>,
-}
-
-/// How a span left the program.
-#[derive(Clone, Debug)]
-pub(super) struct Ended {
-    pub(super) end_ns: i64,
-    /// The parent on OTLP, where it is not the nearest stored ancestor.
-    pub(super) wire_parent: Option<SpanId>,
-    /// The capture filter took it out after children may have been stored under it.
-    pub(super) is_withdrawn: bool,
-    /// The record will be asked for twice: by the writer and by the exporter.
-    pub(super) is_exported: bool,
+    /// What is said from here on is not heard.
+    pub(super) is_over: bool,
 }
 
 /// How an annotated function ended.
@@ -113,7 +97,7 @@ pub(crate) enum Outcome {
 }
 
 /// What a turn, session or agent sums up of the spans below it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
     pub(super) api_calls: i64,
     pub(super) tool_calls: i64,
@@ -126,21 +110,41 @@ pub(super) struct Tally {
 }
 
 impl OpenSpan {
-    pub(super) fn new(origin: Origin, state: State) -> Self {
+    /// An object without a span.
+    pub(super) fn vacant(shape: &'static Shape, id: &Id) -> Self {
         OpenSpan {
-            origin,
+            origin: Origin {
+                shape,
+                clock: Clock::read(),
+                start_ns: 0,
+                tracing_id: id.clone(),
+                parent: None,
+                is_next_to_parent: false,
+                run: RunRecord {
+                    run_id: RunId::generate(0),
+                    is_root: false,
+                },
+                is_in_session: false,
+                own_ids: Ids {
+                    trace_id: TraceId::generate(0),
+                    span_id: SpanId::generate(),
+                },
+                is_exported: false,
+            },
             final_ids: OnceLock::new(),
             is_announced: AtomicBool::new(false),
-            state: Mutex::new(state),
+            state: Mutex::default(),
         }
     }
 
     /// The state of a span that nobody else sees.
+    #[inline]
     pub(super) fn own_state(&mut self) -> &mut State {
         self.state.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state, locked. Nothing that runs user code or takes another lock may happen under it.
+    #[inline]
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -155,14 +159,31 @@ impl OpenSpan {
     }
 
     /// The kind, once it is known.
+    #[inline]
     pub(crate) fn kind(&self) -> Option<Kind> {
-        self.origin.shape.kind.or_else(|| self.state().late_kind)
+        self.origin.shape.kind.or_else(|| self.state().found_kind)
     }
 
     /// The ids by which the span is known outside.
     pub(crate) fn ids(&self) -> (TraceId, SpanId) {
-        let ids = self.final_ids.get().unwrap_or(&self.origin.own_ids);
+        let ids = self.known_ids();
         (ids.trace_id, ids.span_id)
+    }
+
+    #[inline]
+    pub(super) fn known_ids(&self) -> Ids {
+        *self.final_ids.get().unwrap_or(&self.origin.own_ids)
+    }
+
+    /// Whether the store was shown the span while it runs.
+    #[inline]
+    pub(super) fn is_announced(&self) -> bool {
+        self.is_announced.load(Ordering::Acquire)
+    }
+
+    /// From here on the store shows the span.
+    pub(super) fn set_announced(&self) {
+        self.is_announced.store(true, Ordering::Release);
     }
 
     /// The run that the span belongs to.
@@ -171,8 +192,9 @@ impl OpenSpan {
     }
 
     /// Whether the ids will not change any more.
+    #[inline]
     pub(super) fn is_final(&self) -> bool {
-        self.final_ids.get().is_some()
+        !self.origin.is_exported || self.final_ids.get().is_some()
     }
 
     /// This span and those around it, innermost first.
@@ -202,10 +224,15 @@ impl OpenSpan {
         }
     }
 
+    /// Whether the span is stored, as far as is known.
+    pub(super) fn is_kept(&self) -> bool {
+        self.kind().is_some() && !self.state().is_left_out
+    }
+
     /// The nearest ancestor that is stored.
     pub(super) fn kept_parent(&self) -> Option<SpanId> {
         self.ancestors()
-            .find(|open| open.kind().is_some() && !open.state().is_left_out)
+            .find(|open| open.is_kept())
             .map(|open| open.ids().1)
     }
 
@@ -218,7 +245,7 @@ impl OpenSpan {
     /// States several facts at once.
     pub(crate) fn set_all(&self, facts: impl FnOnce(&mut Notes)) {
         let mut state = self.state();
-        if state.ended.is_none() {
+        if !state.is_over {
             facts(&mut state.said.notes);
         }
     }
@@ -229,7 +256,7 @@ impl OpenSpan {
             return self.set(fact, value);
         }
         let mut state = self.state();
-        if state.ended.is_none() {
+        if !state.is_over {
             state.said.put_extra(name, value);
         }
     }
@@ -257,15 +284,31 @@ impl OpenSpan {
     /// Forgets the span, so that another can take its place.
     pub(super) fn clear(&mut self) {
         self.let_go_of_parents();
-        self.final_ids.take();
+        if self.origin.is_exported {
+            self.final_ids.take();
+        }
         *self.is_announced.get_mut() = false;
+        // One by one: writing the whole state anew took longer than all that is done at a start.
         let state = self.own_state();
-        let mut said = std::mem::take(&mut state.said);
-        said.clear();
-        *state = State {
-            said,
-            ..State::default()
-        };
+        state.said.notes.clear();
+        if state.has_rest() {
+            state.said.extra.clear();
+            state.events.clear();
+            state.links.clear();
+        }
+        if state.outcome.is_some() {
+            state.outcome = None;
+        }
+        if state.is_scope() {
+            state.tally = Tally::default();
+        }
+        state.found_kind = None;
+        state.ordinal = 0;
+        state.is_left_out = false;
+        state.was_kept = false;
+        state.class = None;
+        state.retries = None;
+        state.is_over = false;
     }
 
     /// Lets go of the spans around it one by one: dropped as a chain, the last child of many nested
@@ -297,8 +340,31 @@ impl Tally {
 }
 
 impl State {
+    /// Whether what is said now comes too late: the span is over, or its function has returned, and
+    /// what the expansion tells other layers of a failure comes back as an echo.
+    /// Whether the span sums up others.
+    #[inline]
+    pub(super) fn is_scope(&self) -> bool {
+        matches!(
+            self.found_kind,
+            Some(Kind::Session | Kind::Agent | Kind::Turn)
+        )
+    }
+
+    /// Whether there is anything beside notes.
+    #[inline]
+    pub(super) fn has_rest(&self) -> bool {
+        !(self.said.extra.is_empty() && self.events.is_empty() && self.links.is_empty())
+    }
+
+    #[inline]
+    pub(super) fn has_settled(&self, fact: Fact) -> bool {
+        let is_echo = matches!(fact, Fact::OtelStatusCode | Fact::ErrorType);
+        self.is_over || (is_echo && self.outcome.is_some())
+    }
+
     pub(super) fn put_event(&mut self, event: EventRecord) {
-        if self.events.len() < MAX_EVENTS && self.ended.is_none() {
+        if self.events.len() < MAX_EVENTS && !self.is_over {
             self.events.push(event);
         }
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tracing::span::Id;
 
+use super::draft::Waiting;
 use super::open::OpenSpan;
 use super::pool::Pool;
 use crate::pipeline::Source;
@@ -54,6 +55,7 @@ impl Spans {
         }
     }
 
+    #[inline]
     pub(super) fn insert(&self, id: &Id, open: Arc<OpenSpan>) {
         let id = id.into_u64();
         let place = self.place(id);
@@ -68,6 +70,7 @@ impl Spans {
         self.shard(id).insert(id, open);
     }
 
+    #[inline]
     pub(super) fn get(&self, id: &Id) -> Option<Arc<OpenSpan>> {
         let number = id.into_u64();
         let place = self.place(number);
@@ -82,6 +85,7 @@ impl Spans {
         self.shard(number).get(&number).cloned()
     }
 
+    #[inline]
     pub(super) fn remove(&self, id: &Id) -> Option<Arc<OpenSpan>> {
         let number = id.into_u64();
         let place = self.place(number);
@@ -101,6 +105,7 @@ impl Spans {
     }
 
     /// The registry counts its ids up from zero for each thread, whose number stands above.
+    #[inline]
     fn place(&self, id: u64) -> &Place {
         let mixed = id ^ (id >> 38).wrapping_mul(0x1f3);
         #[expect(
@@ -141,7 +146,7 @@ impl Spans {
 }
 
 impl Source for Spans {
-    type Draft = OpenSpan;
+    type Draft = Waiting;
 
     fn announce(&self) -> Vec<SpanRecord> {
         let mut overdue = self.collect(is_overdue);
@@ -150,24 +155,24 @@ impl Source for Spans {
             .into_iter()
             .filter_map(|open| {
                 let record = open.running()?;
-                open.is_announced.store(true, Ordering::Release);
+                open.set_announced();
                 Some(record)
             })
             .collect()
     }
 
-    fn reuse(&self, draft: Arc<OpenSpan>) {
-        self.pool.put(draft);
+    fn reuse(&self, draft: Waiting) {
+        self.pool.put_draft(draft);
     }
 
-    fn rest(&self) {
-        self.pool.shrink();
+    fn tick(&self, is_quiet: bool) {
+        self.pool.tick(is_quiet);
     }
 }
 
 fn is_overdue(open: &OpenSpan) -> bool {
     open.is_final()
-        && !open.is_announced.load(Ordering::Acquire)
+        && !open.is_announced()
         && open
             .origin
             .clock
@@ -176,6 +181,7 @@ fn is_overdue(open: &OpenSpan) -> bool {
             >= SHOWN_AFTER_NS
 }
 
+#[inline]
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

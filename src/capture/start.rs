@@ -8,8 +8,8 @@ use super::callsite::Shape;
 use super::clock::Clock;
 use super::layer::Core;
 use super::notes::Notes;
-use super::open::{Ids, OpenSpan, Origin, State};
-use super::visitor::{Said, Visitor};
+use super::open::{Ids, OpenSpan, State};
+use super::visitor::Visitor;
 use crate::record::{RunId, RunRecord, SpanId, TraceId};
 use crate::semconv::{Fact, Kind};
 
@@ -22,58 +22,54 @@ pub(super) struct Parent {
 
 impl Core {
     /// Makes the open span of a new `tracing` span.
-    pub(super) fn start(
+    pub(super) fn start(&self, attributes: &Attributes<'_>, id: &Id, parent: Option<Parent>) {
+        let shape = Shape::of(attributes.metadata());
+        let spare = self.spans.pool.span();
+        let mut open = spare.unwrap_or_else(|| Arc::new(OpenSpan::vacant(shape, id)));
+        if let Some(span) = Arc::get_mut(&mut open) {
+            let said = &mut span.own_state().said;
+            attributes.record(&mut Visitor::own(shape, self.visits_content(), said));
+            let kind = kind_of(shape, &said.notes).or(self.captures_all.then_some(Kind::Step));
+            self.settle(span, shape, id, parent, kind);
+        }
+        self.spans.insert(id, open);
+    }
+
+    /// Gives a new span its place.
+    fn settle(
         &self,
-        attributes: &Attributes<'_>,
+        span: &mut OpenSpan,
+        shape: &'static Shape,
         id: &Id,
         parent: Option<Parent>,
-    ) -> Arc<OpenSpan> {
-        let shape = Shape::of(attributes.metadata());
-        let mut spare = self.spans.pool.take();
-        let mut said = spare
-            .as_mut()
-            .and_then(Arc::get_mut)
-            .map(|open| std::mem::take(&mut open.own_state().said))
-            .unwrap_or_default();
-        attributes.record(&mut Visitor::own(shape, self.visits_content(), &mut said));
-        let kind = kind_of(shape, &said.notes).or(self.captures_all.then_some(Kind::Step));
-
-        let clock = parent
-            .as_ref()
-            .map_or_else(Clock::read, |parent| parent.open.origin.clock);
+        kind: Option<Kind>,
+    ) {
+        let around = parent.as_ref().map(|parent| &parent.open);
+        let clock = around.map_or_else(Clock::read, |around| around.origin.clock);
         let start_ns = clock.now_ns();
-        let place = place(parent.as_ref().map(|parent| &parent.open), kind, start_ns);
-        let is_next_to_parent = parent.as_ref().is_some_and(|parent| parent.is_next);
-        let origin = Origin {
-            shape,
-            clock,
-            start_ns,
-            tracing_id: id.clone(),
-            parent: parent.map(|parent| parent.open),
-            is_next_to_parent,
-            run: place.run,
-            is_in_session: place.is_in_session,
-            own_ids: Ids {
-                trace_id: place.trace_id,
-                span_id: SpanId::generate(),
-            },
+        let place = place(around, kind, start_ns);
+        let origin = &mut span.origin;
+        origin.shape = shape;
+        origin.clock = clock;
+        origin.start_ns = start_ns;
+        origin.tracing_id = id.clone();
+        origin.run = place.run;
+        origin.is_in_session = place.is_in_session;
+        origin.own_ids = Ids {
+            trace_id: place.trace_id,
+            span_id: SpanId::generate(),
         };
-        let mut open = begin(spare, origin, said);
-        if let Some(unshared) = Arc::get_mut(&mut open) {
-            if let Some(kind) = kind {
-                let rank = unshared.rank(kind);
-                rank.give(kind, unshared.own_state());
-            }
-            let is_left_out = !self.filter.is_empty() && !self.filter_keeps(unshared);
-            let state = unshared.own_state();
-            state.is_left_out = is_left_out;
-            state.was_kept = !is_left_out;
-            if self.wire.is_none() {
-                let _ = unshared.final_ids.set(unshared.origin.own_ids);
-            }
+        origin.is_exported = self.wire.is_some();
+        origin.is_next_to_parent = parent.as_ref().is_some_and(|parent| parent.is_next);
+        origin.parent = parent.map(|parent| parent.open);
+        if let Some(kind) = kind {
+            let rank = span.rank(kind);
+            rank.give(kind, span.own_state());
         }
-        self.spans.insert(id, Arc::clone(&open));
-        open
+        let is_left_out = !self.filter.is_empty() && !self.filter_keeps(span);
+        let state = span.own_state();
+        state.is_left_out = is_left_out;
+        state.was_kept = !is_left_out;
     }
 
     /// Looks again at what a span is, after fields were recorded late.
@@ -82,12 +78,12 @@ impl Core {
             let late_kind = {
                 let state = open.state();
                 // With `capture_all` a span counts as a step until it says better.
-                let is_open_to_more = state.late_kind.is_none()
-                    || (self.captures_all && state.late_kind == Some(Kind::Step));
+                let is_open_to_more = state.found_kind.is_none()
+                    || (self.captures_all && state.found_kind == Some(Kind::Step));
                 is_open_to_more
                     .then(|| kind_of(open.origin.shape, &state.said.notes))
                     .flatten()
-                    .filter(|kind| state.late_kind != Some(*kind))
+                    .filter(|kind| state.found_kind != Some(*kind))
             };
             if let Some(kind) = late_kind {
                 let rank = open.rank(kind);
@@ -102,38 +98,20 @@ impl Core {
         }
     }
 
+    #[inline]
     pub(super) fn filter_keeps(&self, open: &OpenSpan) -> bool {
         if self.filter.is_empty() {
             return true;
         }
-        let Some(kind) = open.kind() else {
-            let state = open.state();
-            let facts = state.said.notes.facts();
-            return self
-                .filter
-                .keeps(open.metadata(), None, &facts, &state.said.extra);
+        let kind = open.kind();
+        let facts = match kind {
+            Some(kind) => open.facts(kind),
+            None => open.state().said.notes.read().facts(),
         };
         let state = open.state();
-        let facts = open.facts(kind, &state);
         self.filter
-            .keeps(open.metadata(), Some(kind), &facts, &state.said.extra)
+            .keeps(open.metadata(), kind, &facts, &state.said.extra)
     }
-}
-
-/// The spare span, or a new one, at its start.
-fn begin(spare: Option<Arc<OpenSpan>>, origin: Origin, said: Said) -> Arc<OpenSpan> {
-    let state = State {
-        said,
-        ..State::default()
-    };
-    if let Some(mut open) = spare
-        && let Some(unshared) = Arc::get_mut(&mut open)
-    {
-        unshared.origin = origin;
-        *unshared.own_state() = state;
-        return open;
-    }
-    Arc::new(OpenSpan::new(origin, state))
 }
 
 /// What the name and the facts say a span is. A stated operation beats a stated kind, for it tells
@@ -236,7 +214,7 @@ impl OpenSpan {
 
 impl Rank {
     fn give(self, kind: Kind, state: &mut State) {
-        state.late_kind = Some(kind);
+        state.found_kind = Some(kind);
         state.ordinal = self.ordinal;
         state.retries = self.retries;
     }

@@ -40,7 +40,7 @@ impl OpenSpan {
             kind,
             state.outcome.as_ref(),
             state.class,
-            &state.said.notes.facts(),
+            &state.said.notes.read().facts(),
         )
         .failure
         .map(|failure| failure.error_type)

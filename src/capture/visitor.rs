@@ -10,8 +10,8 @@ use std::sync::MutexGuard;
 
 use tracing::field::{Field, Visit};
 
-use super::callsite::Shape;
-use super::notes::{Noted, Notes};
+use super::callsite::{Shape, Statement};
+use super::notes::Notes;
 use super::open::{OpenSpan, State};
 use crate::record::Value;
 use crate::semconv::Fact;
@@ -35,11 +35,10 @@ pub(super) struct Visitor<'a> {
 enum Into<'a> {
     /// Something that nobody else sees yet.
     Own(&'a mut Said),
-    /// A span that others see: locked with the first value, and let go while user code runs.
-    Shared {
-        open: &'a OpenSpan,
-        state: Option<MutexGuard<'a, State>>,
-    },
+    /// A span that others see.
+    Locked(&'a OpenSpan, MutexGuard<'a, State>),
+    /// The same while user code runs.
+    LetGo(&'a OpenSpan),
 }
 
 impl<'a> Visitor<'a> {
@@ -52,119 +51,152 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    /// Adds to what is known of an open span.
+    /// Adds to what is known of an open span, which is locked meanwhile, save while user code runs.
     pub(super) fn shared(open: &'a OpenSpan, keeps_content: bool) -> Self {
         Visitor {
             shape: open.origin.shape,
             keeps_content,
-            into: Into::Shared { open, state: None },
+            into: Into::Locked(open, open.state()),
         }
     }
 
-    fn is_wanted(&self, field: &Field) -> bool {
-        self.keeps_content || self.shape.is_plain(field)
-    }
-
-    /// Where a fact is noted; `None` where what was said before holds.
-    fn notes(&mut self, fact: Fact) -> Option<&mut Notes> {
+    /// Where the fact of a field is noted. `None`: nowhere, or the field states none.
+    #[inline]
+    fn fact(&mut self, field: &Field) -> Option<(Fact, &mut Notes)> {
+        let fact = match self.shape.statement(field) {
+            Statement::Plain(fact) => fact,
+            Statement::Content(fact) if self.keeps_content => fact,
+            Statement::Content(_) | Statement::Unknown => return None,
+        };
+        if matches!(self.into, Into::LetGo(_)) {
+            self.lock_again();
+        }
         match &mut self.into {
-            Into::Own(said) => Some(&mut said.notes),
-            Into::Shared { open, state } => {
-                let state = state.get_or_insert_with(|| open.state());
-                // Once the function has returned, these two are our own word to other layers.
-                let is_echo = matches!(fact, Fact::OtelStatusCode | Fact::ErrorType)
-                    && state.outcome.is_some();
-                (!is_echo && state.ended.is_none()).then_some(&mut state.said.notes)
+            Into::Own(said) => Some((fact, &mut said.notes)),
+            Into::Locked(_, state) if !state.has_settled(fact) => {
+                Some((fact, &mut state.said.notes))
             }
+            Into::Locked(..) | Into::LetGo(_) => None,
         }
     }
 
-    fn put(&mut self, field: &Field, value: Noted<'_>) {
-        if !self.is_wanted(field) {
+    /// A field that no table knows.
+    #[cold]
+    fn other(&mut self, field: &Field, value: Value) {
+        if !self.keeps_content || self.shape.statement(field) != Statement::Unknown {
             return;
         }
-        if let Some(fact) = self.shape.fact(field) {
-            if let Some(notes) = self.notes(fact) {
-                notes.note(fact, value);
-            }
-            return;
+        if matches!(self.into, Into::LetGo(_)) {
+            self.lock_again();
         }
-        let name = Cow::Borrowed(field.name());
         let said = match &mut self.into {
             Into::Own(said) => said,
-            Into::Shared { open, state } => {
-                let state = state.get_or_insert_with(|| open.state());
-                if state.ended.is_some() {
-                    return;
-                }
-                &mut state.said
-            }
+            Into::Locked(_, state) if !state.is_over => &mut state.said,
+            Into::Locked(..) | Into::LetGo(_) => return,
         };
-        said.put_extra(name, Value::from(value));
+        said.put_extra(Cow::Borrowed(field.name()), value);
     }
 
-    fn put_value(&mut self, field: &Field, value: &Value) {
-        match value {
-            Value::Int(int) => self.put(field, Noted::Int(*int)),
-            other => self.put(field, Noted::Text(&other.to_text())),
+    /// The same for a text, which is copied only where it is kept.
+    #[cold]
+    fn other_text(&mut self, field: &Field, text: &str) {
+        if self.keeps_content {
+            self.other(field, Value::from(text));
+        }
+    }
+
+    fn put_value(&mut self, field: &Field, value: Value) {
+        match self.fact(field) {
+            Some((fact, notes)) => notes.set(fact, value),
+            None => self.other(field, value),
+        }
+    }
+
+    /// Formatting is user code: nothing is locked while it runs, and it runs only where the text is
+    /// kept.
+    fn put_formatted(&mut self, field: &Field, format: impl FnOnce(Statement) -> String) {
+        let statement = self.shape.statement(field);
+        if self.keeps_content || matches!(statement, Statement::Plain(_)) {
+            self.let_go();
+            let text = format(statement);
+            self.put_value(field, Value::from(text));
         }
     }
 
     /// Before user code runs.
+    #[cold]
     fn let_go(&mut self) {
-        if let Into::Shared { state, .. } = &mut self.into {
-            *state = None;
+        if let Into::Locked(open, _) = self.into {
+            self.into = Into::LetGo(open);
+        }
+    }
+
+    /// After user code ran.
+    #[cold]
+    fn lock_again(&mut self) {
+        if let Into::LetGo(open) = self.into {
+            self.into = Into::Locked(open, open.state());
         }
     }
 }
 
 impl Visit for Visitor<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if self.is_wanted(field) {
-            self.let_go();
+        self.put_formatted(field, |statement| {
             let text = format!("{value:?}");
-            let text = if self.shape.fact(field).is_some() {
-                undebugged(text)
-            } else {
-                text
-            };
-            self.put(field, Noted::Text(&text));
+            match statement {
+                Statement::Unknown => text,
+                Statement::Plain(_) | Statement::Content(_) => undebugged(text),
+            }
+        });
+    }
+
+    #[inline]
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match self.fact(field) {
+            Some((fact, notes)) => notes.text(fact, value),
+            None => self.other_text(field, value),
         }
     }
 
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, Noted::Text(value));
-    }
-
+    #[inline]
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, Noted::Int(value));
+        match self.fact(field) {
+            Some((fact, notes)) => notes.int(fact, value),
+            None => self.other(field, Value::Int(value)),
+        }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put_value(field, &Value::from(value));
+        self.put_value(field, Value::from(value));
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        self.put_value(field, &Value::from(value));
+        self.put_value(field, Value::from(value));
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        self.put_value(field, &Value::from(value));
+        self.put_value(field, Value::from(value));
     }
 
+    #[inline]
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, Noted::Double(value));
+        match self.fact(field) {
+            Some((fact, notes)) => notes.double(fact, value),
+            None => self.other(field, Value::Double(value)),
+        }
     }
 
+    #[inline]
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, Noted::Bool(value));
+        match self.fact(field) {
+            Some((fact, notes)) => notes.bool(fact, value),
+            None => self.other(field, Value::Bool(value)),
+        }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        if self.is_wanted(field) {
-            self.let_go();
-            self.put(field, Noted::Text(&value.to_string()));
-        }
+        self.put_formatted(field, |_| value.to_string());
     }
 }
 
@@ -174,20 +206,6 @@ impl Said {
             Some(slot) => slot.1 = value,
             None => self.extra.push((name, value)),
         }
-    }
-
-    /// About how much memory the values take.
-    pub(super) fn bytes(&self) -> usize {
-        let extra = self.extra.iter().map(|(_, value)| match value {
-            Value::Text(text) => text.len(),
-            _ => 0,
-        });
-        self.notes.len() + extra.sum::<usize>()
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.notes.clear();
-        self.extra.clear();
     }
 }
 

@@ -82,6 +82,7 @@ pub(crate) struct Health {
 
 impl Health {
     /// A span of ours ended.
+    #[inline]
     pub(crate) fn captured(&self) {
         self.captured.fetch_add(1, Ordering::Relaxed);
     }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_queue::ArrayQueue;
 
 use super::{Health, Loss};
-use crate::sink::Draft;
+use crate::sink::Ended;
 
 /// What all waiting drafts may hold together: a queue of prompts must not eat the agent's memory.
 const MAX_BYTES: usize = 256 * 1024 * 1024;
@@ -20,10 +20,10 @@ const HEAVY_BYTES: usize = 4096;
 /// Drafts on their way to the writer, and the orders it gets.
 #[derive(Debug)]
 pub(crate) struct Queue<D> {
-    drafts: ArrayQueue<Arc<D>>,
+    drafts: ArrayQueue<D>,
     /// Where spans wait that the store shows as running, when the queue is full: lost, they would
     /// run there for ever. They have run for a while, so they are few, and may wait for a lock.
-    shown: Mutex<VecDeque<Arc<D>>>,
+    shown: Mutex<VecDeque<D>>,
     has_shown: AtomicBool,
     heavy_bytes: AtomicUsize,
     health: Arc<Health>,
@@ -37,7 +37,7 @@ pub(crate) struct Queue<D> {
     writer: OnceLock<Thread>,
 }
 
-impl<D: Draft> Queue<D> {
+impl<D: Ended> Queue<D> {
     pub(crate) fn new(capacity: usize, health: Arc<Health>) -> Self {
         Queue {
             drafts: ArrayQueue::new(capacity.max(1)),
@@ -60,23 +60,26 @@ impl<D: Draft> Queue<D> {
     }
 
     /// Hands over a span that ended. Never waits. Gives the draft back where it is lost.
-    pub(crate) fn push(&self, draft: Arc<D>, bytes: usize) -> Result<(), Arc<D>> {
+    #[inline]
+    pub(crate) fn push(&self, draft: D) -> Result<(), D> {
         self.health.captured();
-        self.offer(draft, bytes).map_err(|(draft, loss)| {
+        self.offer(draft).map_err(|(draft, loss)| {
             self.health.dropped(loss, 1);
             draft
         })
     }
 
     /// Hands over word that a stored span is to be taken out again; it counts as nothing captured.
-    pub(crate) fn push_withdrawal(&self, draft: Arc<D>, bytes: usize) {
-        let _ = self.offer(draft, bytes);
+    pub(crate) fn push_withdrawal(&self, draft: D) {
+        let _ = self.offer(draft);
     }
 
-    fn offer(&self, draft: Arc<D>, bytes: usize) -> Result<(), (Arc<D>, Loss)> {
+    #[inline]
+    fn offer(&self, draft: D) -> Result<(), (D, Loss)> {
         if self.is_closed.load(Ordering::Acquire) {
             return Err((draft, Loss::AfterShutdown));
         }
+        let bytes = draft.bytes();
         if bytes >= HEAVY_BYTES
             && self.heavy_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_BYTES
         {
@@ -84,11 +87,10 @@ impl<D: Draft> Queue<D> {
             return Err((draft, Loss::TooLarge));
         }
         if let Err(draft) = self.drafts.push(draft) {
-            if draft.is_announced() && self.keep_shown(&draft) {
-                return Ok(());
-            }
-            self.weigh_off(bytes);
-            return Err((draft, Loss::QueueFull));
+            return self.keep_shown(draft).map_err(|draft| {
+                self.weigh_off(bytes);
+                (draft, Loss::QueueFull)
+            });
         }
         // Waking costs a system call, so it is done at one filling only: the writer polls besides.
         if self.drafts.len() == self.drafts.capacity() / 2 {
@@ -97,24 +99,28 @@ impl<D: Draft> Queue<D> {
         Ok(())
     }
 
-    fn keep_shown(&self, draft: &Arc<D>) -> bool {
-        let mut shown = locked(&self.shown);
-        let has_room = shown.len() < self.drafts.capacity();
-        if has_room {
-            shown.push_back(Arc::clone(draft));
-            self.has_shown.store(true, Ordering::Release);
+    #[cold]
+    fn keep_shown(&self, draft: D) -> Result<(), D> {
+        if !draft.is_announced() {
+            return Err(draft);
         }
-        has_room
+        let mut shown = locked(&self.shown);
+        if shown.len() >= self.drafts.capacity() {
+            return Err(draft);
+        }
+        shown.push_back(draft);
+        self.has_shown.store(true, Ordering::Release);
+        Ok(())
     }
 
     /// The next draft, for the writer.
-    pub(super) fn pop(&self) -> Option<Arc<D>> {
+    pub(super) fn pop(&self) -> Option<D> {
         let draft = self.drafts.pop().or_else(|| self.pop_shown())?;
         self.weigh_off(draft.bytes());
         Some(draft)
     }
 
-    fn pop_shown(&self) -> Option<Arc<D>> {
+    fn pop_shown(&self) -> Option<D> {
         if !self.has_shown.load(Ordering::Acquire) {
             return None;
         }

@@ -9,7 +9,7 @@ use super::{Health, Loss, Queue};
 use crate::diagnostic::Diagnostics;
 use crate::policy::Policy;
 use crate::record::SpanRecord;
-use crate::sink::{Draft, Outcome, Sink, SinkError};
+use crate::sink::{Ended, Outcome, Sink, SinkError};
 
 /// Records per transaction: past the knee of `SQLite`'s curve (256 to 1,024), more gains nothing.
 const BATCH: usize = 512;
@@ -25,16 +25,16 @@ const LAST_TRIES: Duration = Duration::from_secs(2);
 
 /// Where drafts come from, as the writer sees it.
 pub(crate) trait Source: Send + Sync {
-    type Draft: Draft;
+    type Draft: Ended;
 
     /// The spans that have run long enough to be shown and were not shown yet.
     fn announce(&self) -> Vec<SpanRecord>;
 
     /// Takes a draft back that is written.
-    fn reuse(&self, draft: Arc<Self::Draft>);
+    fn reuse(&self, draft: Self::Draft);
 
-    /// Called when there is nothing to write.
-    fn rest(&self);
+    /// Called a few times a second; quiet: there is nothing to write.
+    fn tick(&self, is_quiet: bool);
 }
 
 /// What the writer thread works with.
@@ -72,9 +72,7 @@ impl<S: Source + 'static> Writer<S> {
                 last_tick = Instant::now();
                 self.announce();
                 self.tick();
-                if waiting == 0 {
-                    self.source.rest();
-                }
+                self.source.tick(waiting == 0);
             }
             let mut written = 0;
             while written < waiting
@@ -164,7 +162,7 @@ impl<S: Source + 'static> Writer<S> {
 }
 
 /// Tries until the sink takes the batch, or says that it never will, or time runs out at shutdown.
-fn persistently<D: Draft>(
+fn persistently<D: Ended>(
     sink: &mut dyn Sink,
     batch: &[Arc<SpanRecord>],
     queue: &Queue<D>,

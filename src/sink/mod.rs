@@ -44,7 +44,7 @@ pub(crate) struct Outcome {
 
 /// A span that is over and whose record is yet to be made: making it takes longer than the agent's
 /// thread should wait.
-pub(crate) trait Draft: Send + Sync + fmt::Debug {
+pub(crate) trait Ended: Send + Sync + fmt::Debug {
     /// The span as it was.
     fn record(&self) -> Arc<SpanRecord>;
 
@@ -71,7 +71,7 @@ pub(crate) trait Wire: Send + Sync + fmt::Debug {
     fn ids(&self, id: &span::Id, dispatch: &Dispatch) -> Option<WireIds>;
 
     /// Ends the OTel span as the draft says.
-    fn end(&self, id: &span::Id, dispatch: &Dispatch, end_ns: i64, draft: Arc<dyn Draft>);
+    fn end(&self, id: &span::Id, dispatch: &Dispatch, end_ns: i64, draft: Arc<dyn Ended>);
 
     /// A span that the capture filter took out: it is not exported, its children move to `parent`.
     fn withdraw(&self, span: SpanId, parent: Option<SpanId>);

@@ -32,8 +32,9 @@ pub struct Returns {
 /// Hermes layer alone, which is found through the span's own dispatcher, and is not even formatted
 /// where there is no such layer or content is off.
 pub struct Call {
-    span: Span,
+    /// Let go before the span, whose close then finds the object in no other hand.
     open: Option<(Arc<Core>, Arc<OpenSpan>)>,
+    span: Span,
     returns: Returns,
 }
 
@@ -48,8 +49,8 @@ impl Call {
             })
             .flatten();
         Call {
-            span,
             open,
+            span,
             returns,
         }
     }

@@ -12,7 +12,7 @@ use tracing_opentelemetry::get_otel_context;
 use super::finished::Finished;
 use super::tally::Tally;
 use crate::record::{SpanId, TraceId};
-use crate::sink::{Draft, Wire, WireIds};
+use crate::sink::{Ended, Wire, WireIds};
 
 /// [`Wire`] by way of the `tracing-opentelemetry` layer that stands behind capture.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Wire for Bridge {
         wire_ids(get_otel_context(id, dispatch)?.span().span_context())
     }
 
-    fn end(&self, id: &Id, dispatch: &Dispatch, end_ns: i64, draft: Arc<dyn Draft>) {
+    fn end(&self, id: &Id, dispatch: &Dispatch, end_ns: i64, draft: Arc<dyn Ended>) {
         let Some(context) = get_otel_context(id, dispatch) else {
             return;
         };
