@@ -1,5 +1,7 @@
 //! The way into the store: batches of records, a sign of life, and what was lost.
 
+mod known;
+mod provider;
 mod row;
 
 use std::sync::Arc;
@@ -7,7 +9,7 @@ use std::sync::Arc;
 use super::{Outcome, Sink, SinkError};
 use crate::record::SpanRecord;
 use crate::store::{WriteError, Writer};
-use row::row;
+use row::Rows;
 
 /// How often the writer says that it is alive.
 const HEARTBEAT_NS: i64 = 5_000_000_000;
@@ -17,6 +19,7 @@ const HEARTBEAT_NS: i64 = 5_000_000_000;
 pub(crate) struct StoreSink {
     /// `None` once closed.
     writer: Option<Writer>,
+    rows: Rows,
     beaten_ns: i64,
     /// The losses as the store knows them.
     losses: Vec<(&'static str, u64)>,
@@ -26,6 +29,7 @@ impl StoreSink {
     pub(crate) fn new(writer: Writer) -> Self {
         StoreSink {
             writer: Some(writer),
+            rows: Rows::default(),
             beaten_ns: 0,
             losses: Vec::new(),
         }
@@ -44,7 +48,7 @@ impl Sink for StoreSink {
                 message: "the store is closed".to_owned(),
             });
         };
-        let rows: Vec<_> = batch.iter().map(|record| row(record)).collect();
+        let rows = self.rows.of(batch);
         let written = writer.write(&rows).map_err(SinkError::from)?;
         Ok(Outcome {
             refused: written.refused,
