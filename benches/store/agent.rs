@@ -14,7 +14,7 @@ const LOOK: u64 = 4;
 
 /// What is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mix {
+pub(crate) enum Mix {
     /// Sessions of two turns, each of three model calls and three tool calls.
     Sessions,
     /// One session after another of 100 model calls with twelve fields each, and nothing else.
@@ -25,7 +25,7 @@ pub enum Mix {
 
 impl Mix {
     /// The spans of one unit of work.
-    pub const fn spans(self) -> u64 {
+    pub(crate) const fn spans(self) -> u64 {
         match self {
             Mix::Sessions => 15,
             Mix::Chats => 101,
@@ -48,7 +48,7 @@ impl Mix {
 }
 
 /// Records so many spans or a few more, and waits whenever half the queue is full; returns how many.
-pub fn record(telemetry: &Telemetry, mix: Mix, spans: u64) -> u64 {
+pub(crate) fn record(telemetry: &Telemetry, mix: Mix, spans: u64) -> u64 {
     let mut recorded = 0;
     let mut number = 0;
     while recorded < spans {
@@ -63,7 +63,7 @@ pub fn record(telemetry: &Telemetry, mix: Mix, spans: u64) -> u64 {
 }
 
 /// Records without a look at the queue, which has to be large enough.
-pub fn record_at_once(mix: Mix, spans: u64) -> u64 {
+pub(crate) fn record_at_once(mix: Mix, spans: u64) -> u64 {
     let units = spans.div_ceil(mix.spans());
     (0..units).for_each(|number| mix.work(number));
     units * mix.spans()

@@ -10,24 +10,24 @@ use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior};
 const BATCH: usize = 512;
 
 /// The rows of a store, in the order in which they were written.
-pub struct Rows {
+pub(crate) struct Rows {
     schema: Vec<String>,
     page_bytes: i64,
     runs: Vec<Vec<Value>>,
     scopes: Vec<Vec<Value>>,
-    pub spans: Vec<Vec<Value>>,
+    pub(crate) spans: Vec<Vec<Value>>,
 }
 
 /// Time-ordered ids as Hermes makes them, or ids of chance as OpenTelemetry does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ids {
+pub(crate) enum Ids {
     Ordered,
     Random,
 }
 
 impl Rows {
     /// Reads the rows of a store.
-    pub fn of(store: &Path) -> Rows {
+    pub(crate) fn of(store: &Path) -> Rows {
         let connection = Connection::open(store).unwrap();
         let rows = |table: &str, order: &str| {
             let sql = format!("SELECT * FROM {table} ORDER BY {order}");
@@ -52,7 +52,7 @@ impl Rows {
     }
 
     /// A fresh database with the tables, indexes and settings of a store.
-    pub fn create(&self, path: &Path) -> Connection {
+    pub(crate) fn create(&self, path: &Path) -> Connection {
         let connection = Connection::open(path).unwrap();
         let set = |pragma: &str, value: &dyn rusqlite::ToSql| {
             connection
@@ -67,7 +67,7 @@ impl Rows {
         set("auto_vacuum", &"INCREMENTAL");
         set("journal_mode", &"WAL");
         set("synchronous", &"NORMAL");
-        set("wal_autocheckpoint", &4000);
+        set("wal_autocheckpoint", &4096);
         for statement in &self.schema {
             connection.execute_batch(statement).unwrap();
         }
@@ -75,7 +75,7 @@ impl Rows {
     }
 
     /// Inserts all rows; returns rows of spans per second.
-    pub fn insert(&self, path: &Path) -> f64 {
+    pub(crate) fn insert(&self, path: &Path) -> f64 {
         let mut connection = self.create(path);
         let started = Instant::now();
         let mut written = Written::default();
@@ -90,7 +90,7 @@ impl Rows {
     }
 
     /// Inserts the rows over and over under new ids; returns rows per second for each of the parts.
-    pub fn grow(&self, path: &Path, parts: usize, part: usize, ids: Ids) -> Vec<f64> {
+    pub(crate) fn grow(&self, path: &Path, parts: usize, part: usize, ids: Ids) -> Vec<f64> {
         let mut connection = self.create(path);
         let mut maker = Maker {
             ids,
