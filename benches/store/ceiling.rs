@@ -45,7 +45,7 @@ impl Rows {
             page_bytes: connection
                 .pragma_query_value(None, "page_size", |row| row.get(0))
                 .unwrap(),
-            runs: rows("tel_runs", "rowid"),
+            runs: rows("tel_run_rows", "id"),
             scopes: rows("tel_scopes", "id"),
             spans: rows("tel_span_rows", "id"),
         }
@@ -136,8 +136,7 @@ impl Rows {
             scope[0] = number(&scope[0], first_scope);
             scope[1] = maker.run_id();
             scope[2] = maker.trace_id();
-            run[0] = scope[1].clone();
-            run[1] = scope[2].clone();
+            run[0] = scope[0].clone();
         }
         for span in &mut copy.spans {
             span[0] = number(&span[0], first_span);
@@ -167,7 +166,7 @@ impl Rows {
             &self.scopes[done.scopes..][..new],
         );
         let runs = self.runs.get(done.scopes..done.scopes + new);
-        insert_all(transaction, "tel_runs", runs.unwrap_or_default());
+        insert_all(transaction, "tel_run_rows", runs.unwrap_or_default());
         done.scopes += new;
         insert_all(transaction, "tel_span_rows", spans);
     }

@@ -10,6 +10,7 @@
 
 mod agent;
 mod ceiling;
+mod cpu;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -28,6 +29,9 @@ const PYTHON: [(&str, f64); 3] = [
     ("Nous telemetry, SQLite + JSONL, tmpfs", 28_926.0),
     ("hermes-plugin-otel-tracing, no-op exporters", 17_836.0),
 ];
+
+/// The name of Hermes's own thread.
+const WRITER: &str = "hermes-writer";
 
 const ROUNDS: usize = 7;
 const SPANS: u64 = 150_000;
@@ -108,19 +112,26 @@ impl Hermes {
 /// End to end, the writer alone, and the ceiling, round by round in turns.
 fn compare(spans: u64) {
     let (mut whole, mut writer, mut ceiling) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut writer_us, mut alone_us, mut ceiling_us) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let hermes = Hermes::new();
         whole.push(hermes.record(Mix::Sessions, spans));
+        writer_us.extend(cpu::of_thread(WRITER).map(|used| micros(used, spans)));
         let folder = hermes.close();
         let rows = Rows::of(&folder.path().join("store.db"));
+        let before = cpu::of_this_thread();
         ceiling.push(rows.insert(&folder.path().join("ceiling.db")));
-        writer.push(drained(spans));
+        let used = cpu::of_this_thread().and_then(|after| after.checked_sub(before?));
+        ceiling_us.extend(used.map(|used| micros(used, spans)));
+        let (rate, used) = drained(spans);
+        writer.push(rate);
+        alone_us.extend(used);
     }
     let (whole, writer, ceiling) = (Median::of(whole), Median::of(writer), Median::of(ceiling));
     println!("\n{spans} spans, {ROUNDS} rounds, median [lowest - highest], spans per second");
-    println!("  capture to commit, producer beside       {whole}");
-    println!("  writer alone, queue to commit            {writer}");
-    println!("  raw rusqlite, same rows and indexes      {ceiling}");
+    println!("  capture to commit, producer beside       {whole:9.0}");
+    println!("  writer alone, queue to commit            {writer:9.0}");
+    println!("  raw rusqlite, same rows and indexes      {ceiling:9.0}");
     println!(
         "  capture to commit / raw                  {:.2}",
         whole.median / ceiling.median
@@ -129,23 +140,37 @@ fn compare(spans: u64) {
         "  writer alone / raw                       {:.2}",
         writer.median / ceiling.median
     );
+    if !writer_us.is_empty() && !ceiling_us.is_empty() {
+        let (beside, alone) = (Median::of(writer_us), Median::of(alone_us));
+        let ceiling = Median::of(ceiling_us);
+        println!("  processor time, microseconds per span, whatever else the machine does:");
+        println!("    writer thread, producer beside         {beside:9.2}");
+        println!("    writer thread alone                    {alone:9.2}");
+        println!("    raw rusqlite                           {ceiling:9.2}");
+        println!(
+            "    raw / writer alone                     {:.2}",
+            ceiling.median / alone.median
+        );
+    }
     for (system, events) in PYTHON {
         println!("  against {system:45} {:.1} x", whole.median / events);
     }
 }
 
 /// Spans per second that the writer takes out of a full queue while nothing is put in.
-fn drained(spans: u64) -> f64 {
+fn drained(spans: u64) -> (f64, Option<f64>) {
     let hermes = Hermes::with_queue(Some(usize::try_from(spans).unwrap() + 64));
     tracing::dispatcher::with_default(&hermes.dispatch, || {
         agent::record_at_once(Mix::Sessions, spans)
     });
+    let before = cpu::of_thread(WRITER);
     let started = Instant::now();
     let waiting = hermes.telemetry.stats().in_flight;
     hermes.telemetry.flush(SOON).unwrap();
     let rate = rate(waiting, started.elapsed());
+    let used = cpu::of_thread(WRITER).and_then(|after| after.checked_sub(before?));
     hermes.close();
-    rate
+    (rate, used.map(|used| micros(used, waiting)))
 }
 
 /// What a span takes in the file.
@@ -230,6 +255,10 @@ fn rate(spans: u64, time: Duration) -> f64 {
     f64::from(u32::try_from(spans).unwrap()) / time.as_secs_f64()
 }
 
+fn micros(time: Duration, spans: u64) -> f64 {
+    time.as_secs_f64() * 1e6 / f64::from(u32::try_from(spans).unwrap())
+}
+
 fn bytes_per_span(store: &Path) -> i64 {
     let connection = rusqlite::Connection::open(store).unwrap();
     let spans: i64 = connection
@@ -269,11 +298,15 @@ impl Median {
 
 impl std::fmt::Display for Median {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let digits = f.precision().unwrap_or(0);
         let Median {
             median,
             lowest,
             highest,
         } = self;
-        write!(f, "{median:9.0} [{lowest:.0} - {highest:.0}]")
+        write!(
+            f,
+            "{median:9.digits$} [{lowest:.digits$} - {highest:.digits$}]"
+        )
     }
 }

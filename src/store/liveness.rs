@@ -26,8 +26,8 @@ const SPANS: &str = "
     WHERE writer = (SELECT id FROM tel_writers WHERE writer_id = ?1) AND end_ns IS NULL";
 
 const RUNS: &str = "
-    UPDATE tel_runs SET status = ?3, end_reason = ?4, end_ns = max(start_ns, ?2)
-    WHERE writer_id = ?1 AND end_ns IS NULL";
+    UPDATE tel_run_rows SET status = ?3, end_reason = ?4, end_ns = max(start_ns, ?2)
+    WHERE writer = (SELECT id FROM tel_writers WHERE writer_id = ?1) AND end_ns IS NULL";
 
 /// The sign of life of one writer: the operating system lets go of the lock when the process ends,
 /// however it ends.

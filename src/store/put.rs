@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::hex::Hex;
 use super::row::{Row, SpanRow, WithdrawnRow};
 use super::run::{self, Tally};
 use super::scope::Scopes;
 use super::shape::Shapes;
-use super::span_row::{self, Context};
+use super::span_row::{self, Context, Inserts};
 use super::step;
 use super::write::Identity;
 use crate::record::{RunId, SpanId};
@@ -31,8 +31,7 @@ const REMOVE: &str = "
 pub(super) struct Put<'t, 'r> {
     connection: &'t Connection,
     writer: &'t Identity,
-    /// Kept at hand: looking up the one statement that every row needs would cost a tenth of it.
-    insert: CachedStatement<'t>,
+    inserts: Inserts<'t>,
     shapes: &'t mut Shapes,
     scopes: Scopes,
     runs: BTreeMap<RunId, Tally<'r>>,
@@ -59,18 +58,18 @@ impl<'t, 'r> Put<'t, 'r> {
         connection: &'t Connection,
         writer: &'t Identity,
         shapes: &'t mut Shapes,
-    ) -> rusqlite::Result<Self> {
-        Ok(Put {
+    ) -> Self {
+        Put {
             connection,
             writer,
-            insert: span_row::insert(connection)?,
+            inserts: Inserts::new(connection),
             shapes,
             scopes: Scopes::default(),
             runs: BTreeMap::new(),
             retried: Vec::new(),
             withdrawn: Vec::new(),
             miscounted: Vec::new(),
-        })
+        }
     }
 
     /// A row was taken back: what it brought with it may be gone too.
@@ -91,7 +90,7 @@ impl<'t, 'r> Put<'t, 'r> {
     /// Writes what the rows add up to.
     pub(super) fn finish(self) -> rusqlite::Result<()> {
         for (&run_id, tally) in &self.runs {
-            tally.write(run_id, self.connection, &self.writer.name)?;
+            tally.write(run_id, self.connection, self.writer.number)?;
         }
         for (run_id, span_id) in self.retried {
             let ids = params![Hex::from(run_id), Hex::from(span_id)];
@@ -108,7 +107,7 @@ impl<'t, 'r> Put<'t, 'r> {
 
     fn open(&mut self, row: &'r SpanRow<'r>) -> rusqlite::Result<()> {
         if let Landed::New | Landed::Completed = self.span(row, false)? {
-            self.note(row);
+            self.note(row)?;
         }
         Ok(())
     }
@@ -119,7 +118,7 @@ impl<'t, 'r> Put<'t, 'r> {
             return Ok(());
         }
         step::put(self.connection, row, matches!(landed, Landed::New))?;
-        let tally = self.note(row);
+        let tally = self.note(row)?;
         match landed {
             Landed::Again => tally.count_anew(),
             _ => tally.count(row),
@@ -149,15 +148,16 @@ impl<'t, 'r> Put<'t, 'r> {
         Ok(())
     }
 
-    fn note(&mut self, row: &'r SpanRow<'r>) -> &mut Tally<'r> {
+    fn note(&mut self, row: &'r SpanRow<'r>) -> rusqlite::Result<&mut Tally<'r>> {
         self.retried
             .extend(row.retries.map(|span_id| (row.run_id, span_id)));
+        let scope = self.scopes.of(self.connection, row)?;
         let tally = self
             .runs
             .entry(row.run_id)
-            .or_insert_with(|| Tally::new(row));
-        tally.see(row);
-        tally
+            .or_insert_with(|| Tally::new(row, scope.run));
+        tally.see(row, scope.id);
+        Ok(tally)
     }
 
     fn span(&mut self, row: &SpanRow<'_>, has_ended: bool) -> rusqlite::Result<Landed> {
@@ -167,7 +167,7 @@ impl<'t, 'r> Put<'t, 'r> {
             writer: self.writer.number,
             has_ended,
         };
-        if span_row::write_with(&mut self.insert, row, context)? {
+        if self.inserts.insert(row, context)? {
             return Ok(Landed::New);
         }
         if span_row::complete(self.connection, row, context)? {

@@ -2,13 +2,17 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, params};
 
 use super::hex::Hex;
 use super::row::SpanRow;
 use crate::record::{RunId, TraceId};
 
-const FIND: &str = "SELECT id, session_id FROM tel_scopes WHERE run_id = ?1 AND trace_id = ?2";
+/// All of a run's, one of which the run goes by once it has a row.
+const FIND: &str = "
+    SELECT scope.id, scope.session_id, scope.trace_id = ?2, run.id
+    FROM tel_scopes AS scope LEFT JOIN tel_run_rows AS run ON run.id = scope.id
+    WHERE scope.run_id = ?1";
 
 const INSERT: &str = "INSERT INTO tel_scopes (run_id, trace_id, session_id) VALUES (?1, ?2, ?3)";
 
@@ -27,6 +31,8 @@ pub(super) struct Scopes {
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
     pub(super) id: i64,
+    /// The number of the run's row.
+    pub(super) run: i64,
     session_id: Option<Box<str>>,
 }
 
@@ -77,24 +83,30 @@ impl Scope {
 
 fn find_or_insert(connection: &Connection, row: &SpanRow<'_>) -> rusqlite::Result<Scope> {
     let (run, trace) = (Hex::from(row.run_id), Hex::from(row.trace_id));
-    let found = connection
-        .prepare_cached(FIND)?
-        .query_row(params![run, trace], |found| {
-            let session_id: Option<String> = found.get(1)?;
-            Ok(Scope {
-                id: found.get(0)?,
-                session_id: session_id.map(Box::from),
-            })
-        })
-        .optional()?;
-    if let Some(scope) = found {
-        return Ok(scope);
+    let (mut found, mut found_run) = (None, None);
+    let mut find = connection.prepare_cached(FIND)?;
+    let mut scopes = find.query(params![run, trace])?;
+    while let Some(scope) = scopes.next()? {
+        let session_id: Option<String> = scope.get(1)?;
+        if scope.get(2)? {
+            found = Some((scope.get(0)?, session_id.map(Box::from)));
+        }
+        found_run = scope.get::<_, Option<i64>>(3)?.or(found_run);
     }
-    connection
-        .prepare_cached(INSERT)?
-        .execute(params![run, trace, row.session_id])?;
+    let (id, session_id) = match found {
+        Some(found) => found,
+        None => {
+            let new = params![run, trace, row.session_id];
+            connection.prepare_cached(INSERT)?.execute(new)?;
+            (
+                connection.last_insert_rowid(),
+                row.session_id.map(Box::from),
+            )
+        }
+    };
     Ok(Scope {
-        id: connection.last_insert_rowid(),
-        session_id: row.session_id.map(Box::from),
+        id,
+        run: found_run.unwrap_or(id),
+        session_id,
     })
 }

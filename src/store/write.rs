@@ -187,7 +187,7 @@ impl Writer {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut put = Put::new(&transaction, &self.identity, &mut self.shapes)?;
+        let mut put = Put::new(&transaction, &self.identity, &mut self.shapes);
         let mut refused = 0;
         for row in rows {
             match how {

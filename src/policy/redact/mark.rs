@@ -5,11 +5,14 @@
 /// Pairs of letters, of which each text that a needle matches holds one. Chosen to be rare in identifiers.
 const MARKS: &str = "\
     sk k_ xa hf g_ r8 vl lx nv fw tg ji sv b_ fc m0 fy za q. ya /0 px ia cc bs q~ _v ku ap hv dp pu sb gh gl pm yg ci \
-    kr sq sg nf sn hx n_ xo ks sc :a wh hp tn gd t3 tb fp aa pa yj au ws e= be ba ki :/ :\\ db cu wg cl ie yp ss hr wd \
+    kr sq sg nf sn hx n_ xo ks sc :a wh hp tn gd t3 tb fp aa pa yj au ws e= be ba ki db cu wg cl ie yp ss hr wd \
     pw cr ke si jw hm nn mn -- nr";
 
 /// Before this one there is a blank, which parts the others.
 const BLANK_MARK: [u8; 2] = *b" l";
+
+/// Behind any letter, it is one: the needles of URLs want it.
+const SECOND_MARK: u8 = b'@';
 
 /// Seven bits of either byte make a place, and each place is one bit.
 const PLACES: usize = 1 << 14;
@@ -38,8 +41,14 @@ const fn table() -> [u64; PLACES / 64] {
         table[place / 64] |= 1 << (place % 64);
         at += 3;
     }
-    let place = place(BLANK_MARK[0], BLANK_MARK[1]);
-    table[place / 64] |= 1 << (place % 64);
+    let blank = place(BLANK_MARK[0], BLANK_MARK[1]);
+    table[blank / 64] |= 1 << (blank % 64);
+    let mut first = 0;
+    while first < 128 {
+        let place = place(first, SECOND_MARK);
+        table[place / 64] |= 1 << (place % 64);
+        first += 1;
+    }
     table
 }
 

@@ -6,46 +6,75 @@
 -- "HRMS": tells a store of ours from another program's database.
 PRAGMA application_id = 1213353299;
 
--- One row per run, there from the run's first span on, counted up as its spans end.
-CREATE TABLE tel_runs (
-    run_id TEXT PRIMARY KEY NOT NULL,
-    trace_id TEXT NOT NULL,
-    session_id TEXT,
-    profile_id TEXT,
-    entrypoint TEXT,
-    platform TEXT,
-    start_ns INTEGER NOT NULL,
-    end_ns INTEGER,
-    end_reason TEXT,
-    model_call_count INTEGER NOT NULL DEFAULT 0,
-    tool_call_count INTEGER NOT NULL DEFAULT 0,
-    error_count INTEGER NOT NULL DEFAULT 0,
-    estimated_cost_usd REAL,
-    cost_status TEXT,
-    schema_v INTEGER NOT NULL DEFAULT 1,
-    status TEXT NOT NULL,
-    agent_name TEXT,
-    model TEXT,
-    turn_count INTEGER NOT NULL DEFAULT 0,
-    input_tokens INTEGER NOT NULL DEFAULT 0,
-    output_tokens INTEGER NOT NULL DEFAULT 0,
-    writer_id TEXT
-);
-CREATE INDEX tel_runs_by_start ON tel_runs (start_ns);
-CREATE INDEX tel_runs_by_session ON tel_runs (session_id, start_ns);
-CREATE INDEX tel_runs_by_trace ON tel_runs (trace_id);
-CREATE INDEX tel_runs_open ON tel_runs (writer_id) WHERE end_ns IS NULL;
-
--- Which run and which trace a span belongs to, as one small number: most spans of a run share it.
--- `session_id` is what the first of them said.
+-- Which run and which trace a span belongs to, as one small number: nearly always, all spans of a run
+-- share it. `session_id` is what the first of them said.
 CREATE TABLE tel_scopes (
     id INTEGER PRIMARY KEY,
     run_id TEXT NOT NULL,
     trace_id TEXT NOT NULL,
-    session_id TEXT,
-    UNIQUE (run_id, trace_id)
+    session_id TEXT
 );
+CREATE INDEX tel_scopes_by_run ON tel_scopes (run_id);
 CREATE INDEX tel_scopes_by_trace ON tel_scopes (trace_id);
+
+-- One row per run, there from the run's first span on, counted up as its spans end; `tel_runs` shows it.
+-- `id` is that of its scope: of its root's, once that is known.
+CREATE TABLE tel_run_rows (
+    id INTEGER PRIMARY KEY,
+    start_ns INTEGER NOT NULL,
+    end_ns INTEGER,
+    status TEXT NOT NULL,
+    writer INTEGER,
+    model_call_count INTEGER NOT NULL DEFAULT 0,
+    tool_call_count INTEGER NOT NULL DEFAULT 0,
+    error_count INTEGER NOT NULL DEFAULT 0,
+    turn_count INTEGER NOT NULL DEFAULT 0,
+    input_tokens INTEGER NOT NULL DEFAULT 0,
+    output_tokens INTEGER NOT NULL DEFAULT 0,
+    estimated_cost_usd REAL,
+    cost_status TEXT,
+    schema_v INTEGER NOT NULL DEFAULT 1,
+    session_id TEXT,
+    profile_id TEXT,
+    entrypoint TEXT,
+    platform TEXT,
+    end_reason TEXT,
+    agent_name TEXT,
+    model TEXT
+);
+CREATE INDEX tel_run_rows_by_start ON tel_run_rows (start_ns);
+CREATE INDEX tel_run_rows_by_session ON tel_run_rows (session_id, start_ns) WHERE session_id IS NOT NULL;
+CREATE INDEX tel_run_rows_open ON tel_run_rows (writer) WHERE end_ns IS NULL;
+
+-- The joins of the views are outer ones so that a query pays for those tables alone whose columns it
+-- names.
+CREATE VIEW tel_runs AS
+SELECT
+    scope.run_id AS run_id,
+    scope.trace_id AS trace_id,
+    run.session_id AS session_id,
+    run.profile_id AS profile_id,
+    run.entrypoint AS entrypoint,
+    run.platform AS platform,
+    run.start_ns AS start_ns,
+    run.end_ns AS end_ns,
+    run.end_reason AS end_reason,
+    run.model_call_count AS model_call_count,
+    run.tool_call_count AS tool_call_count,
+    run.error_count AS error_count,
+    run.estimated_cost_usd AS estimated_cost_usd,
+    run.cost_status AS cost_status,
+    run.schema_v AS schema_v,
+    run.status AS status,
+    run.agent_name AS agent_name,
+    run.model AS model,
+    run.turn_count AS turn_count,
+    run.input_tokens AS input_tokens,
+    run.output_tokens AS output_tokens,
+    writer.writer_id AS writer_id
+FROM tel_run_rows AS run
+LEFT JOIN tel_scopes AS scope ON scope.id = run.id
+LEFT JOIN tel_writers AS writer ON writer.id = run.writer;
 
 -- What the spans of one kind that say the same things have in common. `name` is how their names begin;
 -- `attributes` tells one shape from another.
@@ -123,7 +152,6 @@ CREATE TABLE tel_span_rows (
 );
 CREATE INDEX tel_span_rows_open ON tel_span_rows (writer) WHERE end_ns IS NULL;
 
--- The joins are outer ones so that a query pays for those tables alone whose columns it names.
 CREATE VIEW tel_spans AS
 SELECT
     span.id AS id,
