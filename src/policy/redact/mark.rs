@@ -4,7 +4,7 @@
 
 /// Pairs of letters, of which each text that a needle matches holds one. Chosen to be rare in identifiers.
 const MARKS: &str = "\
-    sk k_ xa hf g_ r8 vl lx nv fw tg ji sv b_ fc m0 fy za q. ya /0 px ia cc bs q~ _v ku ap hv dp pu sb gh gl pm yg ci \
+    sk k_ xa hf g_ r8 vl lx nv fw tg ji sv b_ fc m0 fy za q. ya /0 px bi cc bs q~ _v ku da hv dp pu sb gh gl pm yg ci \
     kr sq sg nf sn hx n_ xo ks sc :a wh hp tn gd t3 tb fp aa pa yj au ws e= be ba ki db cu wg cl ie yp ss hr wd \
     pw cr ke si jw hm nn mn -- nr";
 

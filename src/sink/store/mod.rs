@@ -88,25 +88,25 @@ impl From<WriteError> for SinkError {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
+
+    use proptest::prelude::*;
 
     use super::StoreSink;
     use crate::record::{
         EndReason, ErrorClass, EventRecord, Facts, Failure, ResultClass, RunId, RunRecord, SpanId,
-        SpanRecord, Status, TraceId,
+        SpanRecord, Status, TraceId, Value,
     };
-    use crate::semconv::{Fact, Kind};
+    use crate::semconv::{Fact, Kind, Naming, Profile};
     use crate::sink::Sink;
     use crate::store::{Store, Writer};
+    use crate::wire::FinishedSpan;
 
     const START: i64 = 1_700_000_000_000_000_000;
 
     /// A span that ended well after a second.
-    fn record(
-        kind: Kind,
-        run: (TraceId, RunId),
-        facts: &[(Fact, crate::record::Value)],
-    ) -> SpanRecord {
+    fn record(kind: Kind, run: (TraceId, RunId), facts: &[(Fact, Value)]) -> SpanRecord {
         let mut known = Facts::default();
         for (fact, value) in facts {
             known.set(*fact, value.clone());
@@ -233,5 +233,85 @@ mod tests {
         let chat = spans.iter().find(|span| span.kind == "LLM").unwrap();
         assert_eq!(chat.attributes[Fact::RequestModel.name()], "gpt-4o");
         assert_eq!(store.losses().unwrap()["queue_full"], 4);
+    }
+
+    /// A value of any kind, those that look like another kind among them.
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            any::<bool>().prop_map(Value::Bool),
+            any::<i64>().prop_map(Value::Int),
+            (-1e9..1e9).prop_map(Value::Double),
+            Just(Value::Double(f64::NAN)),
+            "[a-z\"\\\\\n é😀-]{0,12}".prop_map(Value::from),
+            "(ok|error|known|LLM|chat|OpenAI|azure|12|-3)".prop_map(Value::from),
+            prop::collection::vec("[a-z_]{0,8}", 0..3).prop_map(Value::from),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn whatever_is_known_of_a_span_is_read_back_under_the_names_of_the_profile(
+            spans in prop::collection::vec(
+                (
+                    prop::sample::select(&Kind::ALL[..]),
+                    prop::collection::vec((prop::sample::select(Fact::ALL), value()), 0..24),
+                    prop::collection::vec(("[a-z.]{1,9}", value()), 0..3),
+                    any::<bool>(),
+                ),
+                1..40,
+            ),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("telemetry.db");
+            let mut sink = StoreSink::new(Writer::open(&path, START).unwrap());
+            let run = (TraceId::generate(START), RunId::generate(START));
+            let records: Vec<_> = spans
+                .into_iter()
+                .map(|(kind, facts, extra, has_failed)| {
+                    let mut record = record(kind, run, &facts);
+                    record.extra = extra.into_iter().map(|(name, value)| (name.into(), value)).collect();
+                    record.extra.sort_by(|one, other| one.0.cmp(&other.0));
+                    record.extra.dedup_by(|one, other| one.0 == other.0);
+                    record.failure = has_failed.then(|| Failure {
+                        error_type: "error".into(),
+                        class: ErrorClass::Unknown,
+                        message: None,
+                    });
+                    Arc::new(record)
+                })
+                .collect();
+            sink.write(&records).unwrap();
+            sink.close();
+            let store = Store::open(&path).unwrap();
+            let stored = store.spans_of_run(run.1).unwrap();
+            prop_assert_eq!(stored.len(), records.len());
+            for record in &records {
+                let span = stored.iter().find(|span| span.span_id == record.span_id).unwrap();
+                let naming = Naming { profile: Profile::Hermes, openinference: false };
+                let told = FinishedSpan::of_record(record, naming);
+                prop_assert_eq!(&span.name, &told.name);
+                prop_assert_eq!(span.kind.as_str(), record.kind.span_kind());
+                prop_assert_eq!(span.span_name.as_str(), record.kind.span_name());
+                prop_assert_eq!(span.wire_parent_span_id, record.wire_parent_span_id);
+                // An attribute that is null says nothing, and where two are merged it may be missing.
+                let said = |attributes: &serde_json::Map<_, serde_json::Value>| {
+                    let said = attributes.iter().filter(|(_, value)| !value.is_null());
+                    said.map(|(name, value)| (name.clone(), value.clone())).collect::<BTreeMap<_, _>>()
+                };
+                let (stored, told) = (said(&span.attributes), said(&told.attributes));
+                let names = |said: &BTreeMap<String, _>| said.keys().cloned().collect::<Vec<_>>();
+                prop_assert_eq!(names(&stored), names(&told));
+                for (name, value) in &told {
+                    match (value.as_f64(), stored[name].as_f64()) {
+                        (Some(one), Some(other)) if value.is_f64() => {
+                            prop_assert!((one - other).abs() <= one.abs() * f64::EPSILON, "{}", name);
+                        }
+                        _ => prop_assert_eq!(value, &stored[name], "{}", name),
+                    }
+                }
+            }
+        }
     }
 }
