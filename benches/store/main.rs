@@ -134,11 +134,11 @@ fn compare(spans: u64) {
     println!("  raw rusqlite, same rows and indexes      {ceiling:9.0}");
     println!(
         "  capture to commit / raw                  {:.2}",
-        whole.median / ceiling.median
+        whole.middle / ceiling.middle
     );
     println!(
         "  writer alone / raw                       {:.2}",
-        writer.median / ceiling.median
+        writer.middle / ceiling.middle
     );
     if !writer_us.is_empty() && !ceiling_us.is_empty() {
         let (beside, alone) = (Median::of(writer_us), Median::of(alone_us));
@@ -149,11 +149,11 @@ fn compare(spans: u64) {
         println!("    raw rusqlite                           {ceiling:9.2}");
         println!(
             "    raw / writer alone                     {:.2}",
-            ceiling.median / alone.median
+            ceiling.middle / alone.middle
         );
     }
     for (system, events) in PYTHON {
-        println!("  against {system:45} {:.1} x", whole.median / events);
+        println!("  against {system:45} {:.1} x", whole.middle / events);
     }
 }
 
@@ -280,7 +280,7 @@ fn resident_kib() -> u32 {
 
 /// The middle of some figures, and how far they lie apart.
 struct Median {
-    median: f64,
+    middle: f64,
     lowest: f64,
     highest: f64,
 }
@@ -289,7 +289,7 @@ impl Median {
     fn of(mut figures: Vec<f64>) -> Self {
         figures.sort_by(f64::total_cmp);
         Median {
-            median: figures[figures.len() / 2],
+            middle: figures[figures.len() / 2],
             lowest: figures[0],
             highest: figures[figures.len() - 1],
         }
@@ -300,13 +300,13 @@ impl std::fmt::Display for Median {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let digits = f.precision().unwrap_or(0);
         let Median {
-            median,
+            middle,
             lowest,
             highest,
         } = self;
         write!(
             f,
-            "{median:9.digits$} [{lowest:.digits$} - {highest:.digits$}]"
+            "{middle:9.digits$} [{lowest:.digits$} - {highest:.digits$}]"
         )
     }
 }

@@ -93,16 +93,13 @@ fn find_or_insert(connection: &Connection, row: &SpanRow<'_>) -> rusqlite::Resul
         }
         found_run = scope.get::<_, Option<i64>>(3)?.or(found_run);
     }
-    let (id, session_id) = match found {
-        Some(found) => found,
-        None => {
-            let new = params![run, trace, row.session_id];
-            connection.prepare_cached(INSERT)?.execute(new)?;
-            (
-                connection.last_insert_rowid(),
-                row.session_id.map(Box::from),
-            )
-        }
+    let (id, session_id) = if let Some(found) = found {
+        found
+    } else {
+        let new = params![run, trace, row.session_id];
+        connection.prepare_cached(INSERT)?.execute(new)?;
+        let session_id = row.session_id.map(Box::from);
+        (connection.last_insert_rowid(), session_id)
     };
     Ok(Scope {
         id,

@@ -14,6 +14,9 @@ const BLANK_MARK: [u8; 2] = *b" l";
 /// Behind any letter, it is one: the needles of URLs want it.
 const SECOND_MARK: u8 = b'@';
 
+/// Bytes looked at before it is asked what was found.
+const PIECE: usize = 64;
+
 /// Seven bits of either byte make a place, and each place is one bit.
 const PLACES: usize = 1 << 14;
 
@@ -21,15 +24,27 @@ static IS_MARK: [u64; PLACES / 64] = table();
 
 /// Whether a pair stands in the text. A letter is the same in upper and in lower case.
 pub(super) fn is_in(text: &str) -> bool {
-    text.as_bytes().windows(2).any(|pair| {
-        let place = place(pair[0], pair[1]);
-        IS_MARK[place / 64] & 1 << (place % 64) != 0
-    })
+    let (mut pair, mut found) = (0, 0);
+    // No branch but at the end of a piece: identifiers are shorter than one.
+    for piece in text.as_bytes().chunks(PIECE) {
+        for &byte in piece {
+            pair = (pair << 7 | fold(byte)) % PLACES;
+            found |= IS_MARK[pair / 64] >> (pair % 64);
+        }
+        if found & 1 != 0 {
+            return true;
+        }
+    }
+    false
 }
 
 /// Letters of both cases and a few signs fall together, which finds too much rather than too little.
+const fn fold(byte: u8) -> usize {
+    (byte | 0x20) as usize & 0x7f
+}
+
 const fn place(first: u8, second: u8) -> usize {
-    ((first | 0x20) as usize & 0x7f) << 7 | (second | 0x20) as usize & 0x7f
+    fold(first) << 7 | fold(second)
 }
 
 const fn table() -> [u64; PLACES / 64] {

@@ -20,26 +20,26 @@ impl Providers {
     /// What a form makes of a provider as the code called it; `None` for a form of something else.
     pub(super) fn formed(&mut self, form: Form, stated: &str) -> Option<&str> {
         let met = self.0.iter().position(|known| known.stated == stated);
-        let at = match met {
-            Some(at) => at,
-            None => {
-                if self.0.len() == MOST {
-                    self.0.clear();
-                }
-                self.0.push(Provider {
-                    stated: stated.to_owned(),
-                    name: provider_name(stated),
-                    system: provider_system(stated),
-                });
-                self.0.len() - 1
-            }
-        };
+        let at = met.unwrap_or_else(|| self.meet(stated));
         let provider = self.0.get(at)?;
         match form {
             Form::Provider => Some(&provider.name),
             Form::System => Some(&provider.system),
             _ => None,
         }
+    }
+
+    /// Remembers a provider; its place.
+    fn meet(&mut self, stated: &str) -> usize {
+        if self.0.len() == MOST {
+            self.0.clear();
+        }
+        self.0.push(Provider {
+            stated: stated.to_owned(),
+            name: provider_name(stated),
+            system: provider_system(stated),
+        });
+        self.0.len() - 1
     }
 }
 
