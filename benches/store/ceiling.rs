@@ -9,6 +9,9 @@ use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior};
 /// Spans in one transaction of Hermes's writer.
 const BATCH: usize = 512;
 
+/// The column of a run's session.
+const SESSION: usize = 14;
+
 /// The rows of a store, in the order in which they were written.
 pub(crate) struct Rows {
     schema: Vec<String>,
@@ -67,7 +70,7 @@ impl Rows {
         set("auto_vacuum", &"INCREMENTAL");
         set("journal_mode", &"WAL");
         set("synchronous", &"NORMAL");
-        set("wal_autocheckpoint", &4096);
+        set("wal_autocheckpoint", &8192);
         for statement in &self.schema {
             connection.execute_batch(statement).unwrap();
         }
@@ -89,34 +92,18 @@ impl Rows {
         per_second(self.spans.len(), started)
     }
 
-    /// Inserts the rows over and over under new ids; returns rows per second for each of the parts.
-    pub(crate) fn grow(&self, path: &Path, parts: usize, part: usize, ids: Ids) -> Vec<f64> {
-        let mut connection = self.create(path);
-        let mut maker = Maker {
-            ids,
-            state: 0x9e37_79b9_7f4a_7c15,
-        };
-        let mut rates = Vec::new();
-        let (mut first_span, mut first_scope) = (0, 0);
-        for _ in 0..parts {
-            let started = Instant::now();
-            let mut inserted = 0;
-            while inserted < part {
-                let mut copy = self.renumbered(first_span, first_scope, &mut maker);
-                first_span += copy.spans.len();
-                first_scope += copy.scopes.len();
-                copy.spans.truncate(part - inserted);
-                inserted += copy.spans.len();
-                let mut written = Written::default();
-                for batch in copy.spans.chunks(BATCH) {
-                    let transaction = connection.transaction().unwrap();
-                    copy.insert_batch(&transaction, batch, &mut written);
-                    transaction.commit().unwrap();
-                }
-            }
-            rates.push(per_second(part, started));
+    /// A fresh database that the rows are inserted into over and over, under new ids.
+    pub(crate) fn grow(&self, path: &Path, ids: Ids) -> Growing<'_> {
+        Growing {
+            rows: self,
+            connection: self.create(path),
+            maker: Maker {
+                ids,
+                state: 0x9e37_79b9_7f4a_7c15,
+            },
+            spans: 0,
+            scopes: 0,
         }
-        rates
     }
 
     /// The same rows as those of other spans.
@@ -137,6 +124,8 @@ impl Rows {
             scope[1] = maker.run_id();
             scope[2] = maker.trace_id();
             run[0] = scope[0].clone();
+            scope[3] = maker.trace_id();
+            run[SESSION].clone_from(&scope[3]);
         }
         for span in &mut copy.spans {
             span[0] = number(&span[0], first_span);
@@ -169,6 +158,39 @@ impl Rows {
         insert_all(transaction, "tel_run_rows", runs.unwrap_or_default());
         done.scopes += new;
         insert_all(transaction, "tel_span_rows", spans);
+    }
+}
+
+/// A database that grows.
+pub(crate) struct Growing<'r> {
+    rows: &'r Rows,
+    connection: Connection,
+    maker: Maker,
+    spans: usize,
+    scopes: usize,
+}
+
+impl Growing<'_> {
+    /// Inserts so many rows; returns rows per second.
+    pub(crate) fn by(&mut self, spans: usize) -> f64 {
+        let started = Instant::now();
+        let mut inserted = 0;
+        while inserted < spans {
+            let mut copy = self
+                .rows
+                .renumbered(self.spans, self.scopes, &mut self.maker);
+            self.spans += copy.spans.len();
+            self.scopes += copy.scopes.len();
+            copy.spans.truncate(spans - inserted);
+            inserted += copy.spans.len();
+            let mut written = Written::default();
+            for batch in copy.spans.chunks(BATCH) {
+                let transaction = self.connection.transaction().unwrap();
+                copy.insert_batch(&transaction, batch, &mut written);
+                transaction.commit().unwrap();
+            }
+        }
+        per_second(spans, started)
     }
 }
 

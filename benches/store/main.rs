@@ -198,14 +198,18 @@ fn sizes() {
 fn grow(spans: u64) {
     let hermes = Hermes::new();
     let parts = (spans / PART).max(1);
-    println!("\n{spans} spans end to end, spans per second for each {PART}");
-    let rates: Vec<_> = (0..parts)
-        .map(|_| hermes.record(Mix::Sessions, PART))
-        .inspect(|rate| println!("  {rate:9.0}"))
-        .collect();
+    println!("\n{spans} spans end to end: for each {PART}, spans per second and microseconds of");
+    println!("processor time that the writer thread spent on one");
+    let mut before = Duration::ZERO;
+    let rates = (0..parts).map(|_| {
+        let rate = hermes.record(Mix::Sessions, PART);
+        let after = cpu::of_thread(WRITER).unwrap_or_default();
+        let used = after.saturating_sub(std::mem::replace(&mut before, after));
+        (rate, micros(used, PART))
+    });
+    show_growth(rates);
     let folder = hermes.close();
     let store = folder.path().join("store.db");
-    println!("  last / first {:.2}", rates[rates.len() - 1] / rates[0]);
     println!("  {} bytes per span", bytes_per_span(&store));
 
     let sample = Hermes::new();
@@ -214,14 +218,26 @@ fn grow(spans: u64) {
     let rows = Rows::of(&sample.path().join("store.db"));
     for ids in [Ids::Ordered, Ids::Random] {
         println!("\n{spans} rows by plain rusqlite, ids: {ids:?}");
-        let path = folder.path().join(format!("{ids:?}.db"));
-        let parts = usize::try_from(parts).unwrap();
-        let rates = rows.grow(&path, parts, usize::try_from(PART).unwrap(), ids);
-        for rate in &rates {
-            println!("  {rate:9.0}");
-        }
-        println!("  last / first {:.2}", rates[rates.len() - 1] / rates[0]);
+        let mut growing = rows.grow(&folder.path().join(format!("{ids:?}.db")), ids);
+        show_growth((0..parts).map(|_| {
+            let before = cpu::of_this_thread().unwrap_or_default();
+            let rate = growing.by(usize::try_from(PART).unwrap());
+            let after = cpu::of_this_thread().unwrap_or_default();
+            (rate, micros(after.saturating_sub(before), PART))
+        }));
     }
+}
+
+fn show_growth(parts: impl Iterator<Item = (f64, f64)>) {
+    let parts: Vec<_> = parts
+        .inspect(|(rate, used)| println!("  {rate:9.0} {used:9.2}"))
+        .collect();
+    let (first, last) = (parts[0], parts[parts.len() - 1]);
+    println!(
+        "  last / first: {:.2} by the clock, {:.2} by processor time",
+        last.0 / first.0,
+        first.1 / last.1
+    );
 }
 
 /// Memory over a long run at full speed.

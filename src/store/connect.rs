@@ -14,12 +14,9 @@ use crate::error::{Error, ErrorKind};
 /// How long another process may hold the store before we give up.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Pages of twice the usual size: fewer of them are touched per span.
-const PAGE_BYTES: i64 = 8192;
-
 /// Pages in the log before they are moved into the store, 32 MiB of them: moving costs two calls of
 /// `fsync`, and a page that was written often is moved once.
-const CHECKPOINT_PAGES: i64 = 4096;
+const CHECKPOINT_PAGES: i64 = 8192;
 
 /// The log is cut back to this size after a burst.
 const LOG_BYTES: i64 = 64 * 1024 * 1024;
@@ -155,8 +152,7 @@ fn configure(connection: &Connection, is_new: bool) -> rusqlite::Result<()> {
 
 fn set_layout(connection: &Connection, is_new: bool) -> rusqlite::Result<()> {
     if is_new {
-        // Both can be chosen only before the first table. The second lets a prune give its space back.
-        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+        // Lets a prune give its space back; can be chosen only before the first table.
         connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     }
     // A file system without shared memory keeps the old mode, which is slower and works.
