@@ -243,27 +243,23 @@ fn show_growth(parts: impl Iterator<Item = (f64, f64)>) {
 /// Memory over a long run at full speed.
 fn soak(spans: u64) {
     let hermes = Hermes::new();
-    // The queue has been full, the page cache is full, the log has its size.
+    // After this the queue and the page cache have been full once, and the log has its size.
     hermes.record(Mix::Sessions, PART);
-    let start = resident_kib();
+    let start = kib_of("VmRSS:");
     println!("\nresident after the first {PART} spans: {start} KiB");
-    let mut most = start;
     let mut left = spans;
     while left > 0 {
         let part = left.min(PART);
         let rate = hermes.record(Mix::Sessions, part);
         left -= part;
-        let now = resident_kib();
-        most = most.max(now);
+        let now = kib_of("VmRSS:");
         println!(
             "  {:>9} spans, {rate:7.0}/s, resident {now} KiB",
             spans - left
         );
     }
-    println!(
-        "resident grew by {:.1} MiB over {spans} spans",
-        f64::from(most - start) / 1024.0
-    );
+    let grown = f64::from(kib_of("VmHWM:").saturating_sub(start)) / 1024.0;
+    println!("the most that was ever resident is {grown:.1} MiB above that, over {spans} spans");
     hermes.close();
 }
 
@@ -285,12 +281,10 @@ fn bytes_per_span(store: &Path) -> i64 {
     i64::try_from(std::fs::metadata(store).unwrap().len()).unwrap() / spans
 }
 
-fn resident_kib() -> u32 {
+/// A line of what Linux says of this process's memory.
+fn kib_of(name: &str) -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
