@@ -105,8 +105,14 @@ impl<S: Source + 'static> Writer<S> {
         while batch.len() < BATCH
             && let Some(draft) = self.queue.pop()
         {
-            batch.push(Arc::new(self.policy.keep(&draft.record())));
+            let mut record = draft.record();
             self.source.reuse(draft);
+            // The exporter may hold the record too, and gets it as it was.
+            match Arc::get_mut(&mut record) {
+                Some(own) => self.policy.clean_in_place(own),
+                None => record = Arc::new(self.policy.keep(&record)),
+            }
+            batch.push(record);
         }
         (!batch.is_empty()).then_some(batch)
     }

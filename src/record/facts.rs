@@ -29,11 +29,6 @@ impl Facts {
         self.get(fact).and_then(Value::as_int)
     }
 
-    /// The amount of a fact.
-    pub(crate) fn double(&self, fact: Fact) -> Option<f64> {
-        self.get(fact).and_then(Value::as_double)
-    }
-
     /// States a fact, replacing what was said of it before.
     pub(crate) fn set(&mut self, fact: Fact, value: impl Into<Value>) {
         let value = value.into();
@@ -59,6 +54,11 @@ impl Facts {
     /// Keeps only the facts that `keep` allows.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(Fact) -> bool) {
         self.0.retain(|(fact, _)| keep(*fact));
+    }
+
+    /// Every fact with its value.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Fact, &Value)> {
+        self.0.iter().map(|(fact, value)| (*fact, value))
     }
 
     /// Every value, to be rewritten in place.

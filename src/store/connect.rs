@@ -5,6 +5,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::migrate;
@@ -12,6 +13,10 @@ use crate::error::{Error, ErrorKind};
 
 /// How long another process may hold the store before we give up.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pages in the log before they are moved into the store, 32 MiB of them: moving costs two calls of
+/// `fsync`, and a page that was written often is moved once.
+const CHECKPOINT_PAGES: i64 = 8192;
 
 /// The log is cut back to this size after a burst.
 const LOG_BYTES: i64 = 64 * 1024 * 1024;
@@ -115,6 +120,10 @@ fn open(path: &Path) -> Result<Connection, Error> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Else a statement that might use a partial index is prepared anew for every value bound to it.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(failed)?;
     let version = migrate::version(&connection).map_err(failed)?;
     if version == migrate::newest() && connection.is_readonly("main").map_err(failed)? {
         return Ok(connection);
@@ -137,6 +146,7 @@ fn configure(connection: &Connection, is_new: bool) -> rusqlite::Result<()> {
         }
     }
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))
 }
 
