@@ -9,6 +9,11 @@ use crate::semconv::Fact;
 pub(crate) struct Facts(Vec<(Fact, Value)>);
 
 impl Facts {
+    /// Every fact, in the order in which it became known.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Fact, &Value)> {
+        self.0.iter().map(|(fact, value)| (*fact, value))
+    }
+
     /// The value of a fact.
     pub(crate) fn get(&self, fact: Fact) -> Option<&Value> {
         self.0

@@ -11,11 +11,12 @@ use super::liveness::{self, Lock};
 use super::put::Put;
 use super::row::Row;
 use crate::error::Error;
-use crate::record::seed;
+use crate::record::WriterIdentity;
 
 const REGISTER: &str = "
     INSERT INTO tel_writers (writer_id, pid, host, started_ns, last_seen_ns, version)
-    VALUES (?1, ?2, ?3, ?4, ?4, ?5)";
+    VALUES (?1, ?2, ?3, ?4, ?4, ?5)
+    ON CONFLICT (writer_id) DO NOTHING";
 
 const SEEN: &str = "
     UPDATE tel_writers SET last_seen_ns = ?2 WHERE writer_id = ?1 AND last_seen_ns < ?2";
@@ -66,22 +67,13 @@ pub(crate) struct WriteError {
 
 impl Writer {
     /// Opens the store, makes or migrates it as needed, and marks what dead writers left open.
-    pub(crate) fn open(path: &Path, now_ns: i64) -> Result<Writer, Error> {
+    pub(crate) fn open_as(path: &Path, identity: &WriterIdentity) -> Result<Writer, Error> {
         let mut connection = connect::create(path)?;
         // A store that cannot tell the dead from the living still takes what is written now.
         let _ = liveness::mark_dead(&mut connection, path);
-        let id = format!("{}-{:016x}", std::process::id(), seed());
         // First the lock, then the entry: whoever finds the entry finds the lock held.
-        let lock = Lock::take(path, &id)?;
-        let process = params![
-            id,
-            std::process::id(),
-            host(),
-            now_ns,
-            env!("CARGO_PKG_VERSION")
-        ];
-        connection
-            .execute(REGISTER, process)
+        let lock = Lock::take(path, &identity.id)?;
+        register(&connection, identity)
             .map_err(|source| failure("cannot write to the store", path, source))?;
         // The pipeline tries again by itself, and must hear of a shutdown meanwhile.
         connection
@@ -90,9 +82,15 @@ impl Writer {
         Ok(Writer {
             connection,
             path: path.to_owned(),
-            id,
+            id: identity.id.clone(),
             lock,
         })
+    }
+
+    /// Opens the store for a writer that nobody else knows.
+    #[cfg(test)]
+    pub(crate) fn open(path: &Path, now_ns: i64) -> Result<Writer, Error> {
+        Writer::open_as(path, &WriterIdentity::of_this_process(now_ns))
     }
 
     /// The key by which this store's redaction tokens are made.
@@ -104,17 +102,8 @@ impl Writer {
 
     /// Writes a batch in one transaction. A row that the store refuses costs only itself.
     pub(crate) fn write(&mut self, rows: &[Row<'_>]) -> Result<Written, WriteError> {
-        if rows.is_empty() {
-            return Ok(Written {
-                rows: 0,
-                refused: 0,
-            });
-        }
-        let written = match self.transact(rows, How::Together) {
-            Err(error) if is_refusal(&error) => self.transact(rows, How::Apart),
-            outcome => outcome,
-        };
-        written.map_err(|error| WriteError::of(&error, &self.path))
+        write(&mut self.connection, &self.id, rows)
+            .map_err(|error| WriteError::of(&error, &self.path))
     }
 
     /// Says that the writer is alive, for the end time of what it would leave open.
@@ -128,19 +117,8 @@ impl Writer {
 
     /// Notes what this writer's process lost since it started, by reason.
     pub(crate) fn record_losses(&mut self, losses: &[(&str, u64)]) -> Result<(), WriteError> {
-        let mut record = || {
-            let transaction = self
-                .connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)?;
-            for &(reason, count) in losses.iter().filter(|loss| loss.1 > 0) {
-                let count = i64::try_from(count).unwrap_or(i64::MAX);
-                transaction
-                    .prepare_cached(LOSSES)?
-                    .execute(params![self.id, reason, count])?;
-            }
-            transaction.commit()
-        };
-        record().map_err(|error| WriteError::of(&error, &self.path))
+        record_losses(&mut self.connection, &self.id, losses)
+            .map_err(|error| WriteError::of(&error, &self.path))
     }
 
     /// Ends the writer: what is still open will get no end any more and is marked interrupted.
@@ -160,33 +138,93 @@ impl Writer {
         drop(self.connection);
         self.lock.release();
     }
+}
 
-    fn transact(&mut self, rows: &[Row<'_>], how: How) -> rusqlite::Result<Written> {
-        let transaction = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut put = Put::new(&transaction, &self.id)?;
-        let mut refused = 0;
-        for row in rows {
-            match how {
-                How::Together => put.row(row)?,
-                How::Apart => {
-                    refused += u64::from(!is_taken(&transaction, || put.row(row))?);
-                }
+/// Makes the entry of a writer, where there is none yet.
+pub(super) fn register(
+    connection: &Connection,
+    identity: &WriterIdentity,
+) -> rusqlite::Result<usize> {
+    connection.execute(
+        REGISTER,
+        params![
+            identity.id,
+            identity.pid,
+            identity.host,
+            identity.started_ns,
+            identity.version
+        ],
+    )
+}
+
+/// Writes a batch in one transaction. A row that the store refuses costs only itself.
+pub(super) fn write(
+    connection: &mut Connection,
+    writer_id: &str,
+    rows: &[Row<'_>],
+) -> rusqlite::Result<Written> {
+    if rows.is_empty() {
+        return Ok(Written {
+            rows: 0,
+            refused: 0,
+        });
+    }
+    match transact(connection, writer_id, rows, How::Together) {
+        Err(error) if is_refusal(&error) => transact(connection, writer_id, rows, How::Apart),
+        outcome => outcome,
+    }
+}
+
+/// Notes that a writer was alive at a time.
+pub(super) fn seen(connection: &Connection, writer_id: &str, at_ns: i64) -> rusqlite::Result<()> {
+    let mut statement = connection.prepare_cached(SEEN)?;
+    statement.execute(params![writer_id, at_ns]).map(|_| ())
+}
+
+/// Notes what a writer's process lost since it started, by reason.
+pub(super) fn record_losses<R: AsRef<str>>(
+    connection: &mut Connection,
+    writer_id: &str,
+    losses: &[(R, u64)],
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for (reason, count) in losses.iter().filter(|loss| loss.1 > 0) {
+        let count = i64::try_from(*count).unwrap_or(i64::MAX);
+        transaction
+            .prepare_cached(LOSSES)?
+            .execute(params![writer_id, reason.as_ref(), count])?;
+    }
+    transaction.commit()
+}
+
+fn transact(
+    connection: &mut Connection,
+    writer_id: &str,
+    rows: &[Row<'_>],
+    how: How,
+) -> rusqlite::Result<Written> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut put = Put::new(&transaction, writer_id)?;
+    let mut refused = 0;
+    for row in rows {
+        match how {
+            How::Together => put.row(row)?,
+            How::Apart => {
+                refused += u64::from(!is_taken(&transaction, || put.row(row))?);
             }
         }
-        put.finish()?;
-        let latest_ns = rows.iter().filter_map(Row::latest_ns).max();
-        transaction
-            .prepare_cached(SEEN)?
-            .execute(params![self.id, latest_ns])?;
-        transaction.commit()?;
-        let all = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-        Ok(Written {
-            rows: all - refused,
-            refused,
-        })
     }
+    put.finish()?;
+    let latest_ns = rows.iter().filter_map(Row::latest_ns).max();
+    transaction
+        .prepare_cached(SEEN)?
+        .execute(params![writer_id, latest_ns])?;
+    transaction.commit()?;
+    let all = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+    Ok(Written {
+        rows: all - refused,
+        refused,
+    })
 }
 
 impl WriteError {
@@ -236,12 +274,6 @@ fn is_refusal(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
     )
-}
-
-/// The name of this machine, where it is easily had; only people read it.
-fn host() -> Option<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod attribute;
 mod message;
 mod finished;
+pub(crate) mod line;
 
 use std::borrow::Cow;
 
