@@ -122,7 +122,13 @@ impl Replay {
             Line::Log { .. } | Line::Span { .. } => Ok(()),
             Line::Writer(identity) => self.store.writer(&identity),
             Line::Seen { writer, at_ns } => self.store.seen(&writer, at_ns),
-            Line::Losses { writer, losses } => self.store.losses(&writer, &losses),
+            Line::Losses { writer, losses } => {
+                let losses: Vec<_> = losses
+                    .iter()
+                    .map(|(reason, count)| (reason.as_ref(), *count))
+                    .collect();
+                self.store.losses(&writer, &losses)
+            }
             Line::Missing { spans, .. } => {
                 self.rebuilt.missing += spans;
                 Ok(())

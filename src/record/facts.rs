@@ -9,11 +9,6 @@ use crate::semconv::Fact;
 pub(crate) struct Facts(Vec<(Fact, Value)>);
 
 impl Facts {
-    /// Every fact, in the order in which it became known.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (Fact, &Value)> {
-        self.0.iter().map(|(fact, value)| (*fact, value))
-    }
-
     /// The value of a fact.
     pub(crate) fn get(&self, fact: Fact) -> Option<&Value> {
         self.0
@@ -64,6 +59,11 @@ impl Facts {
     /// Keeps only the facts that `keep` allows.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(Fact) -> bool) {
         self.0.retain(|(fact, _)| keep(*fact));
+    }
+
+    /// Every fact with its value.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Fact, &Value)> {
+        self.0.iter().map(|(fact, value)| (*fact, value))
     }
 
     /// Every value, to be rewritten in place.

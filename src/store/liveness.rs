@@ -84,7 +84,7 @@ impl Lock {
 
 /// Marks what dead writers left open. Where two come at once, one marks.
 pub(super) fn mark_dead(connection: &mut Connection, store: &Path) -> rusqlite::Result<()> {
-    let unclosed = unclosed(connection)?;
+    let unclosed = texts(connection, UNCLOSED, params![])?;
     let dead: Vec<_> = unclosed
         .iter()
         .filter_map(|writer_id| Some((writer_id, Evidence::of_death(store, writer_id)?)))
@@ -101,11 +101,6 @@ pub(super) fn mark_dead(connection: &mut Connection, store: &Path) -> rusqlite::
         remove(&lock_path(store, writer_id));
     }
     Ok(())
-}
-
-/// The writers of which no end is known.
-pub(super) fn unclosed(connection: &Connection) -> rusqlite::Result<Vec<String>> {
-    texts(connection, UNCLOSED, params![])
 }
 
 /// Ends what a writer left open, at the time when it was last seen, and the writer itself.

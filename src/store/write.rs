@@ -15,8 +15,7 @@ use crate::record::WriterIdentity;
 
 const REGISTER: &str = "
     INSERT INTO tel_writers (writer_id, pid, host, started_ns, last_seen_ns, version)
-    VALUES (?1, ?2, ?3, ?4, ?4, ?5)
-    ON CONFLICT (writer_id) DO NOTHING";
+    VALUES (?1, ?2, ?3, ?4, ?4, ?5)";
 
 const SEEN: &str = "
     UPDATE tel_writers SET last_seen_ns = ?2 WHERE writer_id = ?1 AND last_seen_ns < ?2";
@@ -39,9 +38,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// next marks what it left open.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    connection: Connection,
+    pub(super) connection: Connection,
     path: PathBuf,
-    id: String,
+    pub(super) id: String,
     lock: Lock,
 }
 
@@ -102,8 +101,17 @@ impl Writer {
 
     /// Writes a batch in one transaction. A row that the store refuses costs only itself.
     pub(crate) fn write(&mut self, rows: &[Row<'_>]) -> Result<Written, WriteError> {
-        write(&mut self.connection, &self.id, rows)
-            .map_err(|error| WriteError::of(&error, &self.path))
+        if rows.is_empty() {
+            return Ok(Written {
+                rows: 0,
+                refused: 0,
+            });
+        }
+        let written = match self.transact(rows, How::Together) {
+            Err(error) if is_refusal(&error) => self.transact(rows, How::Apart),
+            outcome => outcome,
+        };
+        written.map_err(|error| WriteError::of(&error, &self.path))
     }
 
     /// Says that the writer is alive, for the end time of what it would leave open.
@@ -117,19 +125,26 @@ impl Writer {
 
     /// Notes what this writer's process lost since it started, by reason.
     pub(crate) fn record_losses(&mut self, losses: &[(&str, u64)]) -> Result<(), WriteError> {
-        record_losses(&mut self.connection, &self.id, losses)
-            .map_err(|error| WriteError::of(&error, &self.path))
+        let mut record = || {
+            let transaction = self
+                .connection
+                .transaction_with_behavior(TransactionBehavior::Immediate)?;
+            for &(reason, count) in losses.iter().filter(|loss| loss.1 > 0) {
+                let count = i64::try_from(count).unwrap_or(i64::MAX);
+                transaction
+                    .prepare_cached(LOSSES)?
+                    .execute(params![self.id, reason, count])?;
+            }
+            transaction.commit()
+        };
+        record().map_err(|error| WriteError::of(&error, &self.path))
     }
 
     /// Ends the writer: what is still open will get no end any more and is marked interrupted.
     pub(crate) fn checkpoint_and_close(mut self) {
         let mut close = || {
             self.connection.busy_timeout(CLOSE_TIMEOUT)?;
-            let transaction = self
-                .connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)?;
-            liveness::interrupt(&transaction, &self.id)?;
-            transaction.commit()?;
+            self.end()?;
             self.connection
                 .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
         };
@@ -138,93 +153,42 @@ impl Writer {
         drop(self.connection);
         self.lock.release();
     }
-}
 
-/// Makes the entry of a writer, where there is none yet.
-pub(super) fn register(
-    connection: &Connection,
-    identity: &WriterIdentity,
-) -> rusqlite::Result<usize> {
-    connection.execute(
-        REGISTER,
-        params![
-            identity.id,
-            identity.pid,
-            identity.host,
-            identity.started_ns,
-            identity.version
-        ],
-    )
-}
-
-/// Writes a batch in one transaction. A row that the store refuses costs only itself.
-pub(super) fn write(
-    connection: &mut Connection,
-    writer_id: &str,
-    rows: &[Row<'_>],
-) -> rusqlite::Result<Written> {
-    if rows.is_empty() {
-        return Ok(Written {
-            rows: 0,
-            refused: 0,
-        });
+    /// Marks as interrupted what is still open: it will get no end any more.
+    pub(super) fn end(&mut self) -> rusqlite::Result<()> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        liveness::interrupt(&transaction, &self.id)?;
+        transaction.commit()
     }
-    match transact(connection, writer_id, rows, How::Together) {
-        Err(error) if is_refusal(&error) => transact(connection, writer_id, rows, How::Apart),
-        outcome => outcome,
-    }
-}
 
-/// Notes that a writer was alive at a time.
-pub(super) fn seen(connection: &Connection, writer_id: &str, at_ns: i64) -> rusqlite::Result<()> {
-    let mut statement = connection.prepare_cached(SEEN)?;
-    statement.execute(params![writer_id, at_ns]).map(|_| ())
-}
-
-/// Notes what a writer's process lost since it started, by reason.
-pub(super) fn record_losses<R: AsRef<str>>(
-    connection: &mut Connection,
-    writer_id: &str,
-    losses: &[(R, u64)],
-) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for (reason, count) in losses.iter().filter(|loss| loss.1 > 0) {
-        let count = i64::try_from(*count).unwrap_or(i64::MAX);
-        transaction
-            .prepare_cached(LOSSES)?
-            .execute(params![writer_id, reason.as_ref(), count])?;
-    }
-    transaction.commit()
-}
-
-fn transact(
-    connection: &mut Connection,
-    writer_id: &str,
-    rows: &[Row<'_>],
-    how: How,
-) -> rusqlite::Result<Written> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut put = Put::new(&transaction, writer_id)?;
-    let mut refused = 0;
-    for row in rows {
-        match how {
-            How::Together => put.row(row)?,
-            How::Apart => {
-                refused += u64::from(!is_taken(&transaction, || put.row(row))?);
+    fn transact(&mut self, rows: &[Row<'_>], how: How) -> rusqlite::Result<Written> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut put = Put::new(&transaction, &self.id)?;
+        let mut refused = 0;
+        for row in rows {
+            match how {
+                How::Together => put.row(row)?,
+                How::Apart => {
+                    refused += u64::from(!is_taken(&transaction, || put.row(row))?);
+                }
             }
         }
+        put.finish()?;
+        let latest_ns = rows.iter().filter_map(Row::latest_ns).max();
+        transaction
+            .prepare_cached(SEEN)?
+            .execute(params![self.id, latest_ns])?;
+        transaction.commit()?;
+        let all = u64::try_from(rows.len()).unwrap_or(u64::MAX);
+        Ok(Written {
+            rows: all - refused,
+            refused,
+        })
     }
-    put.finish()?;
-    let latest_ns = rows.iter().filter_map(Row::latest_ns).max();
-    transaction
-        .prepare_cached(SEEN)?
-        .execute(params![writer_id, latest_ns])?;
-    transaction.commit()?;
-    let all = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-    Ok(Written {
-        rows: all - refused,
-        refused,
-    })
 }
 
 impl WriteError {
@@ -274,6 +238,21 @@ fn is_refusal(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
     )
+}
+
+/// Makes the entry of a writer.
+pub(super) fn register(
+    connection: &Connection,
+    identity: &WriterIdentity,
+) -> rusqlite::Result<usize> {
+    let entry = params![
+        identity.id,
+        identity.pid,
+        identity.host,
+        identity.started_ns,
+        identity.version
+    ];
+    connection.execute(REGISTER, entry)
 }
 
 #[cfg(test)]
