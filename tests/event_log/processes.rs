@@ -114,8 +114,8 @@ fn what_a_killed_process_left_open_is_interrupted_in_both() {
     let interrupted = |row: &&String| row.contains("status=Text(\"interrupted\")");
     assert_eq!(tables["tel_spans"].iter().filter(interrupted).count(), 2);
     assert_eq!(tables["tel_runs"].iter().filter(interrupted).count(), 1);
-    let tools = tables["tel_tool_calls"].iter().filter(interrupted);
-    assert!(tools.last().unwrap().contains("endless"));
+    let mut tools = tables["tel_tool_calls"].iter().filter(interrupted);
+    assert!(tools.next().unwrap().contains("endless"));
     assert_eq!(tables, place.tables());
 }
 

@@ -41,11 +41,7 @@ fn rows(connection: &Connection, table: &str) -> Vec<String> {
     let mut statement = connection
         .prepare(&format!("SELECT * FROM {table} ORDER BY 1, 2"))
         .unwrap();
-    let columns: Vec<_> = statement
-        .column_names()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
+    let columns: Vec<_> = statement.column_names().map(str::to_owned).collect();
     let rows = statement.query_map([], |row| {
         let mut text = String::new();
         for (index, column) in columns.iter().enumerate() {

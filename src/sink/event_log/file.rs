@@ -340,6 +340,56 @@ mod tests {
         assert_eq!(lines(&path), ["hello", "one", "two"]);
     }
 
+    const LOG: &str = "HERMES_TEST_LOG_OF_CHILD";
+
+    /// The child of the test below; by itself it does nothing.
+    #[test]
+    fn child() {
+        let Some(path) = std::env::var_os(LOG) else {
+            return;
+        };
+        let mut log = log(Path::new(&path));
+        let line = format!("{}\n", "x".repeat(1500));
+        let append = |_: &i32| log.append(line.as_bytes(), b"", NOW, SOON).is_ok();
+        let written = (0..100).take_while(append).count();
+        std::fs::write(
+            Path::new(&path).with_extension("count"),
+            written.to_string(),
+        )
+        .unwrap();
+    }
+
+    /// The disk is full in the middle of a line: as for a process that may write no larger files.
+    #[cfg(unix)]
+    #[test]
+    fn a_line_that_found_no_room_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let name = concat!(module_path!(), "::child");
+        let status = std::process::Command::new("sh")
+            .args(["-c", "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\""])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", name.split_once("::").unwrap().1])
+            .env(LOG, &path)
+            .stdout(std::process::Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let written = std::fs::read_to_string(path.with_extension("count")).unwrap();
+        assert!(
+            (2..50).contains(&written.parse::<usize>().unwrap()),
+            "{written}"
+        );
+        assert_eq!(lines(&path).len().to_string(), written);
+        assert!(std::fs::read(&path).unwrap().ends_with(b"x\n"));
+        append(&mut log(&path), "after", NOW);
+        assert!(
+            lines(&path)
+                .iter()
+                .all(|line| line.len() == 1500 || line.len() == 5)
+        );
+    }
+
     #[cfg(unix)]
     #[test]
     fn only_the_owner_can_read_what_is_made() {

@@ -284,3 +284,123 @@ impl fmt::Debug for EventLogSink {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::{EventLogSink, LogCounter, LogLimits};
+    use crate::record::{
+        Facts, RunId, RunRecord, SpanId, SpanRecord, Status, TraceId, WriterIdentity,
+    };
+    use crate::semconv::Kind;
+    use crate::sink::Sink;
+
+    const START: i64 = 1_700_000_000_000_000_000;
+
+    #[derive(Clone, Default)]
+    struct Count(Arc<AtomicU64>);
+
+    impl LogCounter for Count {
+        fn lost(&self, spans: u64) {
+            self.0.fetch_add(spans, Ordering::Relaxed);
+        }
+
+        fn trouble(&self, _message: &str) {}
+    }
+
+    fn sink(path: &Path, keeps: bool) -> (EventLogSink, Count) {
+        let (writer, count) = (WriterIdentity::of_this_process(START), Count::default());
+        let counter = Box::new(count.clone());
+        let limits = LogLimits::default();
+        let sink = EventLogSink::open(path.to_owned(), limits, writer, keeps, counter);
+        (sink, count)
+    }
+
+    fn span(end_ns: Option<i64>) -> Arc<SpanRecord> {
+        Arc::new(SpanRecord {
+            trace_id: TraceId::from_bytes([1; 16]).unwrap(),
+            span_id: SpanId::from_bytes([2; 8]).unwrap(),
+            parent_span_id: None,
+            wire_parent_span_id: None,
+            run: RunRecord {
+                run_id: RunId::from_bytes([3; 16]).unwrap(),
+                is_root: true,
+            },
+            kind: Kind::Session,
+            given_name: None,
+            start_ns: START,
+            end_ns,
+            status: Status::Ok,
+            failure: None,
+            facts: Facts::default(),
+            extra: Vec::new(),
+            events: Vec::new(),
+            links: Vec::new(),
+            retries: None,
+            withdrawn: false,
+        })
+    }
+
+    fn words(path: &Path) -> Vec<String> {
+        let text = std::fs::read_to_string(path).unwrap();
+        let word = |line: &str| line.split('"').nth(5).unwrap_or_default().to_owned();
+        text.lines().map(word).collect()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn without_a_store_what_the_log_cannot_take_is_given_back() {
+        let (mut log, count) = sink(Path::new("/dev/full"), true);
+        assert!(log.keeps());
+        let error = log.write(&[span(Some(START + 1))]).unwrap_err();
+        assert!(error.retryable, "{error:?}");
+        assert!(log.waiting.is_empty(), "the pipeline has it still");
+        log.close();
+        assert_eq!(count.0.load(Ordering::Relaxed), 0, "the pipeline counts it");
+
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let (mut log, _) = sink(&file.join("events.jsonl"), true);
+        log.retry_at = None;
+        let error = log.write(&[span(Some(START + 1))]).unwrap_err();
+        assert!(!error.retryable, "{error:?}");
+    }
+
+    #[test]
+    fn a_writer_with_open_spans_says_that_it_is_alive_and_another_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let (mut log, _) = sink(&path, false);
+        let second = 1_000_000_000;
+        log.tick(START, &[]);
+        log.write(&[span(None)]).unwrap();
+        log.tick(START + second, &[]);
+        log.tick(START + 6 * second, &[("queue_full", 2)]);
+        log.tick(START + 7 * second, &[("queue_full", 2)]);
+        log.write(&[span(Some(START + 8 * second))]).unwrap();
+        log.tick(START + 20 * second, &[("queue_full", 3)]);
+        log.close();
+        assert_eq!(
+            words(&path),
+            [
+                "log", "writer", "started", "seen", "losses", "ended", "losses", "closed"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_waits_at_the_end_is_lost_and_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let (mut log, count) = sink(&file.join("events.jsonl"), false);
+        log.write(&[span(None), span(Some(START + 1))]).unwrap();
+        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        log.close();
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    }
+}

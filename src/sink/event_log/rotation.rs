@@ -154,7 +154,7 @@ mod tests {
     use std::path::Path;
     use std::time::Duration;
 
-    use super::{DAY, LogLimits, MS_PER_DAY, next, prune, read_stamp, rotated, stamp};
+    use super::{LogLimits, MS_PER_DAY, next, prune, read_stamp, rotated, stamp};
 
     #[test]
     fn times_are_written_and_read_as_dates() {
@@ -208,7 +208,9 @@ mod tests {
             "other-20260714T101530.123Z.jsonl",
             "events-20260714T101530.123Z.jsonl.gz",
         ];
-        others.iter().for_each(|name| write(name));
+        for name in others {
+            write(name);
+        }
         for day in 1..=5 {
             write(&format!("events-2026070{day}T000000.000Z.jsonl"));
         }
@@ -224,7 +226,7 @@ mod tests {
         prune(&log, &limits, now_ms);
         assert_eq!(names(), ["20260702", "20260703", "20260704", "20260705"]);
         let limits = LogLimits {
-            retention: 3 * DAY - Duration::from_millis(1),
+            retention: Duration::from_millis(3 * 24 * 60 * 60 * 1000 - 1),
             ..limits
         };
         prune(&log, &limits, now_ms);

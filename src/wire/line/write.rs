@@ -20,7 +20,7 @@ impl Line<'_> {
         buffer.pop();
         let sum = sum(&buffer[start..]);
         buffer.extend_from_slice(SUM);
-        write!(buffer, "{sum:016x}\"}}\n").map_err(serde_json::Error::io)
+        writeln!(buffer, "{sum:016x}\"}}").map_err(serde_json::Error::io)
     }
 }
 
