@@ -116,6 +116,11 @@ fn open_event_log(
         }
         return None;
     };
+    if config.store_path.as_ref() == Some(&path) {
+        counter
+            .trouble("the event log is to be in the store's file: choose another HERMES_EVENT_LOG");
+        return None;
+    }
     diagnostics.info(
         "event-log-path",
         &format!("events are logged in {}", path.display()),

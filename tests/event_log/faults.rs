@@ -172,6 +172,15 @@ fn a_file_of_something_else_is_not_written_to() {
     assert_eq!(place.files().len(), 1);
 }
 
+#[test]
+fn a_log_in_the_place_of_the_store_does_not_keep_the_store_out() {
+    let place = Place::new();
+    let agent = place.agent(|builder| builder.event_log(place.store()));
+    agent.run(script::session);
+    agent.telemetry.shutdown(SOON).unwrap();
+    assert_eq!(place.tables()["tel_spans"].len(), 6);
+}
+
 /// A device that is always full; the log that leads to it is repaired while the agent runs.
 #[cfg(target_os = "linux")]
 #[test]
