@@ -1,10 +1,11 @@
 //! The store out of its event log, row for row.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
 use crate::record::SpanRecord;
-use crate::sink::{LogReader, row};
+use crate::sink::{LogReader, Rows};
 use crate::store::{Rebuild, Store};
 use crate::wire::line::{Line, Unreadable};
 
@@ -67,6 +68,7 @@ impl Store {
         let mut replay = Replay {
             store: Rebuild::begin(into.as_ref())?,
             batch: Batch::default(),
+            rows: Rows::default(),
             rebuilt: Rebuilt::default(),
         };
         while let Some(line) = lines.next().map_err(|error| unreadable(log, error))? {
@@ -89,6 +91,7 @@ impl Store {
 struct Replay {
     store: Rebuild,
     batch: Batch,
+    rows: Rows,
     rebuilt: Rebuilt,
 }
 
@@ -97,7 +100,7 @@ struct Replay {
 struct Batch {
     writer: String,
     number: u64,
-    records: Vec<SpanRecord>,
+    records: Vec<Arc<SpanRecord>>,
 }
 
 impl Replay {
@@ -114,7 +117,7 @@ impl Replay {
                 self.batch.writer = writer.into_owned();
                 self.batch.number = batch;
             }
-            self.batch.records.push(record.into_owned());
+            self.batch.records.push(Arc::new(record.into_owned()));
             return Ok(());
         }
         self.write_batch()?;
@@ -142,7 +145,7 @@ impl Replay {
         if self.batch.records.is_empty() {
             return Ok(());
         }
-        let rows: Vec<_> = self.batch.records.iter().map(row).collect();
+        let rows = self.rows.of(&self.batch.records);
         self.rebuilt.skipped += self.store.batch(&self.batch.writer, &rows)?;
         self.batch.records.clear();
         Ok(())

@@ -94,9 +94,14 @@ impl Writer {
     fn drain(&self) -> Option<Vec<Arc<SpanRecord>>> {
         let mut batch = Vec::new();
         while batch.len() < BATCH
-            && let Some(record) = self.queue.pop()
+            && let Some(mut record) = self.queue.pop()
         {
-            batch.push(Arc::new(self.policy.keep(&record)));
+            // The exporter may hold the record too, and gets it as it was.
+            match Arc::get_mut(&mut record) {
+                Some(own) => self.policy.clean_in_place(own),
+                None => record = Arc::new(self.policy.keep(&record)),
+            }
+            batch.push(record);
         }
         (!batch.is_empty()).then_some(batch)
     }

@@ -29,11 +29,6 @@ impl Facts {
         self.get(fact).and_then(Value::as_int)
     }
 
-    /// The amount of a fact.
-    pub(crate) fn double(&self, fact: Fact) -> Option<f64> {
-        self.get(fact).and_then(Value::as_double)
-    }
-
     /// States a fact, replacing what was said of it before.
     pub(crate) fn set(&mut self, fact: Fact, value: impl Into<Value>) {
         let value = value.into();

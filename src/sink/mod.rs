@@ -18,7 +18,7 @@ pub(crate) use event_log::{EventLogSink, LogCounter, LogLimits};
 pub use live::Batch;
 pub(crate) use live::{Callback, LiveSink};
 #[cfg(feature = "sqlite")]
-pub(crate) use store::{StoreSink, row};
+pub(crate) use store::{Rows, StoreSink};
 
 use crate::record::{SpanId, SpanRecord, TraceId};
 

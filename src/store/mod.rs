@@ -13,11 +13,17 @@ mod row;
 mod run;
 #[cfg(test)]
 mod sample;
+mod scope;
+mod shape;
+mod span_row;
 mod step;
 mod write;
 
 pub use read::{RunFilter, Store};
 pub(crate) use rebuild::Rebuild;
 pub use recorded::{ErrorEvent, ModelCall, RecordedSpan, Run, SpanEvent, ToolCall};
-pub(crate) use row::{ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow, WithdrawnRow};
+pub(crate) use row::{
+    Attributes, ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow, WithdrawnRow,
+};
+pub(crate) use shape::is_in_column;
 pub(crate) use write::{WriteError, Writer};

@@ -339,7 +339,7 @@ mod tests {
         let sample = Sample::new();
         let mut row = sample.chat(0).failed();
         let link = (TraceId::generate(1), SpanId::generate());
-        row.attrs_json = r#"{"hermes.api_mode":"chat"}"#.to_owned();
+        row.extra_json = Some(r#"{"hermes.api_mode":"chat"}"#.to_owned());
         row.events_json =
             Some(r#"[{"name":"exception","time_ns":7,"attributes":{"a":1}}]"#.to_owned());
         row.links_json = Some(format!(

@@ -21,8 +21,15 @@ pub(crate) struct Rebuild {
     writer: Option<Writer>,
     building: Building,
     into: PathBuf,
-    /// Those that have their entry, and whether they are known to have ended.
-    writers: HashMap<String, bool>,
+    /// Those that have their entry.
+    writers: HashMap<String, Known>,
+}
+
+/// What is known of somebody who wrote.
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    number: i64,
+    has_ended: bool,
 }
 
 impl Rebuild {
@@ -50,8 +57,12 @@ impl Rebuild {
     /// Makes the entry of a writer.
     pub(crate) fn writer(&mut self, identity: &WriterIdentity) -> Result<(), Error> {
         if !self.writers.contains_key(&identity.id) {
-            self.change(|writer| write::register(&writer.connection, identity))?;
-            self.writers.insert(identity.id.clone(), false);
+            let number = self.change(|writer| write::register(&writer.connection, identity))?;
+            let known = Known {
+                number,
+                has_ended: false,
+            };
+            self.writers.insert(identity.id.clone(), known);
         }
         Ok(())
     }
@@ -79,14 +90,16 @@ impl Rebuild {
     pub(crate) fn close(&mut self, writer_id: &str) -> Result<(), Error> {
         self.of(writer_id, 0)?;
         self.change(Writer::end)?;
-        self.writers.insert(writer_id.to_owned(), true);
+        if let Some(known) = self.writers.get_mut(writer_id) {
+            known.has_ended = true;
+        }
         Ok(())
     }
 
     /// Ends the writers of which no end is known, and puts the store in its place; returns how many
     /// spans are in it.
     pub(crate) fn finish(mut self) -> Result<u64, Error> {
-        let unclosed = self.writers.iter().filter(|(_, has_ended)| !**has_ended);
+        let unclosed = self.writers.iter().filter(|(_, known)| !known.has_ended);
         let unclosed: Vec<_> = unclosed.map(|(writer_id, _)| writer_id.clone()).collect();
         for writer_id in unclosed {
             self.close(&writer_id)?;
@@ -118,8 +131,11 @@ impl Rebuild {
             self.writer(&WriterIdentity::of_id(writer_id, at_ns))?;
         }
         let writer = self.writer.as_mut().ok_or_else(closed)?;
-        if writer.id != writer_id {
-            writer_id.clone_into(&mut writer.id);
+        if let Some(known) = self.writers.get(writer_id)
+            && writer.identity.name != writer_id
+        {
+            writer_id.clone_into(&mut writer.identity.name);
+            writer.identity.number = known.number;
         }
         Ok(writer)
     }

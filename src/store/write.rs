@@ -10,6 +10,7 @@ use super::connect::{self, failure, is_passing};
 use super::liveness::{self, Lock};
 use super::put::Put;
 use super::row::Row;
+use super::shape::Shapes;
 use crate::error::Error;
 use crate::record::WriterIdentity;
 
@@ -23,7 +24,8 @@ const SEEN: &str = "
 /// Without open spans nobody asks when the writer was last seen, and an idle process writes nothing.
 const HEARTBEAT: &str = "
     UPDATE tel_writers SET last_seen_ns = ?2 WHERE writer_id = ?1 AND last_seen_ns < ?2
-        AND EXISTS (SELECT 1 FROM tel_spans WHERE writer_id = ?1 AND end_ns IS NULL)";
+        AND EXISTS (SELECT 1 FROM tel_span_rows AS span
+            WHERE span.writer = tel_writers.id AND span.end_ns IS NULL)";
 
 const LOSSES: &str = "
     INSERT INTO tel_losses (writer_id, reason, count) VALUES (?1, ?2, ?3)
@@ -40,8 +42,18 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) struct Writer {
     pub(super) connection: Connection,
     path: PathBuf,
-    pub(super) id: String,
+    pub(super) identity: Identity,
+    pub(super) shapes: Shapes,
     lock: Lock,
+}
+
+/// Who writes.
+#[derive(Debug)]
+pub(super) struct Identity {
+    /// The name of its lock file.
+    pub(super) name: String,
+    /// Its number in the store.
+    pub(super) number: i64,
 }
 
 /// How long one try of a batch waits for other processes.
@@ -72,7 +84,7 @@ impl Writer {
         let _ = liveness::mark_dead(&mut connection, path);
         // First the lock, then the entry: whoever finds the entry finds the lock held.
         let lock = Lock::take(path, &identity.id)?;
-        register(&connection, identity)
+        let number = register(&connection, identity)
             .map_err(|source| failure("cannot write to the store", path, source))?;
         // The pipeline tries again by itself, and must hear of a shutdown meanwhile.
         connection
@@ -81,7 +93,11 @@ impl Writer {
         Ok(Writer {
             connection,
             path: path.to_owned(),
-            id: identity.id.clone(),
+            identity: Identity {
+                name: identity.id.clone(),
+                number,
+            },
+            shapes: Shapes::default(),
             lock,
         })
     }
@@ -107,10 +123,14 @@ impl Writer {
                 refused: 0,
             });
         }
-        let written = match self.transact(rows, How::Together) {
-            Err(error) if is_refusal(&error) => self.transact(rows, How::Apart),
-            outcome => outcome,
-        };
+        let mut written = self.transact(rows, How::Together);
+        if written.as_ref().is_err_and(is_refusal) {
+            self.shapes.forget();
+            written = self.transact(rows, How::Apart);
+        }
+        if written.is_err() {
+            self.shapes.forget();
+        }
         written.map_err(|error| WriteError::of(&error, &self.path))
     }
 
@@ -118,7 +138,9 @@ impl Writer {
     pub(crate) fn heartbeat(&mut self, now_ns: i64) -> Result<(), WriteError> {
         let beat = || {
             let mut statement = self.connection.prepare_cached(HEARTBEAT)?;
-            statement.execute(params![self.id, now_ns]).map(|_| ())
+            statement
+                .execute(params![self.identity.name, now_ns])
+                .map(|_| ())
         };
         beat().map_err(|error| WriteError::of(&error, &self.path))
     }
@@ -131,9 +153,11 @@ impl Writer {
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
             for &(reason, count) in losses.iter().filter(|loss| loss.1 > 0) {
                 let count = i64::try_from(count).unwrap_or(i64::MAX);
-                transaction
-                    .prepare_cached(LOSSES)?
-                    .execute(params![self.id, reason, count])?;
+                transaction.prepare_cached(LOSSES)?.execute(params![
+                    self.identity.name,
+                    reason,
+                    count
+                ])?;
             }
             transaction.commit()
         };
@@ -159,7 +183,7 @@ impl Writer {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        liveness::interrupt(&transaction, &self.id)?;
+        liveness::interrupt(&transaction, &self.identity.name)?;
         transaction.commit()
     }
 
@@ -167,13 +191,17 @@ impl Writer {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut put = Put::new(&transaction, &self.id)?;
+        let mut put = Put::new(&transaction, &self.identity, &mut self.shapes)?;
         let mut refused = 0;
         for row in rows {
             match how {
                 How::Together => put.row(row)?,
                 How::Apart => {
-                    refused += u64::from(!is_taken(&transaction, || put.row(row))?);
+                    let is_taken = is_taken(&transaction, || put.row(row))?;
+                    if !is_taken {
+                        put.forget();
+                    }
+                    refused += u64::from(!is_taken);
                 }
             }
         }
@@ -181,7 +209,7 @@ impl Writer {
         let latest_ns = rows.iter().filter_map(Row::latest_ns).max();
         transaction
             .prepare_cached(SEEN)?
-            .execute(params![self.id, latest_ns])?;
+            .execute(params![self.identity.name, latest_ns])?;
         transaction.commit()?;
         let all = u64::try_from(rows.len()).unwrap_or(u64::MAX);
         Ok(Written {
@@ -240,11 +268,11 @@ fn is_refusal(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Makes the entry of a writer.
+/// Makes the entry of a writer; returns its number.
 pub(super) fn register(
     connection: &Connection,
     identity: &WriterIdentity,
-) -> rusqlite::Result<usize> {
+) -> rusqlite::Result<i64> {
     let entry = params![
         identity.id,
         identity.pid,
@@ -252,7 +280,8 @@ pub(super) fn register(
         identity.started_ns,
         identity.version
     ];
-    connection.execute(REGISTER, entry)
+    connection.execute(REGISTER, entry)?;
+    Ok(connection.last_insert_rowid())
 }
 
 #[cfg(test)]
@@ -260,9 +289,8 @@ mod tests {
     use rusqlite::Connection;
 
     use super::{Writer, Written};
-    use crate::record::{CostStatus, EndReason, Status};
+    use crate::record::{CostStatus, EndReason, ErrorClass, Status};
     use crate::semconv::Kind;
-    use crate::store::row::StepRow;
     use crate::store::sample::{SECOND, START, Sample};
     use crate::store::{RunFilter, Store};
 
@@ -412,11 +440,6 @@ mod tests {
         let spans = store.spans_of_run(sample.run_id).unwrap();
         assert_eq!((spans.len(), spans[0].status), (1, Status::Ok));
         assert_eq!(store.model_calls(sample.run_id).unwrap().len(), 1);
-        let open: i64 = Connection::open(&path)
-            .unwrap()
-            .query_row("SELECT count(*) FROM tel_open_calls", [], |row| row.get(0))
-            .unwrap();
-        assert_eq!(open, 0);
     }
 
     #[test]
@@ -424,19 +447,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("telemetry.db");
         let mut writer = Writer::open(&path, START).unwrap();
-        // The span of the bad row is taken, its model call is not: nothing of it may stay.
+        // The span of the bad row is taken, its failure is not: nothing of it may stay.
         Connection::open(&path)
             .unwrap()
             .execute_batch(
-                "CREATE TRIGGER bad BEFORE INSERT ON tel_model_calls WHEN new.model = 'bad'
+                "CREATE TRIGGER bad BEFORE INSERT ON tel_error_events WHEN new.error_class = 'auth'
                  BEGIN SELECT raise(ABORT, 'bad row'); END",
             )
             .unwrap();
         let sample = Sample::new();
-        let mut bad = sample.chat(2).ended();
-        if let Some(StepRow::ModelCall(call)) = &mut bad.step {
-            call.model = Some("bad");
-        }
+        let mut bad = sample.chat(2).failed();
+        bad.error_class = Some(ErrorClass::Auth);
         let rows = [
             sample.chat(1).ended().closed(),
             bad.closed(),
