@@ -5,7 +5,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use crate::agent::{Place, SOON, until};
 use crate::script;
-use crate::tables::without_surrogates;
+use crate::tables::{assert_same, without_surrogates};
 
 /// How many sessions a child runs; set for children alone.
 const SESSIONS: &str = "HERMES_TEST_SESSIONS";
@@ -85,9 +85,9 @@ fn processes_share_one_log_while_it_is_rotated() {
     let (rebuilt, tables) = place.rebuild();
     assert_eq!((rebuilt.spans, rebuilt.skipped), (3 * 200 * 6, 0));
     assert_eq!(rebuilt.missing, 0);
-    assert_eq!(
-        without_surrogates(tables),
-        without_surrogates(place.tables())
+    assert_same(
+        &without_surrogates(tables),
+        &without_surrogates(place.tables()),
     );
 }
 
@@ -116,7 +116,7 @@ fn what_a_killed_process_left_open_is_interrupted_in_both() {
     assert_eq!(tables["tel_runs"].iter().filter(interrupted).count(), 1);
     let mut tools = tables["tel_tool_calls"].iter().filter(interrupted);
     assert!(tools.next().unwrap().contains("endless"));
-    assert_eq!(tables, place.tables());
+    assert_same(&tables, &place.tables());
 }
 
 #[test]
