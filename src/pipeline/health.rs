@@ -13,7 +13,8 @@ pub struct Stats {
     pub captured: u64,
     /// Of these, on their way: queued, or in the batch being written.
     pub in_flight: u64,
-    /// Of these, committed to the store; without a store, handed to the subscribers.
+    /// Of these, committed to the store; in a build without one, written to the event log or, where
+    /// there is none either, handed to the subscribers.
     pub written: u64,
     /// Spans that an exporter delivered, other libraries' spans among them.
     pub exported: u64,
@@ -22,6 +23,8 @@ pub struct Stats {
     pub dropped: BTreeMap<String, u64>,
     /// Spans that an exporter could not deliver, by reason. They are in the store.
     pub export_dropped: BTreeMap<String, u64>,
+    /// Captured spans whose lines could not be written to the event log. They are in the store.
+    pub event_log_dropped: u64,
     /// Records waiting in the queue.
     pub queue_depth: usize,
 }
@@ -77,6 +80,7 @@ pub(crate) struct Health {
     written: AtomicU64,
     dropped: [AtomicU64; Loss::ALL.len()],
     exported: AtomicU64,
+    event_log_dropped: AtomicU64,
     export_dropped: std::sync::Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -109,6 +113,11 @@ impl Health {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         *dropped.entry(reason).or_default() += count;
+    }
+
+    /// Spans are not in the event log.
+    pub(crate) fn not_logged(&self, count: u64) {
+        self.event_log_dropped.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Losses that nobody asked for, so far.
@@ -153,6 +162,7 @@ impl Health {
                 .iter()
                 .map(|(reason, count)| ((*reason).to_owned(), *count))
                 .collect(),
+            event_log_dropped: self.event_log_dropped.load(Ordering::Relaxed),
             queue_depth,
         }
     }

@@ -133,9 +133,10 @@ impl<S: Source + 'static> Writer<S> {
     }
 
     fn tick(&mut self) {
-        let losses = self.health.losses();
+        // One moment for all of them: the store and the event log say the same.
+        let (now_ns, losses) = (now_ns(), self.health.losses());
         for sink in &mut self.sinks {
-            let _ = catch_unwind(AssertUnwindSafe(|| sink.tick(now_ns(), &losses)));
+            let _ = catch_unwind(AssertUnwindSafe(|| sink.tick(now_ns, &losses)));
         }
     }
 

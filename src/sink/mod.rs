@@ -1,5 +1,6 @@
 //! Every way out of the process, and nothing else: a record leaves only through a file of this folder.
 
+mod event_log;
 mod live;
 #[cfg(feature = "otlp")]
 pub(crate) mod otlp;
@@ -11,10 +12,13 @@ use std::sync::Arc;
 
 use tracing::{Dispatch, span};
 
+#[cfg(feature = "sqlite")]
+pub(crate) use event_log::LogReader;
+pub(crate) use event_log::{EventLogSink, LogCounter, LogLimits};
 pub use live::Batch;
 pub(crate) use live::{Callback, LiveSink};
 #[cfg(feature = "sqlite")]
-pub(crate) use store::StoreSink;
+pub(crate) use store::{Rows, StoreSink};
 
 use crate::record::{SpanId, SpanRecord, TraceId};
 

@@ -1,6 +1,5 @@
 //! Opens the database file: makes it readable by its owner alone, and sets how `SQLite` treats it.
 
-use std::fs::{DirBuilder, OpenOptions};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -10,6 +9,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::migrate;
 use crate::error::{Error, ErrorKind};
+pub(super) use crate::owner_only::{create_file, create_folder};
 
 /// How long another process may hold the store before we give up.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -77,22 +77,6 @@ pub(super) fn existing(path: &Path) -> Result<Connection, Error> {
         }
     }
     open(path)
-}
-
-/// Makes a folder and what leads to it, for its owner alone; leaves those that are there as they are.
-pub(super) fn create_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    owner_only_folder(&mut builder);
-    builder.create(folder)
-}
-
-/// Makes a file for its owner alone, or leaves it as it is.
-pub(super) fn create_file(path: &Path) -> std::io::Result<std::fs::File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    owner_only_file(&mut options);
-    options.open(path)
 }
 
 /// Whether trying again later may help: another process holds the store, or the disk is full.
@@ -168,24 +152,6 @@ fn refuse_folder(path: &Path) -> std::io::Result<()> {
     }
     Ok(())
 }
-
-#[cfg(unix)]
-fn owner_only_folder(builder: &mut DirBuilder) {
-    use std::os::unix::fs::DirBuilderExt;
-    builder.mode(0o700);
-}
-
-#[cfg(unix)]
-fn owner_only_file(options: &mut OpenOptions) {
-    use std::os::unix::fs::OpenOptionsExt;
-    options.mode(0o600);
-}
-
-#[cfg(not(unix))]
-fn owner_only_folder(_builder: &mut DirBuilder) {}
-
-#[cfg(not(unix))]
-fn owner_only_file(_options: &mut OpenOptions) {}
 
 #[cfg(test)]
 mod tests {

@@ -7,6 +7,7 @@ mod liveness;
 mod migrate;
 mod put;
 mod read;
+mod rebuild;
 mod recorded;
 mod row;
 mod run;
@@ -19,6 +20,7 @@ mod step;
 mod write;
 
 pub use read::{RunFilter, Store};
+pub(crate) use rebuild::Rebuild;
 pub use recorded::{ErrorEvent, ModelCall, RecordedSpan, Run, SpanEvent, ToolCall};
 pub(crate) use row::{
     Attributes, ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow, WithdrawnRow,

@@ -12,7 +12,7 @@ use super::put::Put;
 use super::row::Row;
 use super::shape::Shapes;
 use crate::error::Error;
-use crate::record::seed;
+use crate::record::WriterIdentity;
 
 const REGISTER: &str = "
     INSERT INTO tel_writers (writer_id, pid, host, started_ns, last_seen_ns, version)
@@ -40,10 +40,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// next marks what it left open.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    connection: Connection,
+    pub(super) connection: Connection,
     path: PathBuf,
-    identity: Identity,
-    shapes: Shapes,
+    pub(super) identity: Identity,
+    pub(super) shapes: Shapes,
     lock: Lock,
 }
 
@@ -78,35 +78,34 @@ pub(crate) struct WriteError {
 
 impl Writer {
     /// Opens the store, makes or migrates it as needed, and marks what dead writers left open.
-    pub(crate) fn open(path: &Path, now_ns: i64) -> Result<Writer, Error> {
+    pub(crate) fn open_as(path: &Path, identity: &WriterIdentity) -> Result<Writer, Error> {
         let mut connection = connect::create(path)?;
         // A store that cannot tell the dead from the living still takes what is written now.
         let _ = liveness::mark_dead(&mut connection, path);
-        let name = format!("{}-{:016x}", std::process::id(), seed());
         // First the lock, then the entry: whoever finds the entry finds the lock held.
-        let lock = Lock::take(path, &name)?;
-        let process = params![
-            name,
-            std::process::id(),
-            host(),
-            now_ns,
-            env!("CARGO_PKG_VERSION")
-        ];
-        connection
-            .execute(REGISTER, process)
+        let lock = Lock::take(path, &identity.id)?;
+        let number = register(&connection, identity)
             .map_err(|source| failure("cannot write to the store", path, source))?;
         // The pipeline tries again by itself, and must hear of a shutdown meanwhile.
         connection
             .busy_timeout(BUSY)
             .map_err(|source| failure("cannot write to the store", path, source))?;
-        let number = connection.last_insert_rowid();
         Ok(Writer {
             connection,
             path: path.to_owned(),
-            identity: Identity { name, number },
+            identity: Identity {
+                name: identity.id.clone(),
+                number,
+            },
             shapes: Shapes::default(),
             lock,
         })
+    }
+
+    /// Opens the store for a writer that nobody else knows.
+    #[cfg(test)]
+    pub(crate) fn open(path: &Path, now_ns: i64) -> Result<Writer, Error> {
+        Writer::open_as(path, &WriterIdentity::of_this_process(now_ns))
     }
 
     /// The key by which this store's redaction tokens are made.
@@ -169,11 +168,7 @@ impl Writer {
     pub(crate) fn checkpoint_and_close(mut self) {
         let mut close = || {
             self.connection.busy_timeout(CLOSE_TIMEOUT)?;
-            let transaction = self
-                .connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)?;
-            liveness::interrupt(&transaction, &self.identity.name)?;
-            transaction.commit()?;
+            self.end()?;
             self.connection
                 .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
         };
@@ -181,6 +176,15 @@ impl Writer {
         let _: rusqlite::Result<()> = close();
         drop(self.connection);
         self.lock.release();
+    }
+
+    /// Marks as interrupted what is still open: it will get no end any more.
+    pub(super) fn end(&mut self) -> rusqlite::Result<()> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        liveness::interrupt(&transaction, &self.identity.name)?;
+        transaction.commit()
     }
 
     fn transact(&mut self, rows: &[Row<'_>], how: How) -> rusqlite::Result<Written> {
@@ -264,10 +268,20 @@ fn is_refusal(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// The name of this machine, where it is easily had; only people read it.
-fn host() -> Option<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+/// Makes the entry of a writer; returns its number.
+pub(super) fn register(
+    connection: &Connection,
+    identity: &WriterIdentity,
+) -> rusqlite::Result<i64> {
+    let entry = params![
+        identity.id,
+        identity.pid,
+        identity.host,
+        identity.started_ns,
+        identity.version
+    ];
+    connection.execute(REGISTER, entry)?;
+    Ok(connection.last_insert_rowid())
 }
 
 #[cfg(test)]

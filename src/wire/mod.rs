@@ -4,6 +4,7 @@ mod attribute;
 mod json;
 mod message;
 mod finished;
+pub(crate) mod line;
 
 use std::borrow::Cow;
 use std::fmt::Write as _;

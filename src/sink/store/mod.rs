@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{Outcome, Sink, SinkError};
 use crate::record::SpanRecord;
 use crate::store::{WriteError, Writer};
-use row::Rows;
+pub(crate) use row::Rows;
 
 /// How often the writer says that it is alive.
 const HEARTBEAT_NS: i64 = 5_000_000_000;

@@ -19,7 +19,7 @@ const KEPT_BYTES: usize = 1024 * 1024;
 
 /// Makes rows of records, batch after batch in the same room.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     /// The values of a whole batch, one JSON array behind the other, and where each stands.
     values: String,
     places: Vec<Range<usize>>,
@@ -28,7 +28,7 @@ pub(super) struct Rows {
 
 impl Rows {
     /// The rows of a batch.
-    pub(super) fn of<'a>(&'a mut self, batch: &'a [Arc<SpanRecord>]) -> Vec<Row<'a>> {
+    pub(crate) fn of<'a>(&'a mut self, batch: &'a [Arc<SpanRecord>]) -> Vec<Row<'a>> {
         self.values.clear();
         self.values.shrink_to(KEPT_BYTES);
         self.places.clear();
