@@ -21,7 +21,7 @@ use crate::pipeline::{Health, Queue, Writer};
 use crate::policy::Policy;
 use crate::record::seed;
 #[cfg(feature = "sqlite")]
-use crate::sink::StoreSink;
+use crate::sink::Keeper;
 use crate::sink::{Callback, LiveSink, Sink};
 use crate::telemetry::{Parts, Telemetry};
 
@@ -105,11 +105,9 @@ struct OpenedStore {
 #[cfg(feature = "sqlite")]
 fn open_store(
     config: &Config,
-    diagnostics: &Diagnostics,
+    diagnostics: &Arc<Diagnostics>,
     sinks: &mut Vec<Box<dyn Sink>>,
 ) -> OpenedStore {
-    use std::time::{SystemTime, UNIX_EPOCH};
-
     let missing = OpenedStore {
         path: None,
         is_missing: true,
@@ -122,18 +120,22 @@ fn open_store(
         );
         return missing;
     };
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).ok();
-    let now_ns = since_epoch
-        .and_then(|since| i64::try_from(since.as_nanos()).ok())
-        .unwrap_or(0);
-    match crate::store::Writer::open(path, now_ns) {
-        Ok(writer) => {
-            diagnostics.info(
-                "store-path",
-                &format!("spans are kept in {}", path.display()),
-            );
-            let redaction_key = writer.redaction_key().unwrap_or_else(fresh_key);
-            sinks.push(Box::new(StoreSink::new(writer)));
+    let retention = crate::store::Retention::default();
+    let retention = config
+        .retention_days
+        .map_or(retention, |days| retention.days(days));
+    let retention = config
+        .max_bytes
+        .map_or(retention, |bytes| retention.max_bytes(bytes));
+    let told = Arc::clone(diagnostics);
+    match Keeper::open(path.clone(), fresh_key(), retention, told) {
+        Ok(keeper) => {
+            if keeper.is_open() {
+                let what = format!("spans are kept in {}", path.display());
+                diagnostics.info("store-path", &what);
+            }
+            let redaction_key = keeper.redaction_key();
+            sinks.push(Box::new(keeper));
             OpenedStore {
                 path: Some(path.clone()),
                 is_missing: false,
@@ -150,7 +152,7 @@ fn open_store(
 #[cfg(not(feature = "sqlite"))]
 fn open_store(
     _config: &Config,
-    _diagnostics: &Diagnostics,
+    _diagnostics: &Arc<Diagnostics>,
     _sinks: &mut Vec<Box<dyn Sink>>,
 ) -> OpenedStore {
     OpenedStore {

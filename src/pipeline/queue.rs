@@ -10,10 +10,15 @@ use crossbeam_queue::ArrayQueue;
 use super::{Health, Loss};
 use crate::record::SpanRecord;
 
+/// How many lost records are told to the sinks between two ticks.
+const LOST: usize = 1024;
+
 /// Records on their way to the writer, and the orders it gets.
 #[derive(Debug)]
 pub(crate) struct Queue {
     records: ArrayQueue<Arc<SpanRecord>>,
+    /// Some of the records that had no place, for sinks that wait for the end of what they know.
+    lost: ArrayQueue<Arc<SpanRecord>>,
     health: Arc<Health>,
     is_closed: AtomicBool,
     stop: AtomicBool,
@@ -29,6 +34,7 @@ impl Queue {
     pub(crate) fn new(capacity: usize, health: Arc<Health>) -> Self {
         Queue {
             records: ArrayQueue::new(capacity.max(1)),
+            lost: ArrayQueue::new(LOST),
             health,
             is_closed: AtomicBool::new(false),
             stop: AtomicBool::new(false),
@@ -57,9 +63,10 @@ impl Queue {
     }
 
     fn offer(&self, record: Arc<SpanRecord>, counts: bool) {
-        if self.records.push(record).is_err() {
+        if let Err(record) = self.records.push(record) {
             if counts {
                 self.health.dropped(Loss::QueueFull, 1);
+                let _ = self.lost.push(record);
             }
             return;
         }
@@ -72,6 +79,11 @@ impl Queue {
     /// The next record, for the writer.
     pub(super) fn pop(&self) -> Option<Arc<SpanRecord>> {
         self.records.pop()
+    }
+
+    /// Records that had no place.
+    pub(super) fn pop_lost(&self) -> Vec<Arc<SpanRecord>> {
+        std::iter::from_fn(|| self.lost.pop()).take(LOST).collect()
     }
 
     /// How many records wait.

@@ -55,6 +55,7 @@ impl Writer {
     fn run(mut self) {
         self.queue.attend(thread::current());
         let mut last_tick = Instant::now();
+        let mut last_chance = None;
         loop {
             // Read in this order, all that was queued when somebody asked is among `waiting`, and
             // the queue is first in, first out: once so many are written, the answer is due.
@@ -70,7 +71,7 @@ impl Writer {
                 && let Some(batch) = self.drain()
             {
                 written += batch.len();
-                self.write(&batch);
+                self.write(&batch, &mut last_chance);
             }
             self.queue.answer(ticket);
             if is_stopping && waiting == 0 {
@@ -82,7 +83,7 @@ impl Writer {
         }
         // A caller that had passed the gate when it closed may have been late by a moment.
         while let Some(batch) = self.drain() {
-            self.write(&batch);
+            self.write(&batch, &mut last_chance);
         }
         self.tick();
         for sink in &mut self.sinks {
@@ -118,12 +119,16 @@ impl Writer {
 
     fn tick(&mut self) {
         let losses = self.health.losses();
+        let lost = self.queue.pop_lost();
+        for sink in self.sinks.iter_mut().filter(|_| !lost.is_empty()) {
+            let _ = catch_unwind(AssertUnwindSafe(|| sink.lost(&lost)));
+        }
         for sink in &mut self.sinks {
             let _ = catch_unwind(AssertUnwindSafe(|| sink.tick(now_ns(), &losses)));
         }
     }
 
-    fn write(&mut self, batch: &[Arc<SpanRecord>]) {
+    fn write(&mut self, batch: &[Arc<SpanRecord>], last_chance: &mut Option<Instant>) {
         let counted = batch.iter().filter(|record| !record.withdrawn).count() as u64;
         let mut kept = if self.is_storeless {
             Err(counted)
@@ -131,7 +136,13 @@ impl Writer {
             Ok(counted)
         };
         for sink in &mut self.sinks {
-            let written = persistently(sink.as_mut(), batch, &self.queue, &self.diagnostics);
+            let written = persistently(
+                sink.as_mut(),
+                batch,
+                &self.queue,
+                &self.diagnostics,
+                last_chance,
+            );
             if sink.keeps() {
                 kept = match written {
                     Ok(outcome) if outcome.refused == 0 => Ok(counted),
@@ -151,15 +162,16 @@ impl Writer {
     }
 }
 
-/// Tries until the sink takes the batch, or says that it never will, or time runs out at shutdown.
+/// Tries until the sink takes the batch, or says that it never will, or time runs out at shutdown:
+/// the time since `last_chance`, for all batches together.
 fn persistently(
     sink: &mut dyn Sink,
     batch: &[Arc<SpanRecord>],
     queue: &Queue,
     diagnostics: &Diagnostics,
+    last_chance: &mut Option<Instant>,
 ) -> Result<Outcome, SinkError> {
     let mut backoff = Duration::from_millis(10);
-    let mut last_chance: Option<Instant> = None;
     loop {
         let error = match guarded(sink, batch) {
             Ok(outcome) => {

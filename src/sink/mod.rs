@@ -1,5 +1,7 @@
 //! Every way out of the process, and nothing else: a record leaves only through a file of this folder.
 
+#[cfg(feature = "sqlite")]
+mod keeper;
 mod live;
 #[cfg(feature = "otlp")]
 pub(crate) mod otlp;
@@ -11,10 +13,12 @@ use std::sync::Arc;
 
 use tracing::{Dispatch, span};
 
+#[cfg(feature = "sqlite")]
+pub(crate) use keeper::Keeper;
 pub use live::Batch;
 pub(crate) use live::{Callback, LiveSink};
 #[cfg(feature = "sqlite")]
-pub(crate) use store::StoreSink;
+use store::StoreSink;
 
 use crate::record::{SpanId, SpanRecord, TraceId};
 
@@ -27,6 +31,10 @@ pub(crate) trait Sink: Send {
 
     /// Takes a batch of records, cleaned by policy: ended spans, and running ones to announce.
     fn write(&mut self, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError>;
+
+    /// Told of ended spans that are lost to the queue, of some at least: where one was announced, no
+    /// end comes for it.
+    fn lost(&mut self, _records: &[Arc<SpanRecord>]) {}
 
     /// Called about once a second, and when nothing is to be written.
     fn tick(&mut self, _now_ns: i64, _losses: &[(&'static str, u64)]) {}

@@ -1,21 +1,32 @@
 //! The store: the only place with SQL. Written by one [`Writer`] per process, read through [`Store`].
 
+mod aside;
 mod column;
 mod connect;
 mod hex;
 mod liveness;
 mod migrate;
+mod place;
+mod prune;
 mod put;
 mod read;
 mod recorded;
+mod retention;
 mod row;
 mod run;
+mod salvage;
 #[cfg(test)]
 mod sample;
 mod step;
+mod upkeep;
 mod write;
 
+pub(crate) use connect::Opening;
+pub(crate) use liveness::{Lock, LostSpan};
+pub(crate) use prune::Pruner;
 pub use read::{RunFilter, Store};
 pub use recorded::{ErrorEvent, ModelCall, RecordedSpan, Run, SpanEvent, ToolCall};
+pub use retention::{PrunePlan, Pruned, Retention};
 pub(crate) use row::{ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow, WithdrawnRow};
+pub use salvage::Salvaged;
 pub(crate) use write::{WriteError, Writer};
