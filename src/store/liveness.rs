@@ -299,8 +299,12 @@ mod tests {
     use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};
 
+    use rusqlite::Connection;
+
+    use super::{LostSpan, mark_dead};
     use crate::record::{EndReason, ResultClass, Status};
     use crate::semconv::Kind;
+    use crate::store::connect;
     use crate::store::migrate::beside;
     use crate::store::row::SpanRow;
     use crate::store::sample::{SECOND, START, Sample};
@@ -426,6 +430,116 @@ mod tests {
             let run = store.run(sample.run_id).unwrap().unwrap();
             assert_eq!((run.status, run.model_call_count), (Status::Interrupted, 2));
         }
+    }
+
+    #[test]
+    fn a_writer_whose_lock_file_was_removed_is_alive_while_it_is_heard_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let now = connect::now_ns();
+        let mut writer = Writer::open(&path, now).unwrap();
+        let sample = Sample::new();
+        let mut session = sample.session();
+        session.start_ns = now;
+        writer.write(&[session.opened()]).unwrap();
+        let locks = beside(&path, "-writers");
+        std::fs::remove_dir_all(&locks).unwrap();
+        let status = || {
+            let store = Store::open(&path).unwrap();
+            store.run(sample.run_id).unwrap().unwrap().status
+        };
+        assert_eq!(status(), Status::Running, "it was heard of just now");
+        writer.heartbeat(now + SECOND).unwrap();
+        assert_eq!(std::fs::read_dir(&locks).unwrap().count(), 1, "made anew");
+        let mut connection = Connection::open(&path).unwrap();
+        let later = now + 3600 * SECOND;
+        mark_dead(&mut connection, &path, later).unwrap();
+        assert_eq!(status(), Status::Running, "its lock says so");
+        std::fs::remove_dir_all(&locks).unwrap();
+        // A clock that is an hour behind makes no difference to one that is an hour ahead.
+        mark_dead(&mut connection, &path, now - 3600 * SECOND).unwrap();
+        assert_eq!(status(), Status::Interrupted, "nobody has heard of it");
+    }
+
+    #[test]
+    fn ends_that_come_before_their_starts_are_no_ends_before_their_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let sample = Sample::new();
+        let mut writer = Writer::open(&path, START).unwrap();
+        leave_open(&mut writer, sample);
+        // The clock is set back by an hour while the agent runs, and then it dies.
+        writer.heartbeat(START - 3600 * SECOND).unwrap();
+        let mut late = sample.tool(9).ended();
+        (late.start_ns, late.end_ns) = (START - 3600 * SECOND, Some(START - 3599 * SECOND));
+        writer.write(&[late.closed()]).unwrap();
+        drop(writer);
+        let store = Store::open(&path).unwrap();
+        let spans = store.spans_of_run(sample.run_id).unwrap();
+        assert_eq!(spans.len(), 6);
+        for span in spans {
+            assert!(
+                span.end_ns.is_some_and(|end_ns| end_ns >= span.start_ns),
+                "{span:?}"
+            );
+        }
+        let run = store.run(sample.run_id).unwrap().unwrap();
+        assert!(run.end_ns.unwrap() >= run.start_ns, "{run:?}");
+        for call in store.model_calls(sample.run_id).unwrap() {
+            assert!(
+                call.latency_ms.is_none_or(|latency_ms| latency_ms >= 0),
+                "{call:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_span_whose_end_was_lost_runs_no_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let (sample, other) = (Sample::new(), Sample::new());
+        let mut writer = Writer::open(&path, START).unwrap();
+        let (session, chat) = (sample.session(), sample.chat(1));
+        writer
+            .write(&[session.opened(), chat.opened(), other.tool(1).opened()])
+            .unwrap();
+        // A child of a run whose root was never shown and never came.
+        let headless = Sample::new();
+        writer.write(&[headless.tool(1).ended().closed()]).unwrap();
+        let lost = |span: &SpanRow<'_>, root_of| LostSpan {
+            trace_id: span.trace_id,
+            span_id: span.span_id,
+            end_ns: START + 7 * SECOND,
+            root_of,
+        };
+        writer
+            .mark_lost(&[
+                lost(&chat, None),
+                lost(&session, Some(sample.run_id)),
+                lost(&headless.session(), Some(headless.run_id)),
+            ])
+            .unwrap();
+        let store = Store::open(&path).unwrap();
+        for span in store.spans_of_run(sample.run_id).unwrap() {
+            assert_eq!(
+                (span.status, span.end_ns),
+                (Status::Interrupted, Some(START + 7 * SECOND))
+            );
+        }
+        for sample in [sample, headless] {
+            let run = store.run(sample.run_id).unwrap().unwrap();
+            assert_eq!(run.end_reason, Some(EndReason::Interrupted));
+        }
+        assert_eq!(
+            store.run(sample.run_id).unwrap().unwrap().model_call_count,
+            1
+        );
+        assert_eq!(
+            store.model_calls(sample.run_id).unwrap()[0].latency_ms,
+            Some(6000)
+        );
+        let run = store.run(other.run_id).unwrap().unwrap();
+        assert_eq!(run.status, Status::Running, "others run on");
     }
 
     const STORE: &str = "HERMES_TEST_STORE_OF_CHILD";

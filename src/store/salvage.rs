@@ -28,6 +28,9 @@ const DETOURS: u32 = 20_000;
 /// How long a writer may copy while what is recorded waits in the queue.
 const TIME: Duration = Duration::from_secs(2);
 
+/// How much of a writer's time may go into looking for a way around what is broken in one table.
+const DETOUR_TIME: Duration = Duration::from_millis(100);
+
 /// How long another process may be busy with the place of the store.
 const WAIT: Duration = Duration::from_secs(1);
 
@@ -230,15 +233,21 @@ impl Copy {
         self.to.execute_batch("BEGIN")?;
         let mut open = vec![(0, i64::MAX)];
         let mut detours = 0;
-        while let Some((low, high)) = open.pop()
-            && detours < DETOURS
-        {
+        let mut enough = None;
+        while let Some((low, high)) = open.pop() {
+            let is_late = enough.is_some_and(|enough| Instant::now() > enough);
+            if detours > DETOURS || is_late {
+                break;
+            }
             // From both ends towards what is broken; what lies between is halved, and its lower
             // half comes first, for nobody knows where the numbers end.
             let Some(last) = self.walk(&statements, &statements.up, low, high)? else {
                 continue;
             };
             detours += 1;
+            if self.deadline.is_some() {
+                enough.get_or_insert_with(|| Instant::now() + DETOUR_TIME);
+            }
             self.salvaged.is_complete = false;
             let begin = last.map_or(low, |row| row.saturating_add(1));
             let Some(first) = self.walk(&statements, &statements.down, begin, high)? else {
