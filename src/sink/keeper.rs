@@ -325,3 +325,67 @@ fn now_ns() -> i64 {
         .and_then(|since| i64::try_from(since.as_nanos()).ok())
         .unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::Keeper;
+    use crate::diagnostic::{Diagnostics, Verbosity};
+    use crate::error::ErrorKind;
+    use crate::sink::Sink;
+    use crate::store::{Retention, Store};
+
+    fn keeper(path: &Path, key: u8) -> Keeper {
+        let quiet = Arc::new(Diagnostics::open(Verbosity::Off, None));
+        Keeper::open(path.to_owned(), [key; 16], Retention::FOREVER, quiet).unwrap()
+    }
+
+    #[test]
+    fn a_store_that_is_made_late_gets_the_key_that_texts_were_redacted_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let in_the_way = folder.path().join("t");
+        std::fs::write(&in_the_way, "").unwrap();
+        let path = in_the_way.join("telemetry.db");
+        let mut late = keeper(&path, 1);
+        assert!(!late.is_open());
+        assert!(late.write(&[]).unwrap_err().retryable);
+        std::fs::remove_file(&in_the_way).unwrap();
+        while !late.is_open() {
+            late.tick(1, &[]);
+        }
+        assert_eq!(late.redaction_key(), [1; 16]);
+        let mut next = keeper(&path, 2);
+        assert_eq!(
+            next.redaction_key(),
+            [1; 16],
+            "the store has its key by now"
+        );
+        // The file is deleted: the next one has the same key.
+        std::fs::remove_dir_all(&in_the_way).unwrap();
+        late.tick(2, &[]);
+        assert_eq!(keeper(&path, 3).redaction_key(), [1; 16]);
+        late.close();
+        next.close();
+    }
+
+    #[test]
+    fn a_file_that_is_no_store_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let mut keeper = keeper(&path, 1);
+        let foreign = folder.path().join("notes.db");
+        rusqlite::Connection::open(&foreign)
+            .unwrap()
+            .execute_batch("CREATE TABLE notes (id)")
+            .unwrap();
+        let before = std::fs::read(&foreign).unwrap();
+        std::fs::rename(&foreign, &path).unwrap();
+        let error = keeper.write(&[]).unwrap_err();
+        assert!(!error.retryable && error.message.contains("is not a hermes store"));
+        assert!(!keeper.write(&[]).unwrap_err().retryable, "now or later");
+        assert!(std::fs::read(&path).unwrap() == before, "it was left alone");
+        assert_eq!(Store::open(&path).unwrap_err().kind(), ErrorKind::NotAStore);
+    }
+}

@@ -97,10 +97,22 @@ impl Footprint {
         self.main
     }
 
+    /// Whether this is the log.
+    pub(super) fn has_log(&self, file: &Path) -> bool {
+        self.log.is_some() && self.log == FileId::of(file)
+    }
+
     /// Whether a connection that began on these files still works on what the path leads to.
     pub(super) fn displaced(&self, path: &Path) -> Option<Displaced> {
-        let Ok(metadata) = std::fs::metadata(path) else {
-            return Some(Displaced::Gone);
+        let metadata = match std::fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                // A folder that may not be looked into says nothing of what is in it.
+                let kind = error.kind();
+                let is_gone =
+                    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+                return is_gone.then_some(Displaced::Gone);
+            }
         };
         if FileId::from(&metadata) != self.main {
             return Some(Displaced::Gone);

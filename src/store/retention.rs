@@ -16,7 +16,7 @@ const DAY_NS: i64 = 24 * 60 * 60 * 1_000_000_000;
 const ERRORS_LONGER: i64 = 2;
 
 /// What ended so recently is not taken for the size's sake: stragglers of it may be on their way.
-const SETTLED_NS: i64 = 60_000_000_000;
+const SETTLED_NS: i64 = 5_000_000_000;
 
 /// How long runs are kept, and how large the store may be.
 ///

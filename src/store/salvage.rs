@@ -210,24 +210,24 @@ impl Copy {
             .into_iter()
             .filter(|name| had.contains(name))
             .collect();
-        let list = shared.join(", ");
+        let names = shared.join(", ");
         let marks = vec!["?"; shared.len()].join(", ");
         // Only the table's own tree is walked: an index may be broken where the table is not.
         let walk = |order| {
             format!(
-                "SELECT rowid, {list} FROM {table} NOT INDEXED
+                "SELECT rowid, {names} FROM {table} NOT INDEXED
                  WHERE rowid BETWEEN ?1 AND ?2 ORDER BY rowid {order}"
             )
         };
         let mut statements = Statements {
             up: walk("ASC"),
             down: walk("DESC"),
-            insert: format!("INSERT OR REPLACE INTO {table} ({list}) VALUES ({marks})"),
+            insert: format!("INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})"),
             columns: shared.len(),
         };
         if self.from.prepare(&statements.up).is_err() {
             // Rows without numbers can be read in one way only, up to the first broken page.
-            statements.up = format!("SELECT 0, {list} FROM {table} WHERE ?1 <= ?2");
+            statements.up = format!("SELECT 0, {names} FROM {table} WHERE ?1 <= ?2");
             statements.down.clone_from(&statements.up);
         }
         self.to.execute_batch("BEGIN")?;
@@ -304,7 +304,7 @@ impl Copy {
                 Ok(Err(_)) | Err(_) => self.salvaged.is_complete = false,
             }
             last = Some(number);
-            if self.salvaged.rows % ROWS == 0 {
+            if self.salvaged.rows.is_multiple_of(ROWS) {
                 if self.is_late() {
                     return Err(Trouble::Late);
                 }

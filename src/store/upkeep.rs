@@ -11,7 +11,7 @@ use super::aside;
 use super::connect::Opening;
 use super::liveness::{self, LostSpan};
 use super::migrate::beside;
-use super::place::{Displaced, PlaceLock};
+use super::place::{Displaced, PlaceLock, SIDE_FILES};
 use super::prune::{Pruner, Step};
 use super::salvage::Rescue;
 use super::write::{WriteError, Writer};
@@ -29,22 +29,41 @@ impl Writer {
 
     /// Gives up a store that is no longer where it was; the writer goes on in another one.
     ///
-    /// What was committed to a deleted file is lost with it, as its owner wished. Where only the log
-    /// was deleted, what was in it is saved into the file.
+    /// What was committed to a deleted file is lost with it, as its owner wished. A file that was
+    /// moved has all of it, and where only the log was deleted, what was in it is saved too.
     pub(crate) fn leave(self, why: Displaced) {
-        if why == Displaced::LogGone
-            && let Ok(_lock) = PlaceLock::take(&self.path, WAIT)
-            && self.displaced() == Some(Displaced::LogGone)
+        if let Ok(_lock) = PlaceLock::take(&self.path, WAIT)
+            && self.displaced() == Some(why)
         {
-            let save = "PRAGMA wal_checkpoint(PASSIVE)";
-            // What cannot be saved is lost with the log; nobody is there to tell how much it was.
-            let _: rusqlite::Result<()> = self.connection.query_row(save, [], |_| Ok(()));
-            // The index of a log that is gone must not meet the next log.
-            if !beside(&self.path, "-wal").exists() {
-                let _ = std::fs::remove_file(beside(&self.path, "-shm"));
-            }
+            self.clear_place(why);
         }
         self.let_go();
+    }
+
+    /// Saves what the log has, and leaves no side file to a file that it does not belong to.
+    fn clear_place(&self, why: Displaced) {
+        let save = || {
+            let sql = "PRAGMA wal_checkpoint(PASSIVE)";
+            // What cannot be saved is lost with the log; nobody is there to tell how much it was.
+            let _: rusqlite::Result<()> = self.connection.query_row(sql, [], |_| Ok(()));
+        };
+        let [log, index, _] = SIDE_FILES.map(|suffix| beside(&self.path, suffix));
+        let is_left = match why {
+            Displaced::Gone => {
+                save();
+                self.footprint.has_log(&log)
+            }
+            Displaced::LogGone => {
+                save();
+                !log.exists()
+            }
+            Displaced::LogReplaced | Displaced::Emptied => false,
+        };
+        if is_left {
+            for file in [log, index] {
+                let _ = std::fs::remove_file(file);
+            }
+        }
     }
 
     /// Gives up a broken store: it is moved aside, and what can be read of it copied into a new one

@@ -18,3 +18,4 @@ mod disk;
 mod lock;
 mod memory;
 mod place;
+mod retention;

@@ -113,6 +113,31 @@ fn a_store_whose_side_files_outlive_it_is_begun_anew() {
 }
 
 #[test]
+fn a_store_that_is_moved_away_has_all_and_another_takes_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("telemetry.db");
+    let (old, backup) = (
+        folder.path().join("old.db"),
+        folder.path().join("backup.db"),
+    );
+    let restored = Agent::at(&backup);
+    restored.work(7);
+    drop(restored);
+    let agent = Agent::at(&path);
+    agent.work(10);
+    agent.recovers();
+    // The log stays where it was, beside a file that it does not belong to.
+    fs::rename(&path, &old).unwrap();
+    fs::rename(&backup, &path).unwrap();
+    agent.work(5);
+    agent.recovers();
+    assert_eq!(spans_in(&path), 12 * SPANS);
+    assert_sound(&path);
+    assert_eq!(spans_in(&old), 10 * SPANS);
+    assert_sound(&old);
+}
+
+#[test]
 fn a_log_that_is_deleted_costs_nothing() {
     for gone in [&["-wal", "-shm"][..], &["-wal"], &["-shm"]] {
         let folder = tempfile::tempdir().unwrap();
