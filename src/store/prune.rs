@@ -14,7 +14,7 @@ use super::place::PlaceLock;
 use super::retention::{Cutoff, Fill, Retention, candidates};
 
 /// How long a step may hold the store, about.
-const STEP: Duration = Duration::from_millis(20);
+pub(super) const STEP: Duration = Duration::from_millis(20);
 
 /// How long a step waits for others.
 const WAIT: Duration = Duration::from_millis(20);

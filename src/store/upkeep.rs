@@ -2,7 +2,7 @@
 //! ends that were lost on the way to it.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::TransactionBehavior;
 use rusqlite::config::DbConfig;
@@ -12,7 +12,7 @@ use super::connect::Opening;
 use super::liveness::{self, LostSpan};
 use super::migrate::beside;
 use super::place::{Displaced, PlaceLock, SIDE_FILES};
-use super::prune::{Pruner, Step};
+use super::prune::{Pruner, STEP, Step};
 use super::salvage::Rescue;
 use super::write::{WriteError, Writer};
 use crate::error::Error;
@@ -97,14 +97,19 @@ impl Writer {
         mark().map_err(|error| WriteError::of(&error, &self.path))
     }
 
-    /// Prunes a little, if it is time for it.
-    pub(crate) fn prune(&mut self, pruner: &mut Pruner, now_ns: i64) -> Result<Step, WriteError> {
+    /// Prunes a little, if it is time for it. A process that lives but for a moment does its part.
+    pub(crate) fn prune(&mut self, pruner: &mut Pruner, now_ns: i64) -> Result<(), WriteError> {
         if !pruner.is_due(&self.path) {
-            return Ok(Step::Done);
+            return Ok(());
         }
-        pruner
-            .step(&mut self.connection, &self.path, now_ns)
-            .map_err(|error| WriteError::of(&error, &self.path))
+        let begun = Instant::now();
+        let mut next = Step::More;
+        while next == Step::More && begun.elapsed() < STEP {
+            next = pruner
+                .step(&mut self.connection, &self.path, now_ns)
+                .map_err(|error| WriteError::of(&error, &self.path))?;
+        }
+        Ok(())
     }
 
     /// Closes the connection and changes nothing: what lies there now may be somebody else's.

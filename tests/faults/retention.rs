@@ -70,6 +70,19 @@ fn an_agent_keeps_its_store_below_a_size() {
 }
 
 #[test]
+fn agents_that_live_for_a_moment_prune_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("telemetry.db");
+    filled(&path, 50, 8);
+    await_that("the old runs are gone", || {
+        drop(Agent::with(
+            hermes::builder().store_path(&path).retention_days(7),
+        ));
+        spans_in(&path) == 0
+    });
+}
+
+#[test]
 fn what_is_kept_for_ever_is() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("telemetry.db");
