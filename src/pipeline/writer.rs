@@ -136,13 +136,14 @@ impl Writer {
             Ok(counted)
         };
         for sink in &mut self.sinks {
-            let written = persistently(
-                sink.as_mut(),
-                batch,
-                &self.queue,
-                &self.diagnostics,
-                last_chance,
-            );
+            // Only a store is waited for in the end; what others take says nothing of it.
+            let mut no_wait = None;
+            let wait = if sink.keeps() {
+                &mut *last_chance
+            } else {
+                &mut no_wait
+            };
+            let written = persistently(sink.as_mut(), batch, &self.queue, &self.diagnostics, wait);
             if sink.keeps() {
                 kept = match written {
                     Ok(outcome) if outcome.refused == 0 => Ok(counted),
@@ -172,9 +173,17 @@ fn persistently(
     last_chance: &mut Option<Instant>,
 ) -> Result<Outcome, SinkError> {
     let mut backoff = Duration::from_millis(10);
+    if last_chance.is_some_and(|since| since.elapsed() >= LAST_TRIES) {
+        // An earlier batch waited for all of them.
+        return Err(SinkError {
+            retryable: false,
+            message: "the store was not to be had before the end".to_owned(),
+        });
+    }
     loop {
         let error = match guarded(sink, batch) {
             Ok(outcome) => {
+                *last_chance = None;
                 if outcome.refused > 0 {
                     diagnostics.error("refused", "the store refused some spans; they are lost");
                 }
