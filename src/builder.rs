@@ -70,6 +70,8 @@ pub struct Builder {
     store_path: Option<PathBuf>,
     event_log: Option<PathBuf>,
     event_log_limits: LogLimits,
+    retention_days: Option<u32>,
+    max_bytes: Option<u64>,
     otlp_endpoint: Option<String>,
     otlp_headers: Vec<(String, String)>,
     exporters: Option<String>,
@@ -168,6 +170,25 @@ impl Builder {
     /// days.
     pub fn event_log_max_files(mut self, files: usize) -> Self {
         self.event_log_limits.max_files = files;
+        self
+    }
+
+    /// How many days runs are kept in the store; zero: for ever. Default: 90.
+    ///
+    /// Traces in which something failed are kept twice as long. What is too old is taken away by the
+    /// writer thread, a little at a time, and its room given back to the file system.
+    pub fn retention_days(mut self, days: u32) -> Self {
+        self.retention_days = Some(days);
+        self
+    }
+
+    /// How large the store's file and its log may be together; zero: as large as they grow. Default:
+    /// 2 GiB.
+    ///
+    /// Where they are larger, the oldest traces go, those in which something failed after all others,
+    /// and never one that runs.
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = Some(bytes);
         self
     }
 
@@ -308,6 +329,8 @@ impl Builder {
         if let Some(path) = self.event_log.take() {
             config.event_log = EventLog::At(path);
         }
+        config.retention_days = self.retention_days.or(config.retention_days);
+        config.max_bytes = self.max_bytes.or(config.max_bytes);
         config.capture_filter = self.capture_filter.take().or(config.capture_filter.take());
         if let Some(content) = self.content {
             config.content = match (content, config.content) {

@@ -28,6 +28,11 @@ pub enum ErrorKind {
     Store,
     /// The store was written by a newer version of Hermes, and was left as it is.
     StoreTooNew,
+    /// The file of the store is broken. An agent that meets it moves it aside and goes on with a new
+    /// one; what can still be read of it, `Store::salvage` reads.
+    StoreDamaged,
+    /// The file is another program's, and was left as it is.
+    NotAStore,
     /// It was not done within the time given.
     Timeout,
     /// Some of what was to be kept is lost.

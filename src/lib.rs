@@ -54,6 +54,9 @@ pub use semconv::Kind;
 pub use sink::Batch;
 pub use span::{Current, ModelOutput, ModelResponse, current};
 #[cfg(feature = "sqlite")]
-pub use store::{ErrorEvent, ModelCall, RecordedSpan, Run, RunFilter, SpanEvent, Store, ToolCall};
+pub use store::{
+    ErrorEvent, ModelCall, PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged,
+    SpanEvent, Store, ToolCall,
+};
 pub use telemetry::Telemetry;
 pub use wire::{FinishedEvent, FinishedSpan};

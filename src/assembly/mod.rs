@@ -22,7 +22,7 @@ use crate::pipeline::{Health, Queue, Writer};
 use crate::policy::Policy;
 use crate::record::{WriterIdentity, seed};
 #[cfg(feature = "sqlite")]
-use crate::sink::StoreSink;
+use crate::sink::Keeper;
 use crate::sink::{Callback, EventLogSink, LiveSink, LogCounter, LogLimits, Sink};
 use crate::telemetry::{Parts, Telemetry};
 
@@ -168,7 +168,7 @@ struct OpenedStore {
 fn open_store(
     config: &Config,
     identity: &WriterIdentity,
-    diagnostics: &Diagnostics,
+    diagnostics: &Arc<Diagnostics>,
     sinks: &mut Vec<Box<dyn Sink>>,
 ) -> OpenedStore {
     let missing = OpenedStore {
@@ -183,14 +183,22 @@ fn open_store(
         );
         return missing;
     };
-    match crate::store::Writer::open_as(path, identity) {
-        Ok(writer) => {
-            diagnostics.info(
-                "store-path",
-                &format!("spans are kept in {}", path.display()),
-            );
-            let redaction_key = writer.redaction_key().unwrap_or_else(fresh_key);
-            sinks.push(Box::new(StoreSink::new(writer)));
+    let retention = crate::store::Retention::default();
+    let retention = config
+        .retention_days
+        .map_or(retention, |days| retention.days(days));
+    let retention = config
+        .max_bytes
+        .map_or(retention, |bytes| retention.max_bytes(bytes));
+    let told = Arc::clone(diagnostics);
+    match Keeper::open(path.clone(), identity.clone(), fresh_key(), retention, told) {
+        Ok(keeper) => {
+            if keeper.is_open() {
+                let what = format!("spans are kept in {}", path.display());
+                diagnostics.info("store-path", &what);
+            }
+            let redaction_key = keeper.redaction_key();
+            sinks.push(Box::new(keeper));
             OpenedStore {
                 path: Some(path.clone()),
                 is_missing: false,
@@ -208,7 +216,7 @@ fn open_store(
 fn open_store(
     _config: &Config,
     _identity: &WriterIdentity,
-    _diagnostics: &Diagnostics,
+    _diagnostics: &Arc<Diagnostics>,
     _sinks: &mut Vec<Box<dyn Sink>>,
 ) -> OpenedStore {
     OpenedStore {

@@ -174,8 +174,8 @@ impl Ended for Draft {
     }
 
     #[inline]
-    fn is_announced(&self) -> bool {
-        self.is_announced
+    fn is_missed(&self) -> bool {
+        self.is_announced || self.run.is_root
     }
 
     #[inline]
@@ -208,8 +208,8 @@ impl Ended for Waiting {
     }
 
     #[inline]
-    fn is_announced(&self) -> bool {
-        self.draft().is_announced
+    fn is_missed(&self) -> bool {
+        self.draft().is_missed()
     }
 
     #[inline]

@@ -23,6 +23,10 @@ pub(crate) struct Config {
     pub(crate) capture_filter: Option<String>,
     pub(crate) store_path: Option<PathBuf>,
     pub(crate) event_log: EventLog,
+    /// How many days runs are kept; `None`: not said.
+    pub(crate) retention_days: Option<u32>,
+    /// How large the store may be; `None`: not said.
+    pub(crate) max_bytes: Option<u64>,
     pub(crate) verbosity: Verbosity,
     pub(crate) log_file: Option<PathBuf>,
     pub(crate) export: ExportConfig,
@@ -138,6 +142,8 @@ impl Config {
             capture_filter: env.get("HERMES_CAPTURE"),
             store_path: env.store_path(),
             event_log: env.event_log(),
+            retention_days: None,
+            max_bytes: None,
             verbosity,
             log_file: env.get("HERMES_OTEL_LOG_FILE").map(PathBuf::from),
             export,

@@ -17,14 +17,19 @@ const MAX_BYTES: usize = 256 * 1024 * 1024;
 /// Drafts below this are not weighed: a full queue of them takes 64 MiB.
 const HEAVY_BYTES: usize = 4096;
 
+/// How many drafts that are lost and missed are told to the sinks between two ticks.
+const LOST: usize = 1024;
+
 /// Drafts on their way to the writer, and the orders it gets.
 #[derive(Debug)]
 pub(crate) struct Queue<D> {
     drafts: ArrayQueue<D>,
-    /// Where spans wait that the store shows as running, when the queue is full: lost, they would
-    /// run there for ever. They have run for a while, so they are few, and may wait for a lock.
-    shown: Mutex<VecDeque<D>>,
-    has_shown: AtomicBool,
+    /// Where those wait that would be missed, when the queue is full: the store shows them, or their
+    /// run, as running. They are few, and may wait for a lock.
+    missed: Mutex<VecDeque<D>>,
+    has_missed: AtomicBool,
+    /// Those of them that are lost all the same, for sinks that wait for their end.
+    lost: ArrayQueue<D>,
     heavy_bytes: AtomicUsize,
     health: Arc<Health>,
     is_closed: AtomicBool,
@@ -41,8 +46,9 @@ impl<D: Ended> Queue<D> {
     pub(crate) fn new(capacity: usize, health: Arc<Health>) -> Self {
         Queue {
             drafts: ArrayQueue::new(capacity.max(1)),
-            shown: Mutex::default(),
-            has_shown: AtomicBool::new(false),
+            missed: Mutex::default(),
+            has_missed: AtomicBool::new(false),
+            lost: ArrayQueue::new(LOST),
             heavy_bytes: AtomicUsize::new(0),
             health,
             is_closed: AtomicBool::new(false),
@@ -63,10 +69,14 @@ impl<D: Ended> Queue<D> {
     #[inline]
     pub(crate) fn push(&self, draft: D) -> Result<(), D> {
         self.health.captured();
-        self.offer(draft).map_err(|(draft, loss)| {
-            self.health.dropped(loss, 1);
-            draft
-        })
+        let Err((draft, loss)) = self.offer(draft) else {
+            return Ok(());
+        };
+        self.health.dropped(loss, 1);
+        if draft.is_missed() {
+            return self.lost.push(draft);
+        }
+        Err(draft)
     }
 
     /// Hands over word that a stored span is to be taken out again; it counts as nothing captured.
@@ -87,7 +97,7 @@ impl<D: Ended> Queue<D> {
             return Err((draft, Loss::TooLarge));
         }
         if let Err(draft) = self.drafts.push(draft) {
-            return self.keep_shown(draft).map_err(|draft| {
+            return self.keep_missed(draft).map_err(|draft| {
                 self.weigh_off(bytes);
                 (draft, Loss::QueueFull)
             });
@@ -100,33 +110,38 @@ impl<D: Ended> Queue<D> {
     }
 
     #[cold]
-    fn keep_shown(&self, draft: D) -> Result<(), D> {
-        if !draft.is_announced() {
+    fn keep_missed(&self, draft: D) -> Result<(), D> {
+        if !draft.is_missed() {
             return Err(draft);
         }
-        let mut shown = locked(&self.shown);
-        if shown.len() >= self.drafts.capacity() {
+        let mut missed = locked(&self.missed);
+        if missed.len() >= self.drafts.capacity() {
             return Err(draft);
         }
-        shown.push_back(draft);
-        self.has_shown.store(true, Ordering::Release);
+        missed.push_back(draft);
+        self.has_missed.store(true, Ordering::Release);
         Ok(())
     }
 
     /// The next draft, for the writer.
     pub(super) fn pop(&self) -> Option<D> {
-        let draft = self.drafts.pop().or_else(|| self.pop_shown())?;
+        let draft = self.drafts.pop().or_else(|| self.pop_missed())?;
         self.weigh_off(draft.bytes());
         Some(draft)
     }
 
-    fn pop_shown(&self) -> Option<D> {
-        if !self.has_shown.load(Ordering::Acquire) {
+    /// Those that are lost and missed.
+    pub(super) fn take_lost(&self) -> Vec<D> {
+        std::iter::from_fn(|| self.lost.pop()).take(LOST).collect()
+    }
+
+    fn pop_missed(&self) -> Option<D> {
+        if !self.has_missed.load(Ordering::Acquire) {
             return None;
         }
-        let mut shown = locked(&self.shown);
-        let draft = shown.pop_front();
-        self.has_shown.store(!shown.is_empty(), Ordering::Release);
+        let mut missed = locked(&self.missed);
+        let draft = missed.pop_front();
+        self.has_missed.store(!missed.is_empty(), Ordering::Release);
         draft
     }
 
@@ -138,12 +153,12 @@ impl<D: Ended> Queue<D> {
 
     /// How many drafts wait.
     pub(crate) fn depth(&self) -> usize {
-        let shown = if self.has_shown.load(Ordering::Acquire) {
-            locked(&self.shown).len()
+        let missed = if self.has_missed.load(Ordering::Acquire) {
+            locked(&self.missed).len()
         } else {
             0
         };
-        self.drafts.len() + shown
+        self.drafts.len() + missed
     }
 
     /// Asks the writer to write all that is queued by now, and waits until it has.

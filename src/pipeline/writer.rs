@@ -63,6 +63,7 @@ impl<S: Source + 'static> Writer<S> {
     fn run(mut self) {
         self.queue.attend(thread::current());
         let mut last_tick = Instant::now();
+        let mut last_chance = None;
         loop {
             // Read in this order, all that was queued when somebody asked is among `waiting`, and
             // the queue is first in, first out: once so many are written, the answer is due.
@@ -79,7 +80,7 @@ impl<S: Source + 'static> Writer<S> {
                 && let Some(batch) = self.drain()
             {
                 written += batch.len();
-                self.write(&batch);
+                self.write(&batch, &mut last_chance);
             }
             self.queue.answer(ticket);
             if is_stopping && waiting == 0 {
@@ -91,7 +92,7 @@ impl<S: Source + 'static> Writer<S> {
         }
         // A caller that had passed the gate when it closed may have been late by a moment.
         while let Some(batch) = self.drain() {
-            self.write(&batch);
+            self.write(&batch, &mut last_chance);
         }
         self.tick();
         for sink in &mut self.sinks {
@@ -135,12 +136,16 @@ impl<S: Source + 'static> Writer<S> {
     fn tick(&mut self) {
         // One moment for all of them: the store and the event log say the same.
         let (now_ns, losses) = (now_ns(), self.health.losses());
+        let lost: Vec<_> = self.queue.take_lost().iter().map(Ended::record).collect();
+        for sink in self.sinks.iter_mut().filter(|_| !lost.is_empty()) {
+            let _ = catch_unwind(AssertUnwindSafe(|| sink.lost(&lost)));
+        }
         for sink in &mut self.sinks {
             let _ = catch_unwind(AssertUnwindSafe(|| sink.tick(now_ns, &losses)));
         }
     }
 
-    fn write(&mut self, batch: &[Arc<SpanRecord>]) {
+    fn write(&mut self, batch: &[Arc<SpanRecord>], last_chance: &mut Option<Instant>) {
         let counted = batch.iter().filter(|record| !record.withdrawn).count() as u64;
         let mut kept = if self.is_storeless {
             Err(counted)
@@ -148,7 +153,14 @@ impl<S: Source + 'static> Writer<S> {
             Ok(counted)
         };
         for sink in &mut self.sinks {
-            let written = persistently(sink.as_mut(), batch, &self.queue, &self.diagnostics);
+            // Only a store is waited for in the end; what others take says nothing of it.
+            let mut no_wait = None;
+            let wait = if sink.keeps() {
+                &mut *last_chance
+            } else {
+                &mut no_wait
+            };
+            let written = persistently(sink.as_mut(), batch, &self.queue, &self.diagnostics, wait);
             if sink.keeps() {
                 kept = match written {
                     Ok(outcome) if outcome.refused == 0 => Ok(counted),
@@ -168,18 +180,27 @@ impl<S: Source + 'static> Writer<S> {
     }
 }
 
-/// Tries until the sink takes the batch, or says that it never will, or time runs out at shutdown.
+/// Tries until the sink takes the batch, or says that it never will, or time runs out at shutdown:
+/// the time since `last_chance`, for all batches together.
 fn persistently<D: Ended>(
     sink: &mut dyn Sink,
     batch: &[Arc<SpanRecord>],
     queue: &Queue<D>,
     diagnostics: &Diagnostics,
+    last_chance: &mut Option<Instant>,
 ) -> Result<Outcome, SinkError> {
     let mut backoff = Duration::from_millis(10);
-    let mut last_chance: Option<Instant> = None;
+    if last_chance.is_some_and(|since| since.elapsed() >= LAST_TRIES) {
+        // An earlier batch waited for all of them.
+        return Err(SinkError {
+            retryable: false,
+            message: "the store was not to be had before the end".to_owned(),
+        });
+    }
     loop {
         let error = match guarded(sink, batch) {
             Ok(outcome) => {
+                *last_chance = None;
                 if outcome.refused > 0 {
                     diagnostics.error("refused", "the store refused some spans; they are lost");
                 }

@@ -1,6 +1,8 @@
 //! Every way out of the process, and nothing else: a record leaves only through a file of this folder.
 
 mod event_log;
+#[cfg(feature = "sqlite")]
+mod keeper;
 mod live;
 #[cfg(feature = "otlp")]
 pub(crate) mod otlp;
@@ -15,10 +17,14 @@ use tracing::{Dispatch, span};
 #[cfg(feature = "sqlite")]
 pub(crate) use event_log::LogReader;
 pub(crate) use event_log::{EventLogSink, LogCounter, LogLimits};
+#[cfg(feature = "sqlite")]
+pub(crate) use keeper::Keeper;
 pub use live::Batch;
 pub(crate) use live::{Callback, LiveSink};
 #[cfg(feature = "sqlite")]
-pub(crate) use store::{Rows, StoreSink};
+pub(crate) use store::Rows;
+#[cfg(feature = "sqlite")]
+use store::StoreSink;
 
 use crate::record::{SpanId, SpanRecord, TraceId};
 
@@ -31,6 +37,10 @@ pub(crate) trait Sink: Send {
 
     /// Takes a batch of records, cleaned by policy: ended spans, and running ones to announce.
     fn write(&mut self, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError>;
+
+    /// Told of ended spans that are lost to the queue, of some at least: where one was announced, no
+    /// end comes for it.
+    fn lost(&mut self, _records: &[Arc<SpanRecord>]) {}
 
     /// Called about once a second, and when nothing is to be written.
     fn tick(&mut self, _now_ns: i64, _losses: &[(&'static str, u64)]) {}
@@ -52,8 +62,9 @@ pub(crate) trait Ended: Send + Sync + fmt::Debug {
     /// The span as it was.
     fn record(&self) -> Arc<SpanRecord>;
 
-    /// Whether the store shows the span as running.
-    fn is_announced(&self) -> bool;
+    /// Whether the store shows the span, or the run that it makes, as running: without its end it would
+    /// run there for ever.
+    fn is_missed(&self) -> bool;
 
     /// About how much memory its values take.
     fn bytes(&self) -> usize;

@@ -2,34 +2,58 @@
 
 use std::path::Path;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use super::migrate;
+use super::migrate::{self, beside};
+use super::place::{FileId, PlaceLock, SIDE_FILES};
 use crate::error::{Error, ErrorKind};
 pub(super) use crate::owner_only::{create_file, create_folder};
 
-/// How long another process may hold the store before we give up.
+/// How long another process may hold the store before a reader gives up.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Pages in the log before they are moved into the store, 32 MiB of them: moving costs two calls of
 /// `fsync`, and a page that was written often is moved once.
 const CHECKPOINT_PAGES: i64 = 8192;
+/// How long one try of the writer waits for other processes.
+pub(super) const BUSY: Duration = Duration::from_millis(500);
+
+/// How a store is opened for writing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening {
+    /// How long other processes may hold it meanwhile.
+    pub(crate) wait: Duration,
+    /// The key of the redaction tokens of a store that is made by this; `None`: any.
+    pub(crate) key: Option<[u8; 16]>,
+}
+
+impl Default for Opening {
+    fn default() -> Self {
+        Opening {
+            wait: BUSY_TIMEOUT,
+            key: None,
+        }
+    }
+}
 
 /// The log is cut back to this size after a burst.
 const LOG_BYTES: i64 = 64 * 1024 * 1024;
 
-/// Opens the store for writing, and makes it where there is none.
-pub(super) fn create(path: &Path) -> Result<Connection, Error> {
+/// Opens the store for writing, and makes it where there is none. The file is the one that the path
+/// led to just before.
+pub(super) fn create(path: &Path, opening: Opening) -> Result<(Connection, FileId), Error> {
     let parent = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     let made = parent.map_or(Ok(()), create_folder);
     // SQLite gives its side files the mode of the file they belong to, so the file is made here.
-    made.and_then(|()| refuse_folder(path))
-        .and_then(|()| create_file(path))
+    let file = made
+        .and_then(|()| refuse_folder(path))
+        .and_then(|()| make(path, opening.wait))
+        .and_then(|()| FileId::of(path).ok_or(std::io::ErrorKind::NotFound.into()))
         .map_err(|error| {
             Error::with_source(
                 ErrorKind::Store,
@@ -41,7 +65,7 @@ pub(super) fn create(path: &Path) -> Result<Connection, Error> {
                 error,
             )
         })?;
-    let connection = open(path)?;
+    let connection = open(path, opening)?;
     if connection.is_readonly("main").unwrap_or(false) {
         return Err(Error::new(
             ErrorKind::Store,
@@ -52,7 +76,7 @@ pub(super) fn create(path: &Path) -> Result<Connection, Error> {
             ),
         ));
     }
-    Ok(connection)
+    Ok((connection, file))
 }
 
 /// Opens a store that is there.
@@ -76,33 +100,108 @@ pub(super) fn existing(path: &Path) -> Result<Connection, Error> {
             ));
         }
     }
-    open(path)
+    open(path, Opening::default())
 }
 
-/// Whether trying again later may help: another process holds the store, or the disk is full.
-pub(super) fn is_passing(error: &rusqlite::Error) -> bool {
+/// Makes the file where there is none, while nobody else makes it or moves it away.
+fn make(path: &Path, wait: Duration) -> std::io::Result<()> {
+    if !path.exists() {
+        let _lock = PlaceLock::take(path, wait)?;
+        if !path.exists() {
+            // What is left of a file that was deleted belongs to no other: a new one that found its
+            // log would be told what the old one held, and share memory with whoever has it open.
+            for suffix in SIDE_FILES {
+                remove_if_there(&beside(path, suffix))?;
+            }
+        }
+        create_file(path)?;
+    }
+    Ok(())
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// How many bytes the store takes: its file and its log.
+pub(super) fn bytes(path: &Path) -> u64 {
+    let of = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    of(path) + of(&beside(path, "-wal"))
+}
+
+/// Puts the log into the file and cuts it to nothing, if nobody reads from it; waits for nobody.
+pub(super) fn shrink_log(connection: &Connection) -> rusqlite::Result<bool> {
+    let checkpoint = |sql| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    // First what keeps nobody from writing, so that little is left for what does.
+    checkpoint("PRAGMA wal_checkpoint(PASSIVE)")?;
+    connection.busy_timeout(Duration::ZERO)?;
+    let is_busy = checkpoint("PRAGMA wal_checkpoint(TRUNCATE)");
+    connection.busy_timeout(BUSY)?;
+    Ok(is_busy? == 0)
+}
+
+/// Whether another process holds what we need at this moment.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::DiskFull)
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+/// Whether trying again later may help: another process holds the store, the disk is full, a limit is
+/// reached, the folder cannot be written, the disk gives errors.
+pub(super) fn is_passing(error: &rusqlite::Error) -> bool {
+    is_busy(error)
+        || matches!(
+            error.sqlite_error_code(),
+            Some(
+                ErrorCode::DiskFull
+                    | ErrorCode::SystemIoFailure
+                    | ErrorCode::ReadOnly
+                    | ErrorCode::CannotOpen
+                    | ErrorCode::PermissionDenied
+                    | ErrorCode::FileLockingProtocolFailed
+                    | ErrorCode::OutOfMemory
+            )
+        )
+}
+
+/// Whether the file itself is broken.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
     )
 }
 
 /// An error of the store: what could not be done, where, and why.
 pub(super) fn failure(what: &str, path: &Path, source: rusqlite::Error) -> Error {
-    Error::with_source(
-        ErrorKind::Store,
-        format!("{what} at {}", path.display()),
-        source,
-    )
+    let kind = if is_damage(&source) {
+        ErrorKind::StoreDamaged
+    } else {
+        ErrorKind::Store
+    };
+    Error::with_source(kind, format!("{what} at {}", path.display()), source)
 }
 
-fn open(path: &Path) -> Result<Connection, Error> {
+/// Nanoseconds since the Unix epoch, by the wall clock.
+pub(super) fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok();
+    since
+        .and_then(|since| i64::try_from(since.as_nanos()).ok())
+        .unwrap_or(0)
+}
+
+fn open(path: &Path, opening: Opening) -> Result<Connection, Error> {
     // Before anything that writes: a store from the future is to stay as it is.
-    migrate::check(path)?;
+    migrate::check(path, opening.wait)?;
     let failed = |source| failure("cannot open the store", path, source);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
-    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    connection.busy_timeout(opening.wait).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
     // Else a statement that might use a partial index is prepared anew for every value bound to it.
     connection
@@ -112,17 +211,17 @@ fn open(path: &Path) -> Result<Connection, Error> {
     if version == migrate::newest() && connection.is_readonly("main").map_err(failed)? {
         return Ok(connection);
     }
-    configure(&connection, version == 0).map_err(failed)?;
-    migrate::upgrade(&mut connection, path)?;
+    configure(&connection, version == 0, opening.wait).map_err(failed)?;
+    migrate::upgrade(&mut connection, path, opening.key)?;
     Ok(connection)
 }
 
 /// The first pragmas need the file alone for a moment, and `SQLite` does not wait for that by itself.
-fn configure(connection: &Connection, is_new: bool) -> rusqlite::Result<()> {
-    let deadline = Instant::now() + BUSY_TIMEOUT;
+fn configure(connection: &Connection, is_new: bool, wait: Duration) -> rusqlite::Result<()> {
+    let deadline = Instant::now() + wait;
     loop {
         match set_layout(connection, is_new) {
-            Err(error) if is_passing(&error) && Instant::now() < deadline => {
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
                 sleep(Duration::from_millis(5));
             }
             Err(error) => return Err(error),

@@ -1,72 +1,134 @@
 //! Who is alive: each writer holds a lock file, and what a dead one left open is marked interrupted.
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::connect::{create_file, create_folder};
+use super::hex::Hex;
 use super::migrate::beside;
+use super::place::FileId;
 use super::run;
 use crate::error::{Error, ErrorKind};
-use crate::record::{EndReason, Status};
+use crate::record::{EndReason, RunId, SpanId, Status, TraceId, WriterIdentity};
 
-const UNCLOSED: &str = "SELECT writer_id FROM tel_writers WHERE closed_ns IS NULL";
+const UNCLOSED: &str = "SELECT writer_id, last_seen_ns FROM tel_writers WHERE closed_ns IS NULL";
 
 const LAST_SEEN: &str =
     "SELECT last_seen_ns FROM tel_writers WHERE writer_id = ?1 AND closed_ns IS NULL";
 
 const CLOSE: &str = "UPDATE tel_writers SET closed_ns = last_seen_ns WHERE writer_id = ?1";
 
-const OPEN_RUNS: &str =
-    "SELECT DISTINCT run_id FROM tel_spans WHERE writer_id = ?1 AND end_ns IS NULL";
+const OPEN_SPANS: &str = "SELECT id, run_id FROM tel_spans WHERE writer_id = ?1 AND end_ns IS NULL";
 
-const SPANS: &str = "
-    UPDATE tel_span_rows SET status = ?3, end_ns = max(start_ns, ?2)
-    WHERE writer = (SELECT id FROM tel_writers WHERE writer_id = ?1) AND end_ns IS NULL";
+const OPEN_SPAN: &str = "
+    SELECT id, run_id FROM tel_spans WHERE trace_id = ?1 AND span_id = ?2 AND end_ns IS NULL";
+
+const SPAN: &str = "UPDATE tel_span_rows SET status = ?3, end_ns = max(start_ns, ?2) WHERE id = ?1";
 
 const RUNS: &str = "
     UPDATE tel_run_rows SET status = ?3, end_reason = ?4, end_ns = max(start_ns, ?2)
     WHERE writer = (SELECT id FROM tel_writers WHERE writer_id = ?1) AND end_ns IS NULL";
 
+const RUN: &str = "
+    UPDATE tel_run_rows SET status = ?3, end_reason = ?4, end_ns = max(start_ns, ?2)
+    WHERE id IN (SELECT id FROM tel_scopes WHERE run_id = ?1) AND end_ns IS NULL";
+
+/// A writer without a lock file that was seen so recently is taken for alive: somebody removed the
+/// folder of locks, and a writer that lives makes a new one with its next sign of life.
+const GRACE_NS: i64 = 30_000_000_000;
+
 /// The sign of life of one writer: the operating system lets go of the lock when the process ends,
-/// however it ends.
+/// however it ends. So it needs no process ids, which repeat and mean nothing in another container.
+///
+/// A writer keeps one for as long as it writes, whichever file it writes to.
+#[derive(Clone, Debug)]
+pub(crate) struct Lock(Arc<Held>);
+
 #[derive(Debug)]
-pub(super) struct Lock {
+struct Held {
+    writer: WriterIdentity,
     path: PathBuf,
-    _held: File,
+    /// `None` until the first store is opened.
+    file: Mutex<Option<File>>,
 }
 
 impl Lock {
-    /// Takes the lock of a new writer.
-    pub(super) fn take(store: &Path, writer_id: &str) -> Result<Lock, Error> {
-        let path = lock_path(store, writer_id);
-        let made = path
-            .parent()
-            .map_or(Ok(()), create_folder)
-            .and_then(|()| create_file(&path));
-        let held = made.map_err(|error| {
-            let message = format!("cannot make the lock file {}", path.display());
-            Error::with_source(ErrorKind::Store, message, error)
-        })?;
-        // The name is new, so nobody else holds it. Where the file system knows no locks, whoever
-        // asks gets an error as well, and takes us for alive.
-        let _ = held.try_lock();
-        Ok(Lock { path, _held: held })
+    /// The lock of a new writer, not yet held.
+    pub(crate) fn new(store: &Path, writer: WriterIdentity) -> Lock {
+        Lock(Arc::new(Held {
+            path: lock_path(store, &writer.id),
+            writer,
+            file: Mutex::new(None),
+        }))
+    }
+
+    /// Whom the lock shows to be alive.
+    pub(super) fn writer(&self) -> &WriterIdentity {
+        &self.0.writer
+    }
+
+    /// Takes the lock, and takes it anew where its file is gone, with its folder or without.
+    pub(super) fn hold(&self) -> Result<(), Error> {
+        let mut held = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = held.as_ref().and_then(|file| file.metadata().ok());
+        let has = file.map(|held| FileId::from(&held));
+        if has.is_none() || FileId::of(&self.0.path) != has {
+            *held = Some(locked(&self.0.path)?);
+        }
+        Ok(())
     }
 
     /// Removes the lock file: its writer ends as it should.
-    pub(super) fn release(self) {
-        remove(&self.path);
+    pub(super) fn release(&self) {
+        remove(&self.0.path);
     }
 }
 
+fn locked(path: &Path) -> Result<File, Error> {
+    let made = path
+        .parent()
+        .map_or(Ok(()), create_folder)
+        .and_then(|()| create_file(path));
+    let held = made.map_err(|error| {
+        let message = format!("cannot make the lock file {}", path.display());
+        Error::with_source(ErrorKind::Store, message, error)
+    })?;
+    // The name is new, so nobody else holds it. Where the file system knows no locks, whoever
+    // asks gets an error as well, and takes us for alive.
+    let _ = held.try_lock();
+    Ok(held)
+}
+
+/// A span that was announced and whose end never reaches the store.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LostSpan {
+    pub(crate) trace_id: TraceId,
+    pub(crate) span_id: SpanId,
+    pub(crate) end_ns: i64,
+    /// The run that it is the root of: it ends with it.
+    pub(crate) root_of: Option<RunId>,
+}
+
 /// Marks what dead writers left open. Where two come at once, one marks.
-pub(super) fn mark_dead(connection: &mut Connection, store: &Path) -> rusqlite::Result<()> {
-    let unclosed = texts(connection, UNCLOSED, params![])?;
+pub(super) fn mark_dead(
+    connection: &mut Connection,
+    store: &Path,
+    now_ns: i64,
+) -> rusqlite::Result<()> {
+    let unclosed: Vec<(String, i64)> = connection
+        .prepare_cached(UNCLOSED)?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
     let dead: Vec<_> = unclosed
         .iter()
-        .filter_map(|writer_id| Some((writer_id, Evidence::of_death(store, writer_id)?)))
+        .filter_map(|(writer_id, seen_ns)| {
+            let silence_ns = now_ns.saturating_sub(*seen_ns);
+            Some((writer_id, Evidence::of_death(store, writer_id, silence_ns)?))
+        })
         .collect();
     if dead.is_empty() {
         return Ok(());
@@ -91,33 +153,75 @@ pub(super) fn interrupt(transaction: &Transaction<'_>, writer_id: &str) -> rusql
     else {
         return Ok(()); // Somebody else was faster.
     };
-    let (at_ns, status) = (at_ns?, Status::Interrupted.as_str());
-    let runs = texts(transaction, OPEN_RUNS, [writer_id])?;
-    let change = |sql, params: &[&dyn rusqlite::ToSql]| {
-        transaction.prepare_cached(sql)?.execute(params).map(|_| ())
-    };
-    change(SPANS, params![writer_id, at_ns, status])?;
-    change(
-        RUNS,
-        params![writer_id, at_ns, status, EndReason::Interrupted.as_str()],
-    )?;
-    for run_id in runs {
-        run::recount(transaction, run_id)?;
+    let at_ns = at_ns?;
+    let open = spans(transaction, OPEN_SPANS, [writer_id])?;
+    end(transaction, &open, at_ns)?;
+    let (status, reason) = (
+        Status::Interrupted.as_str(),
+        EndReason::Interrupted.as_str(),
+    );
+    transaction
+        .prepare_cached(RUNS)?
+        .execute(params![writer_id, at_ns, status, reason])?;
+    recount(transaction, &open)?;
+    transaction.prepare_cached(CLOSE)?.execute([writer_id])?;
+    Ok(())
+}
+
+/// Ends spans whose own end was lost on the way here, as interrupted, and the runs that end with them.
+pub(super) fn mark_lost(transaction: &Transaction<'_>, lost: &[LostSpan]) -> rusqlite::Result<()> {
+    for span in lost {
+        let ids = params![Hex::from(span.trace_id), Hex::from(span.span_id)];
+        let open = spans(transaction, OPEN_SPAN, ids)?;
+        end(transaction, &open, span.end_ns)?;
+        if let Some(run_id) = span.root_of {
+            let (status, reason) = (
+                Status::Interrupted.as_str(),
+                EndReason::Interrupted.as_str(),
+            );
+            transaction.prepare_cached(RUN)?.execute(params![
+                Hex::from(run_id),
+                span.end_ns,
+                status,
+                reason
+            ])?;
+        }
+        recount(transaction, &open)?;
     }
-    change(CLOSE, params![writer_id])
+    Ok(())
+}
+
+/// Ends open spans.
+fn end(transaction: &Transaction<'_>, open: &[(i64, String)], at_ns: i64) -> rusqlite::Result<()> {
+    let status = Status::Interrupted.as_str();
+    let mut change = transaction.prepare_cached(SPAN)?;
+    for (id, _) in open {
+        change.execute(params![id, at_ns, status])?;
+    }
+    Ok(())
+}
+
+/// Counts the runs of these spans anew.
+fn recount(transaction: &Transaction<'_>, ended: &[(i64, String)]) -> rusqlite::Result<()> {
+    let runs: BTreeSet<_> = ended.iter().map(|(_, run_id)| run_id).collect();
+    runs.into_iter()
+        .try_for_each(|run_id| run::recount(transaction, run_id))
 }
 
 /// Why a writer is taken for dead.
 enum Evidence {
-    /// Its lock file is gone: it ended, or never had one.
-    NoFile,
+    /// Its lock file is gone, and nobody has heard of it for some time.
+    Silence,
     /// Its lock could be had. Held until its spans are marked, so that others leave them to us.
     Lock(#[expect(dead_code, reason = "held, not read")] File),
 }
 
 impl Evidence {
     /// Looks whether a writer is dead; in doubt it is not.
-    fn of_death(store: &Path, writer_id: &str) -> Option<Evidence> {
+    ///
+    /// A process that was forked off and lives on holds its parent's lock as well: what the parent
+    /// left open is then marked when both are gone.
+    fn of_death(store: &Path, writer_id: &str, silence_ns: i64) -> Option<Evidence> {
         let options = File::options()
             .read(true)
             .write(true)
@@ -125,8 +229,10 @@ impl Evidence {
         let file = match options {
             Ok(file) => file,
             Err(error) => {
+                // A clock that was set back, or another machine's, may make it seen in the future.
+                let is_silent = silence_ns.saturating_abs() > GRACE_NS;
                 let is_gone = error.kind() == std::io::ErrorKind::NotFound;
-                return is_gone.then_some(Evidence::NoFile);
+                return (is_gone && is_silent).then_some(Evidence::Silence);
             }
         };
         match file.try_lock() {
@@ -145,14 +251,15 @@ fn remove(path: &Path) {
     let _ = std::fs::remove_file(path);
 }
 
-fn texts(
+/// The row numbers and runs of spans.
+fn spans(
     connection: &Connection,
     sql: &str,
     params: impl rusqlite::Params,
-) -> rusqlite::Result<Vec<String>> {
+) -> rusqlite::Result<Vec<(i64, String)>> {
     connection
         .prepare_cached(sql)?
-        .query_map(params, |row| row.get(0))?
+        .query_map(params, |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect()
 }
 
@@ -162,8 +269,12 @@ mod tests {
     use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};
 
+    use rusqlite::Connection;
+
+    use super::{LostSpan, mark_dead};
     use crate::record::{EndReason, ResultClass, Status};
     use crate::semconv::Kind;
+    use crate::store::connect;
     use crate::store::migrate::beside;
     use crate::store::row::SpanRow;
     use crate::store::sample::{SECOND, START, Sample};
@@ -289,6 +400,116 @@ mod tests {
             let run = store.run(sample.run_id).unwrap().unwrap();
             assert_eq!((run.status, run.model_call_count), (Status::Interrupted, 2));
         }
+    }
+
+    #[test]
+    fn a_writer_whose_lock_file_was_removed_is_alive_while_it_is_heard_of() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let now = connect::now_ns();
+        let mut writer = Writer::open(&path, now).unwrap();
+        let sample = Sample::new();
+        let mut session = sample.session();
+        session.start_ns = now;
+        writer.write(&[session.opened()]).unwrap();
+        let locks = beside(&path, "-writers");
+        std::fs::remove_dir_all(&locks).unwrap();
+        let status = || {
+            let store = Store::open(&path).unwrap();
+            store.run(sample.run_id).unwrap().unwrap().status
+        };
+        assert_eq!(status(), Status::Running, "it was heard of just now");
+        writer.heartbeat(now + SECOND).unwrap();
+        assert_eq!(std::fs::read_dir(&locks).unwrap().count(), 1, "made anew");
+        let mut connection = Connection::open(&path).unwrap();
+        let later = now + 3600 * SECOND;
+        mark_dead(&mut connection, &path, later).unwrap();
+        assert_eq!(status(), Status::Running, "its lock says so");
+        std::fs::remove_dir_all(&locks).unwrap();
+        // A clock that is an hour behind makes no difference to one that is an hour ahead.
+        mark_dead(&mut connection, &path, now - 3600 * SECOND).unwrap();
+        assert_eq!(status(), Status::Interrupted, "nobody has heard of it");
+    }
+
+    #[test]
+    fn ends_that_come_before_their_starts_are_no_ends_before_their_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let sample = Sample::new();
+        let mut writer = Writer::open(&path, START).unwrap();
+        leave_open(&mut writer, sample);
+        // The clock is set back by an hour while the agent runs, and then it dies.
+        writer.heartbeat(START - 3600 * SECOND).unwrap();
+        let mut late = sample.tool(9).ended();
+        (late.start_ns, late.end_ns) = (START - 3600 * SECOND, Some(START - 3599 * SECOND));
+        writer.write(&[late.closed()]).unwrap();
+        drop(writer);
+        let store = Store::open(&path).unwrap();
+        let spans = store.spans_of_run(sample.run_id).unwrap();
+        assert_eq!(spans.len(), 6);
+        for span in spans {
+            assert!(
+                span.end_ns.is_some_and(|end_ns| end_ns >= span.start_ns),
+                "{span:?}"
+            );
+        }
+        let run = store.run(sample.run_id).unwrap().unwrap();
+        assert!(run.end_ns.unwrap() >= run.start_ns, "{run:?}");
+        for call in store.model_calls(sample.run_id).unwrap() {
+            assert!(
+                call.latency_ms.is_none_or(|latency_ms| latency_ms >= 0),
+                "{call:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_span_whose_end_was_lost_runs_no_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let (sample, other) = (Sample::new(), Sample::new());
+        let mut writer = Writer::open(&path, START).unwrap();
+        let (session, chat) = (sample.session(), sample.chat(1));
+        writer
+            .write(&[session.opened(), chat.opened(), other.tool(1).opened()])
+            .unwrap();
+        // A child of a run whose root was never shown and never came.
+        let headless = Sample::new();
+        writer.write(&[headless.tool(1).ended().closed()]).unwrap();
+        let lost = |span: &SpanRow<'_>, root_of| LostSpan {
+            trace_id: span.trace_id,
+            span_id: span.span_id,
+            end_ns: START + 7 * SECOND,
+            root_of,
+        };
+        writer
+            .mark_lost(&[
+                lost(&chat, None),
+                lost(&session, Some(sample.run_id)),
+                lost(&headless.session(), Some(headless.run_id)),
+            ])
+            .unwrap();
+        let store = Store::open(&path).unwrap();
+        for span in store.spans_of_run(sample.run_id).unwrap() {
+            assert_eq!(
+                (span.status, span.end_ns),
+                (Status::Interrupted, Some(START + 7 * SECOND))
+            );
+        }
+        for sample in [sample, headless] {
+            let run = store.run(sample.run_id).unwrap().unwrap();
+            assert_eq!(run.end_reason, Some(EndReason::Interrupted));
+        }
+        assert_eq!(
+            store.run(sample.run_id).unwrap().unwrap().model_call_count,
+            1
+        );
+        assert_eq!(
+            store.model_calls(sample.run_id).unwrap()[0].latency_ms,
+            Some(6000)
+        );
+        let run = store.run(other.run_id).unwrap().unwrap();
+        assert_eq!(run.status, Status::Running, "others run on");
     }
 
     const STORE: &str = "HERMES_TEST_STORE_OF_CHILD";

@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
-use super::connect::{BUSY_TIMEOUT, failure};
+use super::connect::{failure, is_damage};
 use crate::error::{Error, ErrorKind};
 
 /// The schema's changes, oldest first. `PRAGMA user_version` counts how many a store has seen.
@@ -14,6 +15,8 @@ const MIGRATIONS: [&str; 1] = [include_str!("schema/0001.sql")];
 
 /// `PRAGMA application_id` of our stores.
 const APPLICATION_ID: i32 = 1_213_353_299;
+
+const KEY: &str = "UPDATE tel_redaction SET key = ?1";
 
 /// What a database says of itself.
 struct Identity {
@@ -24,15 +27,20 @@ struct Identity {
 }
 
 /// Refuses a store that is newer than this build and a database that is not a store, touching nothing.
-pub(super) fn check(path: &Path) -> Result<(), Error> {
-    match identify(path)? {
+pub(super) fn check(path: &Path, wait: Duration) -> Result<(), Error> {
+    match identify(path, wait)? {
         Some(identity) => identity.check(path),
         None => Ok(()),
     }
 }
 
-/// Applies the migrations that the store has not seen, all of them or none.
-pub(super) fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), Error> {
+/// Applies the migrations that the store has not seen, all of them or none. One that is made by this
+/// gets the key, if one is given.
+pub(super) fn upgrade(
+    connection: &mut Connection,
+    path: &Path,
+    key: Option<[u8; 16]>,
+) -> Result<(), Error> {
     let failed = |source| failure("cannot bring the store up to date", path, source);
     if version(connection).map_err(failed)? == newest() {
         return Ok(());
@@ -49,6 +57,9 @@ pub(super) fn upgrade(connection: &mut Connection, path: &Path) -> Result<(), Er
     transaction
         .pragma_update(None, "user_version", newest())
         .map_err(failed)?;
+    if let Some(key) = key.filter(|_| seen == 0) {
+        transaction.execute(KEY, [key]).map_err(failed)?;
+    }
     transaction.commit().map_err(failed)
 }
 
@@ -63,27 +74,44 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<i32> {
 }
 
 /// Reads what the file says of itself; `None` where it is empty or not there.
-fn identify(path: &Path) -> Result<Option<Identity>, Error> {
+fn identify(path: &Path, wait: Duration) -> Result<Option<Identity>, Error> {
+    let log = std::fs::metadata(beside(path, "-wal")).map_or(0, |log| log.len());
+    let main = std::fs::metadata(path).map(|main| main.len());
+    if log > 0 && main.is_ok_and(|bytes| bytes == 0) {
+        // A new store is a page long before it has a log.
+        return Err(damaged(
+            path,
+            "the file was cut to nothing and its log was not",
+        ));
+    }
     // Even a connection that only reads makes the two side files of a WAL database, so SQLite is
-    // asked only where they are there already: then the newest header may be in the log.
-    let log = std::fs::metadata(beside(path, "-wal"));
-    if log.is_ok_and(|log| log.len() > 0) {
+    // asked only where they are there already. Then the newest header may be in the log, and a
+    // connection of this process may be open, whose locks would go if we closed the file ourselves.
+    if log > 0 || beside(path, "-shm").exists() {
         let ask = || {
             let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
             let connection = Connection::open_with_flags(path, flags)?;
-            connection.busy_timeout(BUSY_TIMEOUT)?;
+            connection.busy_timeout(wait)?;
             Identity::ask(&connection)
         };
-        return ask()
-            .map(Some)
-            .map_err(|source| failure("cannot read the store", path, source));
+        match ask() {
+            Ok(identity) => return Ok(Some(identity)),
+            // What it is can still be told from its first bytes.
+            Err(source) if is_damage(&source) => {}
+            Err(source) => return Err(failure("cannot read the store", path, source)),
+        }
     }
     let mut header = Vec::with_capacity(100);
     match File::open(path).and_then(|file| file.take(100).read_to_end(&mut header)) {
         Ok(0) => Ok(None),
-        Ok(_) => Identity::of_header(&header)
-            .map(Some)
-            .ok_or_else(|| not_a_store(path)),
+        Ok(_) => match Identity::of_header(&header) {
+            Some(identity) => Ok(Some(identity)),
+            // Only a store of ours has a folder of locks.
+            None if beside(path, "-writers").is_dir() => {
+                Err(damaged(path, "its first bytes are not those of a database"))
+            }
+            None => Err(not_a_store(path)),
+        },
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::with_source(
             ErrorKind::Store,
@@ -137,9 +165,16 @@ impl Identity {
     }
 }
 
+fn damaged(path: &Path, why: &str) -> Error {
+    Error::new(
+        ErrorKind::StoreDamaged,
+        format!("the store at {} is damaged: {why}", path.display()),
+    )
+}
+
 fn not_a_store(path: &Path) -> Error {
     Error::new(
-        ErrorKind::Store,
+        ErrorKind::NotAStore,
         format!(
             "the file at {} is not a hermes store: choose another HERMES_TELEMETRY_DB",
             path.display(),
@@ -158,6 +193,7 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
 mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
+    use std::time::Duration;
 
     use rusqlite::Connection;
 
@@ -250,7 +286,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("telemetry.db");
         std::fs::write(&path, "").unwrap();
-        check(&path).unwrap();
+        check(&path, Duration::ZERO).unwrap();
         Store::open(&path).unwrap();
         let connection = Connection::open(&path).unwrap();
         assert_eq!(version(&connection).unwrap(), newest());

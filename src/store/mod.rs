@@ -1,29 +1,40 @@
 //! The store: the only place with SQL. Written by one [`Writer`] per process, read through [`Store`].
 
+mod aside;
 mod column;
 mod connect;
 mod hex;
 mod liveness;
 mod migrate;
+mod place;
+mod prune;
 mod put;
 mod read;
 mod rebuild;
 mod recorded;
+mod retention;
 mod row;
 mod run;
+mod salvage;
 #[cfg(test)]
 mod sample;
 mod scope;
 mod shape;
 mod span_row;
 mod step;
+mod upkeep;
 mod write;
 
+pub(crate) use connect::Opening;
+pub(crate) use liveness::{Lock, LostSpan};
+pub(crate) use prune::Pruner;
 pub use read::{RunFilter, Store};
 pub(crate) use rebuild::Rebuild;
 pub use recorded::{ErrorEvent, ModelCall, RecordedSpan, Run, SpanEvent, ToolCall};
+pub use retention::{PrunePlan, Pruned, Retention};
 pub(crate) use row::{
     Attributes, ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow, WithdrawnRow,
 };
+pub use salvage::Salvaged;
 pub(crate) use shape::is_in_column;
 pub(crate) use write::{WriteError, Writer};

@@ -98,7 +98,7 @@ impl Store {
         let path = path.as_ref();
         let mut connection = connect::existing(path)?;
         // A store that may only be read, or that others keep busy, is shown as it is.
-        let _ = liveness::mark_dead(&mut connection, path);
+        let _ = liveness::mark_dead(&mut connection, path, connect::now_ns());
         connection
             .pragma_update(None, "query_only", true)
             .map_err(|source| failure("cannot open the store", path, source))?;
@@ -112,6 +112,10 @@ impl Store {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// The runs that the filter lets through, newest first.

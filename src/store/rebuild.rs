@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::connect::failure;
+use super::connect::{Opening, failure};
+use super::liveness::Lock;
 use super::migrate::beside;
 use super::row::Row;
 use super::write::{self, WriteError, Writer};
@@ -38,7 +39,8 @@ impl Rebuild {
         refuse_existing(into)?;
         let building = Building(beside(into, &format!("-rebuild-{:016x}", seed())));
         let ourselves = WriterIdentity::of_this_process(0);
-        let writer = Writer::open_as(&building.0, &ourselves)?;
+        let lock = Lock::new(&building.0, ourselves);
+        let writer = Writer::open_as(&lock, &building.0, 0, Opening::default())?;
         // We are none of those who wrote. Nobody sees the file before it is whole, and then it is
         // brought to the disk at once.
         writer

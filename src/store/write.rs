@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
-use super::connect::{self, failure, is_passing};
+use super::connect::{self, BUSY, Opening, failure, is_damage, is_passing};
 use super::liveness::{self, Lock};
+use super::place::Footprint;
 use super::put::Put;
 use super::row::Row;
 use super::shape::Shapes;
@@ -16,7 +17,9 @@ use crate::record::WriterIdentity;
 
 const REGISTER: &str = "
     INSERT INTO tel_writers (writer_id, pid, host, started_ns, last_seen_ns, version)
-    VALUES (?1, ?2, ?3, ?4, ?4, ?5)";
+    VALUES (?1, ?2, ?3, ?4, ?4, ?5)
+    ON CONFLICT (writer_id) DO UPDATE SET closed_ns = NULL,
+        last_seen_ns = max(last_seen_ns, excluded.last_seen_ns)";
 
 const SEEN: &str = "
     UPDATE tel_writers SET last_seen_ns = ?2 WHERE writer_id = ?1 AND last_seen_ns < ?2";
@@ -41,10 +44,12 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(super) connection: Connection,
-    path: PathBuf,
+    pub(super) path: PathBuf,
     pub(super) identity: Identity,
     pub(super) shapes: Shapes,
-    lock: Lock,
+    pub(super) lock: Lock,
+    /// The files that the connection works on.
+    pub(super) footprint: Footprint,
 }
 
 /// Who writes.
@@ -55,9 +60,6 @@ pub(super) struct Identity {
     /// Its number in the store.
     pub(super) number: i64,
 }
-
-/// How long one try of a batch waits for other processes.
-const BUSY: Duration = Duration::from_millis(500);
 
 /// What became of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,39 +75,51 @@ pub(crate) struct Written {
 pub(crate) struct WriteError {
     /// Whether the same batch may succeed later: the store was busy, or the disk full.
     pub(crate) retryable: bool,
+    /// Whether the file itself is broken: nothing can be written to it any more.
+    pub(crate) damaged: bool,
     pub(crate) message: String,
 }
 
 impl Writer {
     /// Opens the store, makes or migrates it as needed, and marks what dead writers left open.
-    pub(crate) fn open_as(path: &Path, identity: &WriterIdentity) -> Result<Writer, Error> {
-        let mut connection = connect::create(path)?;
-        // A store that cannot tell the dead from the living still takes what is written now.
-        let _ = liveness::mark_dead(&mut connection, path);
+    /// Opens the store for the writer that the lock stands for, which may have written to another
+    /// file before and goes on under the same name.
+    pub(crate) fn open_as(
+        lock: &Lock,
+        path: &Path,
+        now_ns: i64,
+        opening: Opening,
+    ) -> Result<Writer, Error> {
+        let (mut connection, file) = connect::create(path, opening)?;
+        let failed = |source| failure("cannot write to the store", path, source);
         // First the lock, then the entry: whoever finds the entry finds the lock held.
-        let lock = Lock::take(path, &identity.id)?;
-        let number = register(&connection, identity)
-            .map_err(|source| failure("cannot write to the store", path, source))?;
+        lock.hold()?;
+        match liveness::mark_dead(&mut connection, path, now_ns) {
+            Err(source) if is_damage(&source) => return Err(failed(source)),
+            // A store that cannot tell the dead from the living still takes what is written now.
+            _ => {}
+        }
+        let number = register(&connection, lock.writer()).map_err(failed)?;
         // The pipeline tries again by itself, and must hear of a shutdown meanwhile.
-        connection
-            .busy_timeout(BUSY)
-            .map_err(|source| failure("cannot write to the store", path, source))?;
+        connection.busy_timeout(BUSY).map_err(failed)?;
         Ok(Writer {
             connection,
             path: path.to_owned(),
             identity: Identity {
-                name: identity.id.clone(),
+                name: lock.writer().id.clone(),
                 number,
             },
             shapes: Shapes::default(),
-            lock,
+            lock: lock.clone(),
+            footprint: Footprint::of(path, file)?,
         })
     }
 
     /// Opens the store for a writer that nobody else knows.
     #[cfg(test)]
     pub(crate) fn open(path: &Path, now_ns: i64) -> Result<Writer, Error> {
-        Writer::open_as(path, &WriterIdentity::of_this_process(now_ns))
+        let lock = Lock::new(path, WriterIdentity::of_this_process(now_ns));
+        Self::open_as(&lock, path, now_ns, Opening::default())
     }
 
     /// The key by which this store's redaction tokens are made.
@@ -136,6 +150,9 @@ impl Writer {
 
     /// Says that the writer is alive, for the end time of what it would leave open.
     pub(crate) fn heartbeat(&mut self, now_ns: i64) -> Result<(), WriteError> {
+        // Somebody may have removed the lock file; where no new one can be made, we are taken for
+        // alive all the same for as long as others hear of us.
+        let _ = self.lock.hold();
         let beat = || {
             let mut statement = self.connection.prepare_cached(HEARTBEAT)?;
             statement
@@ -220,9 +237,10 @@ impl Writer {
 }
 
 impl WriteError {
-    fn of(error: &rusqlite::Error, path: &Path) -> WriteError {
+    pub(super) fn of(error: &rusqlite::Error, path: &Path) -> WriteError {
         WriteError {
             retryable: is_passing(error),
+            damaged: is_damage(error),
             message: format!("cannot write to the store at {}: {error}", path.display()),
         }
     }

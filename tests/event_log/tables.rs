@@ -10,8 +10,8 @@ use rusqlite::types::Value;
 /// The rows of every table, each row as text, in the order of its key.
 pub(crate) type Tables = BTreeMap<String, Vec<String>>;
 
-/// What two stores need not have in common: the key of their redaction tokens.
-const OF_ONE_STORE: &str = "tel_redaction";
+/// What two stores need not have in common: the key of their redaction tokens, and what is to go.
+const OF_ONE_STORE: [&str; 2] = ["tel_redaction", "tel_pruning"];
 
 /// The tables of the store in this file.
 pub(crate) fn tables(path: &Path) -> Tables {
@@ -30,7 +30,7 @@ pub(crate) fn tables(path: &Path) -> Tables {
         .query_map([], |row| row.get(0))
         .unwrap()
         .map(Result::unwrap)
-        .filter(|name| name != OF_ONE_STORE)
+        .filter(|name: &String| !OF_ONE_STORE.contains(&name.as_str()))
         .collect();
     assert!(names.contains(&"tel_spans".to_owned()), "{names:?}");
     let rows = |name: &String| (name.clone(), rows(&connection, name));

@@ -21,7 +21,13 @@ fn a_store_that_cannot_be_written_is_counted_and_the_agent_runs_on() {
             .otlp_endpoint(collector.endpoint())
     });
     tracing::dispatcher::with_default(&bench.dispatch, script::session);
-    let error = bench.telemetry.flush(SOON).unwrap_err();
+    let error = bench
+        .telemetry
+        .flush(Duration::from_millis(100))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout, "the store may come yet");
+    assert_eq!(bench.telemetry.stats().in_flight, 6);
+    let error = bench.telemetry.shutdown(SOON).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Lost);
     let stats = bench.telemetry.stats();
     assert_eq!(

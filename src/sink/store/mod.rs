@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::{Outcome, Sink, SinkError};
 use crate::record::SpanRecord;
-use crate::store::{WriteError, Writer};
+use crate::store::{LostSpan, Pruner, WriteError, Writer};
 pub(crate) use row::Rows;
 
 /// How often the writer says that it is alive.
@@ -23,6 +23,8 @@ pub(crate) struct StoreSink {
     beaten_ns: i64,
     /// The losses as the store knows them.
     losses: Vec<(&'static str, u64)>,
+    /// Whether the file turned out to be broken.
+    is_damaged: bool,
 }
 
 impl StoreSink {
@@ -32,6 +34,42 @@ impl StoreSink {
             rows: Rows::default(),
             beaten_ns: 0,
             losses: Vec::new(),
+            is_damaged: false,
+        }
+    }
+
+    pub(super) fn writer(&mut self) -> Option<&mut Writer> {
+        self.writer.as_mut()
+    }
+
+    pub(super) fn into_writer(self) -> Option<Writer> {
+        self.writer
+    }
+
+    pub(super) fn is_damaged(&self) -> bool {
+        self.is_damaged
+    }
+
+    /// Ends announced spans whose end never comes; whether it is done.
+    pub(super) fn mark_lost(&mut self, lost: &[LostSpan]) -> bool {
+        let Some(writer) = &mut self.writer else {
+            return false;
+        };
+        match writer.mark_lost(lost) {
+            Ok(()) => true,
+            Err(error) => {
+                self.is_damaged |= error.damaged;
+                false
+            }
+        }
+    }
+
+    /// Prunes a little. What fails is tried again with the next look at the ages.
+    pub(super) fn prune(&mut self, pruner: &mut Pruner, now_ns: i64) {
+        if let Some(writer) = &mut self.writer
+            && let Err(error) = writer.prune(pruner, now_ns)
+        {
+            self.is_damaged |= error.damaged;
         }
     }
 }
@@ -49,7 +87,10 @@ impl Sink for StoreSink {
             });
         };
         let rows = self.rows.of(batch);
-        let written = writer.write(&rows).map_err(SinkError::from)?;
+        let written = writer.write(&rows).map_err(|error| {
+            self.is_damaged |= error.damaged;
+            SinkError::from(error)
+        })?;
         Ok(Outcome {
             refused: written.refused,
         })

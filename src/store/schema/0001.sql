@@ -339,3 +339,8 @@ CREATE TABLE tel_redaction (
     key BLOB NOT NULL
 );
 INSERT INTO tel_redaction (id, key) VALUES (1, randomblob(16));
+
+-- Runs that are on their way out: their spans go next, some at a time.
+CREATE TABLE tel_pruning (
+    run_id TEXT PRIMARY KEY NOT NULL
+);
