@@ -69,7 +69,7 @@ fn a_broken_store_is_moved_aside_and_what_can_be_read_is_in_the_new_one() {
     let path = folder.path().join("telemetry.db");
     filled(&path, 1000);
     // The index that every new span meets, and one page of spans.
-    flip(&path, root_of(&path, "sqlite_autoindex_tel_spans_1"));
+    flip(&path, root_of(&path, "sqlite_autoindex_tel_span_rows_1"));
     let broken = fs::read(&path).unwrap();
     let mut child = ChildAgent::at(&path);
     child.does("build");

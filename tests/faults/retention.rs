@@ -21,8 +21,8 @@ fn filled(path: &Path, sessions: u64, days: i64) {
     drop(agent);
     let back = days * 24 * 60 * 60 * 1_000_000_000;
     let sql = format!(
-        "UPDATE tel_runs SET start_ns = start_ns - {back}, end_ns = end_ns - {back};
-         UPDATE tel_spans SET start_ns = start_ns - {back}, end_ns = end_ns - {back};"
+        "UPDATE tel_run_rows SET start_ns = start_ns - {back}, end_ns = end_ns - {back};
+         UPDATE tel_span_rows SET start_ns = start_ns - {back}, end_ns = end_ns - {back};"
     );
     Connection::open(path).unwrap().execute_batch(&sql).unwrap();
 }
