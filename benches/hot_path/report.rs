@@ -55,6 +55,11 @@ impl Cell {
     }
 }
 
+/// Every process of a subscriber at full speed, in whatever form and on however many threads.
+fn bursts(results: &Results, scenario: Scenario) -> Vec<&Figures> {
+    results.of(|job| job.scenario == scenario && matches!(job.pace, Pace::Burst { .. }))
+}
+
 fn slow(results: &Results, scenario: Scenario) -> Vec<&Figures> {
     results.of(|job| job.scenario == scenario && matches!(job.pace, Pace::Slow { .. }))
 }
@@ -101,10 +106,7 @@ fn full_speed(text: &mut String, results: &Results) -> fmt::Result {
             threads: 2,
             ..batched
         };
-        let all: Vec<_> = [batched, separate]
-            .iter()
-            .flat_map(|cell| cell.all(results))
-            .collect();
+        let all = bursts(results, scenario);
         if all.is_empty() {
             continue;
         }
@@ -197,10 +199,6 @@ fn gates(results: &Results) -> Vec<Gate> {
     };
     let local = Scenario::HermesLocal;
     let p99 = |scenario| median(&slow(results, scenario), |figures| figures.p99_ns);
-    let allocations: Vec<_> = Form::ALL
-        .iter()
-        .flat_map(|form| Cell::one(local, *form).all(results))
-        .collect();
     #[rustfmt::skip]
     let gates = vec![
         ratio("local, batched, x Registry", Form::Batched, local, Scenario::Registry, 3.0),
@@ -210,7 +208,7 @@ fn gates(results: &Results) -> Vec<Gate> {
         Gate {
             what: "local, allocations a span",
             bound: 0.0,
-            measured: highest(&allocations, |figures| figures.allocations),
+            measured: highest(&bursts(results, local), |figures| figures.allocations),
             best: f64::NAN,
         },
         ratio("local + OTLP, batched, x OTel trimmed", Form::Batched, Scenario::HermesOtlp, Scenario::OtelTrimmed, 1.35),
@@ -233,19 +231,20 @@ fn gate_table(text: &mut String, gates: &[Gate]) -> fmt::Result {
         let verdict = match (measured.is_nan(), gate.is_met()) {
             (true, _) => "not measured".to_owned(),
             (_, true) => "met".to_owned(),
-            (_, false) => format!("MISSED by {:.2}", measured - bound),
+            (_, false) => format!("MISSED by {}", Tidy(measured - bound, "")),
         };
         writeln!(
             text,
-            "| {} | {bound} | {measured:.2} | {} | {verdict} |",
+            "| {} | {bound} | {} | {} | {verdict} |",
             gate.what,
+            Tidy(measured, ""),
             Tidy(gate.best, "")
         )?;
     }
     Ok(())
 }
 
-/// A number that may be missing, or exactly nothing.
+/// A number that may be missing, or exactly nothing: one allocation in eight thousand spans is not.
 struct Tidy(f64, &'static str);
 
 impl fmt::Display for Tidy {
@@ -255,6 +254,8 @@ impl fmt::Display for Tidy {
             f.write_str("-")
         } else if number == 0.0 {
             write!(f, "0{unit}")
+        } else if number.abs() < 0.01 {
+            write!(f, "{number:.5}{unit}")
         } else {
             write!(f, "{number:.2}{unit}")
         }

@@ -29,7 +29,7 @@ impl Wishes {
             words.get(at + 1)
         };
         let mut wishes = Wishes {
-            rounds: 7,
+            rounds: 5,
             bursts: 9,
             slow_rounds: 3,
             slow_spans: 10_000,
