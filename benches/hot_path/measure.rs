@@ -10,12 +10,15 @@ use std::time::{Duration, Instant};
 use crate::scenario::{Fate, QUEUE, Scenario};
 use crate::span::{Form, in_parent, spans};
 
+/// Spans that are timed together: less than a slice of the scheduler, so that a thread that had to
+/// wait for a processor spoils some samples, and not a part of each.
+const SAMPLE: usize = 500;
 /// Spans of a burst, over all threads: what Hermes's queues hold, so that none is lost.
-const BURST: usize = 8_000;
+const BURST: usize = 16 * SAMPLE;
 /// Untimed spans that set Hermes's writer to work, by filling more than half of its queue.
 const BACKLOG: usize = QUEUE / 2 + 1_000;
 /// Spans of a burst while the writer works that backlog off.
-const BUSY_BURST: usize = 4_000;
+const BUSY_BURST: usize = 8 * SAMPLE;
 /// Bursts that are run and forgotten, until memory and caches are as they stay.
 const WARM_UP: usize = 2;
 /// One span per so long, at the slow pace.
@@ -50,7 +53,7 @@ pub(crate) enum Pace {
 /// What a process has to say.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Figures {
-    /// The time of one span on its thread: the median over the bursts.
+    /// The time of one span on its thread: the median of the samples, and the least.
     pub(crate) median_ns: f64,
     pub(crate) min_ns: f64,
     /// The latency of a span at the slow pace.
@@ -131,10 +134,10 @@ struct Bursts {
 }
 
 impl Bursts {
-    /// Runs them on one thread; returns the time per span of each that is timed, and the allocations
-    /// of the one that is counted.
+    /// Runs them on one thread; returns the time per span of each sample, and the allocations of the
+    /// burst that is counted.
     fn produce(&self) -> (Vec<f64>, u64) {
-        let mut samples = Vec::with_capacity(self.plan.len());
+        let mut samples = Vec::with_capacity(self.plan.len() * self.spans / SAMPLE);
         let mut allocations = 0;
         for burst in &self.plan {
             self.start.wait();
@@ -148,9 +151,11 @@ impl Bursts {
                     }
                     // The counting allocator is cheaper while it does not count.
                     Burst::Time => allocation_counter::opt_out(|| {
-                        let started = Instant::now();
-                        spans(self.form, self.spans);
-                        samples.push(per_span(started.elapsed(), self.spans));
+                        for _ in 0..self.spans / SAMPLE {
+                            let started = Instant::now();
+                            spans(self.form, SAMPLE);
+                            samples.push(per_span(started.elapsed(), SAMPLE));
+                        }
                     }),
                 }
             });

@@ -49,7 +49,7 @@ impl Cell {
         median(&self.all(results), |figures| figures.median_ns)
     }
 
-    /// The best burst of all rounds.
+    /// The best sample of all rounds.
     fn min_ns(self, results: &Results) -> f64 {
         lowest(&self.all(results), |figures| figures.min_ns)
     }
@@ -176,7 +176,7 @@ struct Gate {
     what: &'static str,
     bound: f64,
     measured: f64,
-    /// The same figure from the best bursts, where there is one: less noise, and no tail.
+    /// The same figure from the best samples, where there is one: less noise, and no tail.
     best: f64,
 }
 
@@ -199,6 +199,7 @@ fn gates(results: &Results) -> Vec<Gate> {
     };
     let local = Scenario::HermesLocal;
     let p99 = |scenario| median(&slow(results, scenario), |figures| figures.p99_ns);
+    let best_p99 = |scenario| lowest(&slow(results, scenario), |figures| figures.p99_ns);
     #[rustfmt::skip]
     let gates = vec![
         ratio("local, batched, x Registry", Form::Batched, local, Scenario::Registry, 3.0),
@@ -217,14 +218,14 @@ fn gates(results: &Results) -> Vec<Gate> {
             what: "local, p99 at the slow pace, x OTel trimmed",
             bound: 0.6,
             measured: p99(local) / p99(Scenario::OtelTrimmed),
-            best: f64::NAN,
+            best: best_p99(local) / best_p99(Scenario::OtelTrimmed),
         },
     ];
     gates
 }
 
 fn gate_table(text: &mut String, gates: &[Gate]) -> fmt::Result {
-    writeln!(text, "| gate | bound | measured | of the best bursts | |")?;
+    writeln!(text, "| gate | bound | measured | of the best samples | |")?;
     writeln!(text, "|---|---:|---:|---:|---|")?;
     for gate in gates {
         let (bound, measured) = (gate.bound, gate.measured);
