@@ -181,9 +181,9 @@ struct Gate {
 }
 
 impl Gate {
-    /// A figure that was not measured misses no gate.
+    /// A gate whose figure was not measured is not met.
     fn is_met(&self) -> bool {
-        self.measured.is_nan() || self.measured <= self.bound
+        self.measured <= self.bound
     }
 }
 
