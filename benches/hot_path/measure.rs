@@ -12,13 +12,13 @@ use crate::span::{Form, in_parent, spans};
 
 /// Spans that are timed together: less than a slice of the scheduler, so that a thread that had to
 /// wait for a processor spoils some samples, and not a part of each.
-const SAMPLE: usize = 500;
+const SAMPLE: usize = 100;
 /// Spans of a burst, over all threads: what Hermes's queues hold, so that none is lost.
-const BURST: usize = 16 * SAMPLE;
+const BURST: usize = 80 * SAMPLE;
 /// Untimed spans that set Hermes's writer to work, by filling more than half of its queue.
 const BACKLOG: usize = QUEUE / 2 + 1_000;
 /// Spans of a burst while the writer works that backlog off.
-const BUSY_BURST: usize = 8 * SAMPLE;
+const BUSY_BURST: usize = 40 * SAMPLE;
 /// Bursts that are run and forgotten, until memory and caches are as they stay.
 const WARM_UP: usize = 2;
 /// One span per so long, at the slow pace.
