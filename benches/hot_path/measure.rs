@@ -10,12 +10,17 @@ use std::time::{Duration, Instant};
 use crate::scenario::{Fate, QUEUE, Scenario};
 use crate::span::{Form, in_parent, spans};
 
+/// Spans that are timed together: far less than a slice of the scheduler, so that a sample during
+/// which the thread lost its processor stands out.
+const SAMPLE: usize = 50;
+/// A sample that took so many times the median is left out: no span does that, a lost processor does.
+const DISTURBED: f64 = 4.0;
 /// Spans of a burst, over all threads: what Hermes's queues hold, so that none is lost.
-const BURST: usize = 8_000;
+const BURST: usize = 160 * SAMPLE;
 /// Untimed spans that set Hermes's writer to work, by filling more than half of its queue.
 const BACKLOG: usize = QUEUE / 2 + 1_000;
 /// Spans of a burst while the writer works that backlog off.
-const BUSY_BURST: usize = 4_000;
+const BUSY_BURST: usize = 80 * SAMPLE;
 /// Bursts that are run and forgotten, until memory and caches are as they stay.
 const WARM_UP: usize = 2;
 /// One span per so long, at the slow pace.
@@ -50,9 +55,10 @@ pub(crate) enum Pace {
 /// What a process has to say.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Figures {
-    /// The time of one span on its thread: the median over the bursts.
-    pub(crate) median_ns: f64,
-    pub(crate) min_ns: f64,
+    /// The time of one span on its thread: the mean of the samples that were not disturbed.
+    pub(crate) span_ns: f64,
+    /// The part of the samples that were.
+    pub(crate) disturbed: f64,
     /// The latency of a span at the slow pace.
     pub(crate) p50_ns: f64,
     pub(crate) p99_ns: f64,
@@ -131,10 +137,10 @@ struct Bursts {
 }
 
 impl Bursts {
-    /// Runs them on one thread; returns the time per span of each that is timed, and the allocations
-    /// of the one that is counted.
+    /// Runs them on one thread; returns the time per span of each sample, and the allocations of the
+    /// burst that is counted.
     fn produce(&self) -> (Vec<f64>, u64) {
-        let mut samples = Vec::with_capacity(self.plan.len());
+        let mut samples = Vec::with_capacity(self.plan.len() * self.spans / SAMPLE);
         let mut allocations = 0;
         for burst in &self.plan {
             self.start.wait();
@@ -148,9 +154,11 @@ impl Bursts {
                     }
                     // The counting allocator is cheaper while it does not count.
                     Burst::Time => allocation_counter::opt_out(|| {
-                        let started = Instant::now();
-                        spans(self.form, self.spans);
-                        samples.push(per_span(started.elapsed(), self.spans));
+                        for _ in 0..self.spans / SAMPLE {
+                            let started = Instant::now();
+                            spans(self.form, SAMPLE);
+                            samples.push(per_span(started.elapsed(), SAMPLE));
+                        }
                     }),
                 }
             });
@@ -203,9 +211,10 @@ fn bursts(
 
     // The parent of each burst counts too.
     let made = bursts.plan.len() * threads * (bursts.backlog + bursts.spans + 1);
+    let (span_ns, disturbed) = undisturbed(&samples);
     Figures {
-        median_ns: quantile(samples.clone(), 0.5),
-        min_ns: quantile(samples, 0.0),
+        span_ns,
+        disturbed,
         allocations: count(allocations) / count((bursts.spans * threads) as u64),
         ..Figures::of_fate(installed.finish(), made as u64)
     }
@@ -286,8 +295,8 @@ impl Figures {
 
     fn fields(&mut self) -> [&mut f64; 8] {
         [
-            &mut self.median_ns,
-            &mut self.min_ns,
+            &mut self.span_ns,
+            &mut self.disturbed,
             &mut self.p50_ns,
             &mut self.p99_ns,
             &mut self.allocations,
@@ -312,6 +321,15 @@ impl Figures {
         }
         figures
     }
+}
+
+/// The mean of the samples without those that were disturbed, and the part that these are.
+fn undisturbed(samples: &[f64]) -> (f64, f64) {
+    let limit = DISTURBED * quantile(samples.to_vec(), 0.5);
+    let kept: Vec<_> = samples.iter().filter(|ns| **ns <= limit).collect();
+    let part = count(kept.len() as u64) / count(samples.len() as u64);
+    let mean = kept.iter().copied().sum::<f64>() / count(kept.len() as u64);
+    (mean, 1.0 - part)
 }
 
 /// The value below which the given part of the values lies.

@@ -21,7 +21,7 @@ pub(crate) struct Wishes {
 }
 
 impl Wishes {
-    /// Reads the arguments. What it does not know is left alone: Cargo adds words of its own.
+    /// Reads the arguments. Words it does not know are left alone: Cargo adds some of its own.
     pub(crate) fn read(words: &[String]) -> Self {
         let has = |wanted: &str| words.iter().any(|word| word == wanted);
         let after = |wanted: &str| {
@@ -29,7 +29,7 @@ impl Wishes {
             words.get(at + 1)
         };
         let mut wishes = Wishes {
-            rounds: 7,
+            rounds: 5,
             bursts: 9,
             slow_rounds: 3,
             slow_spans: 10_000,
@@ -40,20 +40,27 @@ impl Wishes {
             (wishes.rounds, wishes.bursts) = (3, 5);
             (wishes.slow_rounds, wishes.slow_spans) = (1, 4_000);
         }
-        // `cargo test` runs benchmarks to see that they run, and says no `--bench`.
+        // `cargo test --benches` only wants to see that it runs, and says no `--bench`.
         if !has("--bench") {
             (wishes.rounds, wishes.bursts) = (1, 1);
             (wishes.slow_rounds, wishes.slow_spans) = (1, 100);
+            wishes.scenarios = vec![Scenario::HermesOtlp];
         }
-        if let Some(rounds) = after("--rounds").and_then(|word| word.parse().ok()) {
-            wishes.rounds = rounds;
+        if let Some(rounds) = after("--rounds") {
+            wishes.rounds = rounds.parse().unwrap();
         }
         if let Some(list) = after("--only") {
-            let named = |scenario: &Scenario| {
-                list.split(',').any(|word| word == scenario.word())
-                    || matches!(scenario, Scenario::Registry | Scenario::OtelTrimmed)
-            };
-            wishes.scenarios.retain(named);
+            let named: Vec<_> = list
+                .split(',')
+                .map(|word| {
+                    Scenario::of_word(word).unwrap_or_else(|| panic!("there is no `{word}`"))
+                })
+                .collect();
+            // All ratios are to these two.
+            let bases = [Scenario::Registry, Scenario::OtelTrimmed];
+            wishes
+                .scenarios
+                .retain(|scenario| named.contains(scenario) || bases.contains(scenario));
         }
         wishes
     }

@@ -18,7 +18,7 @@ use crate::builder::HermesLayer;
 use crate::capture::{Capture, CaptureFilter, Core};
 use crate::config::{Config, EventLog};
 use crate::diagnostic::Diagnostics;
-use crate::pipeline::{Health, Queue, Writer};
+use crate::pipeline::{Health, Queue, Reader, Writer};
 use crate::policy::Policy;
 use crate::record::{WriterIdentity, seed};
 #[cfg(feature = "sqlite")]
@@ -71,16 +71,20 @@ where
         wishes.capture_all,
         export.wire(),
     ));
-    let writer = Writer {
+    let reader = Reader {
         queue: Arc::clone(&queue),
         health: Arc::clone(&health),
         policy,
         source: Arc::clone(&core.spans),
+    };
+    let writer = Writer {
+        queue: Arc::clone(&queue),
+        health: Arc::clone(&health),
         sinks,
         diagnostics: Arc::clone(diagnostics),
         is_storeless: store.is_missing,
     };
-    let writer = match writer.start() {
+    let writer = match reader.start(writer) {
         Ok(thread) => Some(thread),
         Err(error) => {
             let why = format!("cannot start the writer thread: {error}; no spans are kept");

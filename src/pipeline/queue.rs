@@ -201,6 +201,11 @@ impl<D: Ended> Queue<D> {
         self.asked.load(Ordering::Acquire)
     }
 
+    /// Whether somebody waits for this flush.
+    pub(super) fn is_awaited(&self, ticket: u64) -> bool {
+        *locked(&self.done) < ticket
+    }
+
     /// Tells those who wait that flushes up to this one are done.
     pub(super) fn answer(&self, ticket: u64) {
         let mut done = locked(&self.done);

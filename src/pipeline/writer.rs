@@ -1,147 +1,81 @@
-//! The one thread that writes: drains the queue, applies policy, feeds each sink, polls.
+//! The one thread that writes: feeds each sink what was made ready, tries again, counts.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, Sender};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Health, Loss, Queue};
 use crate::diagnostic::Diagnostics;
-use crate::policy::Policy;
 use crate::record::SpanRecord;
 use crate::sink::{Ended, Outcome, Sink, SinkError};
 
-/// Records per transaction: past the knee of `SQLite`'s curve (256 to 1,024), more gains nothing.
-const BATCH: usize = 512;
-/// How long the writer sleeps when there is nothing to do. At 20 ms an idle writer costs about
-/// 0.2 % of one core; a blocking receive would cost every caller a futex wake instead.
-const POLL: Duration = Duration::from_millis(20);
-/// How often the sinks get a tick and running spans are looked through.
-const TICK: Duration = Duration::from_millis(250);
 /// The longest pause between two tries of a batch that the store did not take.
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
 /// How long a store may refuse a batch before it counts as lost, once shutdown has begun.
 const LAST_TRIES: Duration = Duration::from_secs(2);
 
-/// Where drafts come from, as the writer sees it.
-pub(crate) trait Source: Send + Sync {
-    type Draft: Ended;
-
-    /// The spans that have run long enough to be shown and were not shown yet.
-    fn announce(&self) -> Vec<SpanRecord>;
-
-    /// Takes a draft back that is written.
-    fn reuse(&self, draft: Self::Draft);
-
-    /// Called a few times a second; quiet: there is nothing to write.
-    fn tick(&self, is_quiet: bool);
-}
-
-/// What the writer thread works with.
-pub(crate) struct Writer<S: Source> {
-    pub(crate) queue: Arc<Queue<S::Draft>>,
+/// What the writing thread works with.
+pub(crate) struct Writer<D> {
+    pub(crate) queue: Arc<Queue<D>>,
     pub(crate) health: Arc<Health>,
-    pub(crate) policy: Arc<Policy>,
-    pub(crate) source: Arc<S>,
     pub(crate) sinks: Vec<Box<dyn Sink>>,
     pub(crate) diagnostics: Arc<Diagnostics>,
     /// A store is wanted and could not be opened: nothing that comes can be kept.
     pub(crate) is_storeless: bool,
 }
 
-impl<S: Source + 'static> Writer<S> {
-    /// Starts the thread; it ends after [`Queue::close`].
-    pub(crate) fn start(self) -> std::io::Result<JoinHandle<()>> {
-        thread::Builder::new()
-            .name("hermes-writer".to_owned())
-            .spawn(move || {
-                // Hermes does not observe itself: nothing on this thread reaches a subscriber.
-                tracing::dispatcher::with_default(&tracing::Dispatch::none(), || self.run());
-            })
-    }
+/// What is to be done next, in the order in which it came.
+pub(super) enum Work {
+    /// Spans that have ended, cleaned by policy.
+    Write(Vec<Arc<SpanRecord>>),
+    /// Spans that run.
+    Show(Vec<Arc<SpanRecord>>),
+    /// Time has passed.
+    Tick {
+        losses: Vec<(&'static str, u64)>,
+        /// Spans that are lost, and that somebody waits for.
+        lost: Vec<Arc<SpanRecord>>,
+    },
+    /// Those who asked for a flush are to hear that it is done.
+    Answer(u64),
+}
 
-    fn run(mut self) {
-        self.queue.attend(thread::current());
-        let mut last_tick = Instant::now();
+impl<D: Ended> Writer<D> {
+    /// Works until nobody has anything to do any more.
+    pub(super) fn run(mut self, to_do: &Receiver<Work>, done: &Sender<Vec<Arc<SpanRecord>>>) {
         let mut last_chance = None;
-        loop {
-            // Read in this order, all that was queued when somebody asked is among `waiting`, and
-            // the queue is first in, first out: once so many are written, the answer is due.
-            let (ticket, is_stopping) = (self.queue.asked(), self.queue.is_stopping());
-            let waiting = self.queue.depth();
-            if last_tick.elapsed() >= TICK {
-                last_tick = Instant::now();
-                self.announce();
-                self.tick();
-                self.source.tick(waiting == 0);
-            }
-            let mut written = 0;
-            while written < waiting
-                && let Some(batch) = self.drain()
-            {
-                written += batch.len();
-                self.write(&batch, &mut last_chance);
-            }
-            self.queue.answer(ticket);
-            if is_stopping && waiting == 0 {
-                break;
-            }
-            if waiting == 0 && self.queue.asked() == ticket {
-                thread::park_timeout(POLL);
+        while let Ok(work) = to_do.recv() {
+            match work {
+                Work::Write(batch) => {
+                    self.write(&batch, &mut last_chance);
+                    let _ = done.send(batch);
+                }
+                Work::Show(running) => {
+                    for sink in &mut self.sinks {
+                        // What is announced is not captured yet: a failure here loses nothing.
+                        let _ = guarded(sink.as_mut(), &running);
+                    }
+                }
+                Work::Tick { losses, lost } => self.tick(&losses, &lost),
+                Work::Answer(ticket) => self.queue.answer(ticket),
             }
         }
-        // A caller that had passed the gate when it closed may have been late by a moment.
-        while let Some(batch) = self.drain() {
-            self.write(&batch, &mut last_chance);
-        }
-        self.tick();
         for sink in &mut self.sinks {
             let _ = catch_unwind(AssertUnwindSafe(|| sink.close()));
         }
         self.queue.answer(u64::MAX);
     }
 
-    fn drain(&self) -> Option<Vec<Arc<SpanRecord>>> {
-        let mut batch = Vec::new();
-        while batch.len() < BATCH
-            && let Some(draft) = self.queue.pop()
-        {
-            let mut record = draft.record();
-            self.source.reuse(draft);
-            // The exporter may hold the record too, and gets it as it was.
-            match Arc::get_mut(&mut record) {
-                Some(own) => self.policy.clean_in_place(own),
-                None => record = Arc::new(self.policy.keep(&record)),
-            }
-            batch.push(record);
-        }
-        (!batch.is_empty()).then_some(batch)
-    }
-
-    fn announce(&mut self) {
-        let running: Vec<_> = self
-            .source
-            .announce()
-            .iter()
-            .map(|record| Arc::new(self.policy.keep(record)))
-            .collect();
-        for chunk in running.chunks(BATCH) {
-            for sink in &mut self.sinks {
-                // What is announced is not captured yet: a failure here loses nothing.
-                let _ = guarded(sink.as_mut(), chunk);
-            }
-        }
-    }
-
-    fn tick(&mut self) {
-        // One moment for all of them: the store and the event log say the same.
-        let (now_ns, losses) = (now_ns(), self.health.losses());
-        let lost: Vec<_> = self.queue.take_lost().iter().map(Ended::record).collect();
+    fn tick(&mut self, losses: &[(&'static str, u64)], lost: &[Arc<SpanRecord>]) {
         for sink in self.sinks.iter_mut().filter(|_| !lost.is_empty()) {
-            let _ = catch_unwind(AssertUnwindSafe(|| sink.lost(&lost)));
+            let _ = catch_unwind(AssertUnwindSafe(|| sink.lost(lost)));
         }
+        // One moment for all of them: the store and the event log say the same.
+        let now_ns = now_ns();
         for sink in &mut self.sinks {
-            let _ = catch_unwind(AssertUnwindSafe(|| sink.tick(now_ns, &losses)));
+            let _ = catch_unwind(AssertUnwindSafe(|| sink.tick(now_ns, losses)));
         }
     }
 

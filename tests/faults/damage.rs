@@ -101,7 +101,8 @@ fn rows_on_whole_pages_of_a_broken_store_can_be_read() {
     assert!(salvaged.rows > 0);
     assert_sound(&saved);
     let spans = spans_in(&saved);
-    assert!(spans < 1000 * SPANS || salvaged.is_complete, "{salvaged:?}");
+    // The pages may have been those of an index, or of another table.
+    assert!(spans <= 1000 * SPANS, "{salvaged:?}");
     assert!(spans > 900 * SPANS, "{spans} of {}", 1000 * SPANS);
     Store::open(&saved)
         .unwrap()
