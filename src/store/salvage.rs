@@ -12,12 +12,24 @@ use super::migrate::beside;
 use super::place::{PlaceLock, SIDE_FILES};
 use super::read::Store;
 use crate::error::{Error, ErrorKind};
+use crate::semconv::Kind;
 
 /// The tables of a store, those made by its indexes left out.
 const TABLES: &str =
     "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
 
 const COLUMNS: &str = "SELECT name FROM pragma_table_info(?1) ORDER BY cid";
+
+const NAMELESS_SCOPES: &str = "
+    INSERT INTO tel_scopes (id, run_id, trace_id)
+    SELECT scope, lower(hex(randomblob(16))), lower(hex(randomblob(16)))
+    FROM (SELECT scope FROM tel_span_rows UNION SELECT id FROM tel_run_rows)
+    WHERE scope NOT IN (SELECT id FROM tel_scopes)";
+
+const NAMELESS_SHAPES: &str = "
+    INSERT INTO tel_shapes (id, span_name, kind, otel_kind, name, attributes)
+    SELECT DISTINCT shape, ?1, ?2, ?3, ?1, 'lost ' || shape FROM tel_span_rows
+    WHERE shape NOT IN (SELECT id FROM tel_shapes)";
 
 /// How many rows are committed at once, so that memory stays small.
 const ROWS: u64 = 4096;
@@ -135,8 +147,17 @@ fn copy(
             })?;
         }
     }
+    mend(&copy.to).map_err(failed)?;
     connect::shrink_log(&copy.to).map_err(failed)?;
     Ok(copy.salvaged)
+}
+
+/// Gives spans whose trace or names are lost others, so that what else they say can be read.
+fn mend(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute(NAMELESS_SCOPES, [])?;
+    let step = [Kind::Step.span_name(), Kind::Step.span_kind(), "INTERNAL"];
+    connection.execute(NAMELESS_SHAPES, step)?;
+    Ok(())
 }
 
 /// Opens a broken store, however little of it is there, and in a way that leaves it as it is.
