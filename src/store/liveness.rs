@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::connect::{create_file, create_folder};
 use super::migrate::beside;
-use super::run;
+use super::{outbox, run};
 use crate::error::{Error, ErrorKind};
 use crate::record::{EndReason, FinalStatus, Status};
 use crate::semconv::Kind;
@@ -136,6 +136,7 @@ pub(super) fn interrupt(transaction: &Transaction<'_>, writer_id: &str) -> rusql
     for run_id in runs {
         run::recount(transaction, run_id)?;
     }
+    change(outbox::LEAVE, params![writer_id])?;
     change(CLOSE, params![writer_id])
 }
 

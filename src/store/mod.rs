@@ -5,6 +5,11 @@ mod connect;
 mod hex;
 mod liveness;
 mod migrate;
+#[cfg_attr(
+    not(feature = "otlp"),
+    expect(dead_code, reason = "only exporters owe")
+)]
+mod outbox;
 mod put;
 mod read;
 mod recorded;
@@ -15,7 +20,10 @@ mod sample;
 mod step;
 mod write;
 
+pub(crate) use outbox::{Outbox, Waiting};
 pub use read::{RunFilter, Store};
 pub use recorded::{ErrorEvent, ModelCall, RecordedSpan, Run, SpanEvent, ToolCall};
-pub(crate) use row::{ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow, WithdrawnRow};
+pub(crate) use row::{
+    Export, ModelCallRow, Owed, RootRow, Row, SpanRow, StepRow, ToolCallRow, WithdrawnRow,
+};
 pub(crate) use write::{WriteError, Writer};

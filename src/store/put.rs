@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params};
 
 use super::hex::Hex;
+use super::outbox;
 use super::row::{Row, SpanRow, WithdrawnRow};
 use super::run::{self, Tally};
 use super::step;
@@ -55,10 +56,12 @@ pub(super) struct Put<'t, 'r> {
     withdrawn: Vec<&'r WithdrawnRow>,
     /// Runs that lost a span which was counted.
     miscounted: Vec<String>,
+    /// Spans that are owed to a collector from here on, and their rows.
+    owed: Vec<(SpanId, i64)>,
 }
 
 /// Where a span met its row.
-enum Landed {
+pub(super) enum Landed {
     /// There was none.
     New(i64),
     /// It was there, open.
@@ -79,6 +82,7 @@ impl<'t, 'r> Put<'t, 'r> {
             retried: Vec::new(),
             withdrawn: Vec::new(),
             miscounted: Vec::new(),
+            owed: Vec::new(),
         })
     }
 
@@ -91,8 +95,8 @@ impl<'t, 'r> Put<'t, 'r> {
         }
     }
 
-    /// Writes what the rows add up to.
-    pub(super) fn finish(self) -> rusqlite::Result<()> {
+    /// Writes what the rows add up to, and gives the spans that are owed to a collector.
+    pub(super) fn finish(self) -> rusqlite::Result<Vec<(SpanId, i64)>> {
         for (&run_id, tally) in &self.runs {
             tally.write(run_id, self.connection, self.writer_id)?;
         }
@@ -106,14 +110,16 @@ impl<'t, 'r> Put<'t, 'r> {
         for row in self.withdrawn {
             run::withdraw(self.connection, row)?;
         }
-        Ok(())
+        Ok(self.owed)
     }
 
     fn open(&mut self, row: &'r SpanRow<'r>) -> rusqlite::Result<()> {
-        match self.span(row, false)? {
+        let landed = self.span(row, false)?;
+        match landed {
             Landed::New(id) | Landed::Completed(id) => step::announce(self.connection, id, row)?,
             Landed::Again(_) | Landed::TooLate => return Ok(()),
         }
+        outbox::note(self.connection, &landed, row.export, self.writer_id)?;
         self.note(row);
         Ok(())
     }
@@ -127,6 +133,9 @@ impl<'t, 'r> Put<'t, 'r> {
                 step::put(self.connection, id, row)?;
             }
             Landed::TooLate => return Ok(()),
+        }
+        if let Some(id) = outbox::note(self.connection, &landed, row.export, self.writer_id)? {
+            self.owed.push((row.span_id, id));
         }
         let tally = self.note(row);
         match landed {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::row::{ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow};
+use super::row::{Export, ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow};
 use crate::record::{
     CostStatus, EndReason, ErrorClass, ResultClass, RunId, SpanId, Status, TraceId,
 };
@@ -50,6 +50,7 @@ impl Sample {
             is_failed_step: false,
             root: None,
             step: None,
+            export: Export::None,
         }
     }
 

@@ -30,10 +30,11 @@ const ERROR_EVENT: &str = "
     ON CONFLICT (run_id, span_id) DO UPDATE SET
         ts_ns = excluded.ts_ns, error_class = excluded.error_class";
 
-const REMOVE: [&str; 3] = [
+const REMOVE: [&str; 4] = [
     "DELETE FROM tel_open_calls WHERE id = ?1",
     "DELETE FROM tel_model_calls WHERE id = ?1",
     "DELETE FROM tel_tool_calls WHERE id = ?1",
+    "DELETE FROM tel_outbox WHERE id = ?1",
 ];
 
 const REMOVE_ERROR_EVENT: &str = "DELETE FROM tel_error_events WHERE run_id = ?1 AND span_id = ?2";

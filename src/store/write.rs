@@ -11,7 +11,7 @@ use super::liveness::{self, Lock};
 use super::put::Put;
 use super::row::Row;
 use crate::error::Error;
-use crate::record::seed;
+use crate::record::{SpanId, seed};
 
 const REGISTER: &str = "
     INSERT INTO tel_writers (writer_id, pid, host, started_ns, last_seen_ns, version)
@@ -38,9 +38,9 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// next marks what it left open.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    connection: Connection,
-    path: PathBuf,
-    id: String,
+    pub(super) connection: Connection,
+    pub(super) path: PathBuf,
+    pub(super) id: String,
     lock: Lock,
 }
 
@@ -48,12 +48,14 @@ pub(crate) struct Writer {
 const BUSY: Duration = Duration::from_millis(500);
 
 /// What became of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Written {
     /// Rows in the store.
     pub(crate) rows: u64,
     /// Rows that the store would not take, alone or with others.
     pub(crate) refused: u64,
+    /// The spans that are owed to a collector from here on, and their rows.
+    pub(crate) owed: Vec<(SpanId, i64)>,
 }
 
 /// Why a batch is not in the store, not in part either.
@@ -105,10 +107,7 @@ impl Writer {
     /// Writes a batch in one transaction. A row that the store refuses costs only itself.
     pub(crate) fn write(&mut self, rows: &[Row<'_>]) -> Result<Written, WriteError> {
         if rows.is_empty() {
-            return Ok(Written {
-                rows: 0,
-                refused: 0,
-            });
+            return Ok(Written::default());
         }
         let written = match self.transact(rows, How::Together) {
             Err(error) if is_refusal(&error) => self.transact(rows, How::Apart),
@@ -175,7 +174,7 @@ impl Writer {
                 }
             }
         }
-        put.finish()?;
+        let owed = put.finish()?;
         let latest_ns = rows.iter().filter_map(Row::latest_ns).max();
         transaction
             .prepare_cached(SEEN)?
@@ -185,12 +184,13 @@ impl Writer {
         Ok(Written {
             rows: all - refused,
             refused,
+            owed,
         })
     }
 }
 
 impl WriteError {
-    fn of(error: &rusqlite::Error, path: &Path) -> WriteError {
+    pub(super) fn of(error: &rusqlite::Error, path: &Path) -> WriteError {
         WriteError {
             retryable: is_passing(error),
             message: format!("cannot write to the store at {}: {error}", path.display()),
@@ -435,7 +435,8 @@ mod tests {
             writer.write(&rows).unwrap(),
             Written {
                 rows: 2,
-                refused: 1
+                refused: 1,
+                ..Written::default()
             }
         );
         let store = Store::open(&path).unwrap();
@@ -448,7 +449,8 @@ mod tests {
             writer.write(&[bad.closed()]).unwrap(),
             Written {
                 rows: 0,
-                refused: 1
+                refused: 1,
+                ..Written::default()
             }
         );
     }
