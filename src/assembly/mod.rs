@@ -22,7 +22,7 @@ use crate::policy::Policy;
 use crate::record::seed;
 #[cfg(feature = "sqlite")]
 use crate::sink::StoreSink;
-use crate::sink::{Callback, LiveSink, Sink};
+use crate::sink::{Backlog, Callback, LiveSink, Sink};
 use crate::telemetry::{Parts, Telemetry};
 
 /// What code alone can set, beside what it can set in place of the environment.
@@ -45,7 +45,8 @@ where
     let health = Arc::new(Health::default());
     let queue = Arc::new(Queue::new(wishes.queue_capacity, Arc::clone(&health)));
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    let store = open_store(config, diagnostics, &mut sinks);
+    let backlog = export::backlog(config, &health, diagnostics);
+    let store = open_store(config, diagnostics, &mut sinks, backlog.as_ref());
     let policy = Arc::new(Policy::new(
         config.content,
         wishes.keeps_error_text,
@@ -56,7 +57,7 @@ where
         let trouble = move |message: &str| diagnostics.error("subscriber", message);
         sinks.push(Box::new(LiveSink::new(wishes.subscribers, trouble)));
     }
-    let export = Export::start::<S>(config, &policy, &health, diagnostics);
+    let export = Export::start::<S>(config, &policy, &health, diagnostics, backlog);
     let core = Arc::new(Core::new(
         Arc::clone(&policy),
         Arc::clone(&queue),
@@ -107,6 +108,7 @@ fn open_store(
     config: &Config,
     diagnostics: &Diagnostics,
     sinks: &mut Vec<Box<dyn Sink>>,
+    backlog: Option<&Arc<Backlog>>,
 ) -> OpenedStore {
     use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -133,7 +135,7 @@ fn open_store(
                 &format!("spans are kept in {}", path.display()),
             );
             let redaction_key = writer.redaction_key().unwrap_or_else(fresh_key);
-            sinks.push(Box::new(StoreSink::new(writer)));
+            sinks.push(Box::new(StoreSink::new(writer, backlog.cloned())));
             OpenedStore {
                 path: Some(path.clone()),
                 is_missing: false,
@@ -152,6 +154,7 @@ fn open_store(
     _config: &Config,
     _diagnostics: &Diagnostics,
     _sinks: &mut Vec<Box<dyn Sink>>,
+    _backlog: Option<&Arc<Backlog>>,
 ) -> OpenedStore {
     OpenedStore {
         path: None,

@@ -15,13 +15,18 @@ pub struct Stats {
     pub in_flight: u64,
     /// Of these, committed to the store; without a store, handed to the subscribers.
     pub written: u64,
-    /// Spans that an exporter delivered, other libraries' spans among them.
+    /// Spans that an exporter delivered, other libraries' spans among them, and those that an outage
+    /// held up, in this process or an earlier one.
     pub exported: u64,
     /// Captured spans that are lost to the store, by reason: `queue_full`, `after_shutdown`,
     /// `store_error`, `filtered`, `suppressed`.
     pub dropped: BTreeMap<String, u64>,
-    /// Spans that an exporter could not deliver, by reason. They are in the store.
+    /// Spans that no exporter will deliver any more, by reason. They are in the store.
     pub export_dropped: BTreeMap<String, u64>,
+    /// Spans that could not be delivered yet: remembered in the store, and sent when the collector is
+    /// back, by this process or a later one. Those that earlier processes left behind count from the
+    /// moment in which this one takes them over.
+    pub export_pending: u64,
     /// Records waiting in the queue.
     pub queue_depth: usize,
 }
@@ -148,6 +153,7 @@ impl Health {
                 .iter()
                 .map(|(reason, count)| ((*reason).to_owned(), *count))
                 .collect(),
+            export_pending: 0,
             queue_depth,
         }
     }

@@ -1,5 +1,8 @@
 //! Every way out of the process, and nothing else: a record leaves only through a file of this folder.
 
+mod backlog;
+#[cfg(feature = "sqlite")]
+mod debts;
 mod live;
 #[cfg(feature = "otlp")]
 pub(crate) mod otlp;
@@ -11,6 +14,7 @@ use std::sync::Arc;
 
 use tracing::{Dispatch, span};
 
+pub(crate) use backlog::Backlog;
 pub use live::Batch;
 pub(crate) use live::{Callback, LiveSink};
 #[cfg(feature = "sqlite")]
@@ -48,6 +52,18 @@ pub(crate) struct SinkError {
     /// Whether the same batch may succeed later: a locked file, a full disk.
     pub(crate) retryable: bool,
     pub(crate) message: String,
+}
+
+/// Told what becomes of exported spans.
+pub(crate) trait ExportCounter: fmt::Debug + Send + Sync {
+    /// Spans that every way out took.
+    fn exported(&self, spans: u64);
+
+    /// Spans that were not exported, or not everywhere; the reason is a word for counters.
+    fn lost(&self, reason: &'static str, spans: u64);
+
+    /// Something the operator can mend, to be said once per kind.
+    fn trouble(&self, kind: &'static str, message: &str);
 }
 
 /// The OTel side of a span, which runs beside capture on the caller's thread.

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Outcome, Sink, SinkError};
+use super::debts::Debts;
+use super::{Backlog, Outcome, Sink, SinkError};
 use crate::record::{CostStatus, EndReason, ResultClass, SpanRecord, Status, Value};
 use crate::semconv::{Fact, Kind, Naming, Profile};
 use crate::store::{
-    ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow, WithdrawnRow, WriteError, Writer,
+    Export, ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow, WithdrawnRow, WriteError,
+    Writer,
 };
 use crate::wire;
 
@@ -27,11 +29,14 @@ pub(crate) struct StoreSink {
     beaten_ns: i64,
     /// The losses as the store knows them.
     losses: Vec<(&'static str, u64)>,
+    /// What is owed to a collector, where spans are exported over OTLP.
+    debts: Option<Debts>,
 }
 
 impl StoreSink {
-    pub(crate) fn new(writer: Writer) -> Self {
+    pub(crate) fn new(writer: Writer, backlog: Option<Arc<Backlog>>) -> Self {
         StoreSink {
+            debts: backlog.map(|backlog| Debts::of(&writer, backlog)),
             writer: Some(writer),
             beaten_ns: 0,
             losses: Vec::new(),
@@ -51,8 +56,19 @@ impl Sink for StoreSink {
                 message: "the store is closed".to_owned(),
             });
         };
-        let rows: Vec<_> = batch.iter().map(|record| row(record)).collect();
+        let mut rows: Vec<_> = batch.iter().map(|record| row(record)).collect();
+        if let Some(debts) = &mut self.debts {
+            debts.listen();
+            for (record, row) in batch.iter().zip(&mut rows) {
+                if let Row::Open(span) | Row::Closed(span) = row {
+                    span.export = debts.export(record);
+                }
+            }
+        }
         let written = writer.write(&rows).map_err(SinkError::from)?;
+        if let Some(debts) = &mut self.debts {
+            debts.stored(batch, written.owed);
+        }
         Ok(Outcome {
             refused: written.refused,
         })
@@ -67,6 +83,9 @@ impl Sink for StoreSink {
         {
             self.beaten_ns = now_ns;
         }
+        if let Some(debts) = &mut self.debts {
+            debts.tick(writer);
+        }
         let is_news = losses.iter().any(|loss| loss.1 > 0) && losses != self.losses;
         if is_news && writer.record_losses(losses).is_ok() {
             losses.clone_into(&mut self.losses);
@@ -74,7 +93,10 @@ impl Sink for StoreSink {
     }
 
     fn close(&mut self) {
-        if let Some(writer) = self.writer.take() {
+        if let Some(mut writer) = self.writer.take() {
+            if let Some(debts) = self.debts.take() {
+                debts.close(&mut writer);
+            }
             writer.checkpoint_and_close();
         }
     }
@@ -138,6 +160,7 @@ fn span_row(record: &SpanRecord) -> SpanRow<'_> {
             Kind::Tool => Some(StepRow::ToolCall(tool_call_row(record))),
             _ => None,
         },
+        export: Export::None,
     }
 }
 
@@ -281,7 +304,7 @@ mod tests {
     fn records_become_rows() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("telemetry.db");
-        let mut sink = StoreSink::new(Writer::open(&path, START).unwrap());
+        let mut sink = StoreSink::new(Writer::open(&path, START).unwrap(), None);
         let run = (TraceId::generate(START), RunId::generate(START));
         let session = record(
             Kind::Session,

@@ -10,7 +10,7 @@ use tracing::span::Id;
 use tracing_opentelemetry::get_otel_context;
 
 use super::finished::Finished;
-use super::tally::Tally;
+use super::tally::{Door, Tally};
 use crate::record::{SpanId, SpanRecord, TraceId};
 use crate::sink::{Wire, WireIds};
 
@@ -34,6 +34,7 @@ impl Wire for Bridge {
 
     fn end(&self, id: &Id, dispatch: &Dispatch, record: &Arc<SpanRecord>) {
         let Some(context) = get_otel_context(id, dispatch) else {
+            self.tally.stays(record.span_id);
             return;
         };
         let span = context.span();
@@ -52,8 +53,10 @@ impl Wire for Bridge {
                 // Before the end, which may hand the span to the exporter at once.
                 self.finished.put(ids.span_id, Arc::clone(record));
             } else {
-                self.tally.came_late();
+                self.tally.turned_away(Door::Closed, Some(record.span_id));
             }
+        } else {
+            self.tally.stays(record.span_id);
         }
         match record.end_ns {
             Some(end_ns) => span.end_with_timestamp(system_time(end_ns)),
