@@ -188,3 +188,170 @@ impl Debts {
             .more(u64::try_from(ready.len() - before).unwrap_or(0));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::path::Path;
+    use std::sync::{Arc, Mutex};
+    use std::time::{Duration, Instant};
+
+    use super::{Debts, LOST_SIGHT, PATIENCE};
+    use crate::record::{Facts, RunId, RunRecord, SpanId, SpanRecord, Status, TraceId};
+    use crate::semconv::Kind;
+    use crate::sink::backlog::{Backlog, Terms};
+    use crate::sink::{ExportCounter, Sink, StoreSink};
+    use crate::store::{Export, Outbox, Writer};
+
+    #[derive(Debug, Default)]
+    struct Counted(Mutex<BTreeMap<&'static str, u64>>);
+
+    impl ExportCounter for Counted {
+        fn exported(&self, spans: u64) {
+            self.lost("exported", spans);
+        }
+        fn lost(&self, reason: &'static str, spans: u64) {
+            *self.0.lock().unwrap().entry(reason).or_default() += spans;
+        }
+        fn trouble(&self, _: &'static str, _: &str) {}
+    }
+
+    fn record() -> SpanRecord {
+        SpanRecord {
+            trace_id: TraceId::generate(1),
+            span_id: SpanId::generate(),
+            parent_span_id: None,
+            wire_parent_span_id: None,
+            run: RunRecord {
+                run_id: RunId::generate(1),
+                is_root: false,
+            },
+            kind: Kind::Step,
+            given_name: None,
+            start_ns: 1,
+            end_ns: Some(2),
+            status: Status::Ok,
+            failure: None,
+            facts: Facts::default(),
+            extra: Vec::new(),
+            events: Vec::new(),
+            links: Vec::new(),
+            retries: None,
+            withdrawn: false,
+        }
+    }
+
+    struct Bench {
+        counted: Arc<Counted>,
+        backlog: Arc<Backlog>,
+        folder: tempfile::TempDir,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let counted = Arc::new(Counted::default());
+            let backlog = Arc::new(Backlog::new(Arc::clone(&counted) as _));
+            backlog.open(Terms {
+                exits: 1,
+                may_carry_content: false,
+                takes_all: true,
+            });
+            let folder = tempfile::tempdir().unwrap();
+            Bench {
+                counted,
+                backlog,
+                folder,
+            }
+        }
+
+        fn writer(&self) -> Writer {
+            Writer::open(&self.folder.path().join("t.db"), 1).unwrap()
+        }
+
+        fn sink(&self) -> StoreSink {
+            StoreSink::new(self.writer(), Some(Arc::clone(&self.backlog)))
+        }
+
+        /// How many spans the store says are owed, with the exporter or not.
+        fn noted(&self) -> u64 {
+            let path: &Path = &self.folder.path().join("t.db");
+            let writer = Writer::open(path, 1).unwrap();
+            let mut outbox = Outbox::open(path, writer.identity().1).unwrap();
+            outbox.adopt(1, 1000).unwrap()
+        }
+
+        fn counted(&self) -> BTreeMap<&'static str, u64> {
+            self.counted.0.lock().unwrap().clone()
+        }
+    }
+
+    #[test]
+    fn word_that_comes_before_the_span_or_after_it_is_the_same() {
+        let bench = Bench::new();
+        let mut sink = bench.sink();
+        let records: Vec<_> = (0..4).map(|_| Arc::new(record())).collect();
+        let [early, late, owed, unknown] = [0, 1, 2, 3].map(|at: usize| records[at].span_id);
+        bench.backlog.settled(&[early]);
+        bench.backlog.owe(&[owed], 1, "away");
+        sink.write(&records).unwrap();
+        bench.backlog.settled(&[late]);
+        sink.tick(1, &[]);
+        assert_eq!(bench.backlog.pending(), 1);
+        bench.backlog.abandon(1);
+        sink.close();
+        assert_eq!(bench.backlog.pending(), 2, "{unknown} is left as well");
+        assert!(bench.counted().is_empty());
+        assert_eq!(bench.noted(), 2);
+    }
+
+    #[test]
+    fn what_never_comes_to_the_store_is_lost_to_the_collector_too() {
+        let bench = Bench::new();
+        let mut sink = bench.sink();
+        let ghosts = [SpanId::generate(), SpanId::generate()];
+        bench.backlog.owe(&ghosts[..1], 1, "away");
+        bench.backlog.settled(&ghosts[1..]);
+        for _ in 0..PATIENCE {
+            sink.tick(1, &[]);
+        }
+        assert_eq!(bench.backlog.pending(), 1, "it may come yet");
+        sink.tick(1, &[]);
+        assert_eq!(bench.backlog.pending(), 0);
+        assert_eq!(bench.counted(), BTreeMap::from([("away", 1)]));
+        sink.close();
+        assert_eq!(bench.backlog.owe(&ghosts, 1, "late"), 0, "nobody keeps it");
+    }
+
+    #[test]
+    fn what_the_sdk_drops_without_a_word_is_sent_from_the_store() {
+        let bench = Bench::new();
+        let mut writer = bench.writer();
+        let mut debts = Debts::of(&writer, Arc::clone(&bench.backlog));
+        let record = Arc::new(record());
+        assert!(matches!(debts.export(&record), Export::Owed(owed) if !owed.is_ready));
+        debts.stored(&[Arc::clone(&record)], vec![(record.span_id, 7)]);
+        debts.find_lost(Instant::now() + LOST_SIGHT - Duration::from_secs(1));
+        assert_eq!(bench.backlog.pending(), 0);
+        debts.find_lost(Instant::now() + LOST_SIGHT + Duration::from_secs(1));
+        assert_eq!(bench.backlog.pending(), 1);
+        assert_eq!(debts.ready, [(7, 1)]);
+        debts.close(&mut writer);
+    }
+
+    #[test]
+    fn too_many_are_dropped_oldest_first_and_counted() {
+        let bench = Bench::new();
+        let mut sink = bench.sink();
+        let records: Vec<_> = (0..3).map(|_| Arc::new(record())).collect();
+        let ids: Vec<_> = records.iter().map(|record| record.span_id).collect();
+        bench.backlog.owe(&ids, 1, "away");
+        sink.write(&records).unwrap();
+        // As if so many had been taken over from others.
+        bench.backlog.more(super::MOST - 1);
+        sink.tick(1, &[]);
+        assert_eq!(bench.counted(), BTreeMap::from([(super::FULL, 2)]));
+        assert_eq!(bench.backlog.pending(), super::MOST);
+        sink.close();
+        assert_eq!(bench.noted(), 1);
+    }
+}

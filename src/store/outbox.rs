@@ -292,3 +292,176 @@ fn is_the_rows_fault(error: &rusqlite::Error) -> bool {
 fn count(rows: usize) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::{Outbox, Waiting};
+    use crate::store::row::{Export, Owed, Row, SpanRow};
+    use crate::store::sample::{SECOND, START, Sample};
+    use crate::store::{Store, Writer};
+
+    fn owed(exits: u8, is_ready: bool) -> Export {
+        Export::Owed(Owed {
+            exits,
+            may_carry_content: false,
+            is_ready,
+        })
+    }
+
+    fn closed(sample: Sample, at: i64, export: Export) -> Row<'static> {
+        Row::Closed(SpanRow {
+            export,
+            ..sample.chat(at).ended()
+        })
+    }
+
+    fn place() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        (folder, path)
+    }
+
+    fn outbox(path: &Path, writer: &Writer) -> Outbox {
+        Outbox::open(path, writer.identity().1).unwrap()
+    }
+
+    fn ids(waiting: &[Waiting]) -> Vec<i64> {
+        waiting.iter().map(|waiting| waiting.id).collect()
+    }
+
+    #[test]
+    fn what_is_with_the_exporter_waits_until_it_is_given_back() {
+        let (_folder, path) = place();
+        let mut writer = Writer::open(&path, START).unwrap();
+        let sample = Sample::new();
+        let rows = [
+            closed(sample, 1, owed(1, false)),
+            closed(sample, 2, owed(1, true)),
+            closed(sample, 3, Export::Settled),
+            closed(sample, 4, Export::None),
+            closed(sample, 5, owed(1, false)),
+        ];
+        let written = writer.write(&rows).unwrap();
+        let rows: Vec<i64> = written.owed.iter().map(|(_, row)| *row).collect();
+        assert_eq!(rows.len(), 3);
+        let mut outbox = outbox(&path, &writer);
+        let waiting = outbox.oldest(1, 0, 10).unwrap();
+        assert_eq!(ids(&waiting), [rows[1]]);
+        let span = waiting[0].span.as_ref().unwrap();
+        assert_eq!(span.start_ns, START + 2 * SECOND);
+        assert_eq!(writer.settle(&[rows[0]], &[(rows[2], 1)], 0).unwrap(), 0);
+        assert_eq!(ids(&outbox.oldest(1, 0, 10).unwrap()), rows[1..]);
+        assert_eq!(ids(&outbox.oldest(1, rows[1], 10).unwrap()), rows[2..]);
+        assert_eq!(outbox.pay(&rows, 1).unwrap(), 2, "one was settled");
+        assert!(outbox.oldest(1, 0, 10).unwrap().is_empty());
+    }
+
+    #[test]
+    fn each_way_out_pays_its_own_debts() {
+        let (_folder, path) = place();
+        let mut writer = Writer::open(&path, START).unwrap();
+        let row = closed(Sample::new(), 1, owed(3, true));
+        let id = writer.write(&[row]).unwrap().owed[0].1;
+        let mut outbox = outbox(&path, &writer);
+        assert_eq!(outbox.pay(&[id], 1).unwrap(), 0);
+        assert!(outbox.oldest(1, 0, 10).unwrap().is_empty());
+        assert_eq!(ids(&outbox.oldest(2, 0, 10).unwrap()), [id]);
+        assert_eq!(outbox.pay(&[id], 2).unwrap(), 1);
+    }
+
+    #[test]
+    fn the_oldest_of_too_many_go() {
+        let (_folder, path) = place();
+        let mut writer = Writer::open(&path, START).unwrap();
+        let sample = Sample::new();
+        let rows: Vec<_> = (1..=5)
+            .map(|at| closed(sample, at, owed(1, at > 1)))
+            .collect();
+        let written = writer.write(&rows).unwrap();
+        assert_eq!(writer.settle(&[], &[], 2).unwrap(), 2);
+        let left = outbox(&path, &writer).oldest(1, 0, 10).unwrap();
+        let expected: Vec<_> = written.owed[3..].iter().map(|(_, row)| *row).collect();
+        assert_eq!(ids(&left), expected, "the first is with the exporter");
+    }
+
+    #[test]
+    fn what_a_writer_leaves_another_one_takes_over() {
+        let (_folder, path) = place();
+        let sample = Sample::new();
+        let mut closing = Writer::open(&path, START).unwrap();
+        let mut living = Writer::open(&path, START).unwrap();
+        let mut dying = Writer::open(&path, START).unwrap();
+        closing.write(&[closed(sample, 1, owed(1, false))]).unwrap();
+        living.write(&[closed(sample, 2, owed(1, true))]).unwrap();
+        let open = SpanRow {
+            export: owed(2, false),
+            ..sample.chat(3)
+        };
+        let written = dying.write(&[Row::Open(open)]).unwrap();
+        assert!(written.owed.is_empty(), "it has not ended");
+        closing.checkpoint_and_close();
+
+        let mut outbox = outbox(&path, &living);
+        outbox.free_the_deads().unwrap();
+        assert_eq!(outbox.adopt(1, 10).unwrap(), 1);
+        assert_eq!(outbox.oldest(1, 0, 10).unwrap().len(), 2);
+        drop(dying);
+        outbox.free_the_deads().unwrap();
+        assert_eq!(
+            outbox.adopt(1, 10).unwrap(),
+            1,
+            "by a way out that is known"
+        );
+        assert_eq!(outbox.adopt(1, 10).unwrap(), 0);
+        let waiting = outbox.oldest(1, 0, 10).unwrap();
+        let interrupted = waiting[2].span.as_ref().unwrap();
+        assert_eq!(interrupted.status, crate::record::Status::Interrupted);
+    }
+
+    #[test]
+    fn a_span_that_ends_settled_is_owed_no_more_and_one_withdrawn_neither() {
+        let (_folder, path) = place();
+        let mut writer = Writer::open(&path, START).unwrap();
+        let sample = Sample::new();
+        let open = |at| SpanRow {
+            export: owed(1, false),
+            ..sample.chat(at)
+        };
+        let (one, other) = (open(1), open(2));
+        writer.write(&[one.opened(), other.opened()]).unwrap();
+        let settled = SpanRow {
+            export: Export::Settled,
+            ..one.ended()
+        };
+        let withdrawn = Row::Withdrawn(crate::store::WithdrawnRow {
+            trace_id: sample.trace_id,
+            span_id: other.span_id,
+            parent_span_id: None,
+            root_of: None,
+        });
+        writer.write(&[Row::Closed(settled), withdrawn]).unwrap();
+        writer.checkpoint_and_close();
+        drop(Store::open(&path).unwrap());
+        let writer = Writer::open(&path, START).unwrap();
+        assert_eq!(outbox(&path, &writer).adopt(1, 10).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_suspect_comes_last_and_is_forgotten_in_the_end() {
+        let (_folder, path) = place();
+        let mut writer = Writer::open(&path, START).unwrap();
+        let sample = Sample::new();
+        let rows = [1, 2].map(|at| closed(sample, at, owed(1, true)));
+        let written = writer.write(&rows).unwrap();
+        let [first, second] = [0, 1].map(|at: usize| written.owed[at].1);
+        let mut outbox = outbox(&path, &writer);
+        assert!(!outbox.suspect(first, 2).unwrap());
+        assert_eq!(ids(&outbox.oldest(1, 0, 10).unwrap()), [second]);
+        outbox.forget(&[second]).unwrap();
+        assert_eq!(ids(&outbox.oldest(1, 0, 10).unwrap()), [first]);
+        assert!(outbox.suspect(first, 2).unwrap());
+        assert!(outbox.oldest(1, 0, 10).unwrap().is_empty());
+    }
+}

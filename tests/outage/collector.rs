@@ -74,6 +74,58 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
+/// A door to that port which speaks TLS, with a certificate that signed itself; gives its own port.
+pub(crate) fn behind_tls(port: u16) -> u16 {
+    let certificate = include_bytes!("certificate/collector.der").as_slice();
+    let key = include_bytes!("certificate/collector.key.der").as_slice();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.into()], key.try_into().unwrap())
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let door = listener.local_addr().unwrap().port();
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let stream = rustls::StreamOwned::new(connection, stream);
+            thread::spawn(move || pass_on(stream, port));
+        }
+    });
+    door
+}
+
+/// Passes one request on, and its answer back.
+fn pass_on(
+    mut outer: rustls::StreamOwned<rustls::ServerConnection, TcpStream>,
+    port: u16,
+) -> Option<()> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        outer.read_exact(&mut byte).ok()?;
+        head.push(byte[0]);
+    }
+    let text = String::from_utf8_lossy(&head).to_ascii_lowercase();
+    let length = text
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:"))?
+        .trim();
+    let mut body = vec![0; length.parse().ok()?];
+    outer.read_exact(&mut body).ok()?;
+    let mut inner = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    inner.write_all(&head).ok()?;
+    inner.write_all(&body).ok()?;
+    let mut answer = vec![0; 4096];
+    let read = inner.read(&mut answer).ok()?;
+    outer.write_all(&answer[..read]).ok()?;
+    outer.conn.send_close_notify();
+    outer.flush().ok()
+}
+
 pub(crate) fn endpoint(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
@@ -113,6 +165,10 @@ impl Collector {
     pub(crate) fn first(self, replies: impl IntoIterator<Item = Reply>) -> Self {
         self.shared.state().replies.extend(replies);
         self
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn endpoint(&self) -> String {

@@ -12,4 +12,6 @@ mod answers;
 mod away;
 mod child;
 mod collector;
+#[cfg(feature = "otlp-grpc")]
+mod grpc;
 mod restart;

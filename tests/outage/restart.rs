@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::agent::{SESSION, assert_whole, stored};
 use crate::child::{Process, store_of};
-use crate::collector::{Collector, Reply, SOON, endpoint, free_port};
+use crate::collector::{Collector, Reply, SOON, behind_tls, endpoint, free_port};
 
 #[test]
 fn otlp_collector_down_over_restarts_every_span_arrives_once_and_the_tree_is_whole() {
@@ -116,6 +116,42 @@ fn a_collector_that_hangs_holds_up_nothing_but_its_own_thread() {
     assert_whole(&sent, &stored(&store_of(home.path())));
     assert_eq!(told.of("exported"), sent.len() as u64);
     assert_eq!((told.of("pending"), told.dropped()), (0, 0), "{told:?}");
+}
+
+#[test]
+fn a_certificate_that_nobody_knows_loses_nothing_and_is_mended_by_naming_it() {
+    let home = tempfile::tempdir().unwrap();
+    let collector = Collector::start();
+    let secure = format!("https://127.0.0.1:{}", behind_tls(collector.port()));
+    let told = Process::start(home.path(), &secure, 2, "exit", &[]).end();
+    assert_eq!(told.of("pending"), 2 * SESSION as u64);
+    assert_eq!(told.dropped(), 0, "{told:?}");
+    assert!(collector.spans().is_empty());
+
+    let certificate = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/outage/certificate/collector.pem"
+    );
+    let environment = [("OTEL_EXPORTER_OTLP_CERTIFICATE", certificate)];
+    let last = Process::start(home.path(), &secure, 0, "deliver", &environment);
+    let sent = collector.wait_for(2 * SESSION);
+    last.end();
+    assert_whole(&sent, &stored(&store_of(home.path())));
+}
+
+#[test]
+fn what_is_not_sampled_is_not_owed() {
+    let home = tempfile::tempdir().unwrap();
+    let down = endpoint(free_port());
+    let environment = [("OTEL_TRACES_SAMPLER", "always_off")];
+    let told = Process::start(home.path(), &down, 3, "exit", &environment).end();
+    assert_eq!((told.of("pending"), told.dropped()), (0, 0), "{told:?}");
+    let collector = Collector::start();
+    let up = collector.endpoint();
+    let told = Process::start(home.path(), &up, 1, "exit", &[]).end();
+    assert_eq!(told.of("exported"), SESSION as u64);
+    assert_eq!(collector.spans().len(), SESSION);
+    assert_eq!(stored(&store_of(home.path())).len(), 4 * SESSION);
 }
 
 #[test]

@@ -64,6 +64,9 @@ use crate::sink::{Backlog, ExportCounter, Wire};
 /// thread.
 const RETRY: Duration = Duration::from_millis(5);
 
+/// How long a shutdown waits for the thread that sends again, whatever its collector does.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// The exporters in use and the OpenTelemetry provider that feeds them.
 #[derive(Debug)]
 pub(crate) struct Outlet {
@@ -225,11 +228,11 @@ impl Outlet {
     /// is a store, and else given up and counted.
     pub(crate) fn shutdown(&self, timeout: Duration) -> Result<(), String> {
         let failed = self.tally.failed();
-        let deadline = Instant::now() + timeout;
         self.tally.start_closing();
         let provider = self.provider.clone();
         within(timeout, move || provider.shutdown_with_timeout(timeout));
-        // It was told to stop when the closing began. What it has in hand it may still cross out.
+        // It was told to stop when the closing began. What has come by then it may still cross out.
+        let deadline = Instant::now() + timeout.min(LAST_WORDS);
         while let Some(resender) = &self.resender
             && !resender.is_finished()
             && Instant::now() < deadline

@@ -16,7 +16,7 @@ use super::closing::Closing;
 use super::line::{Line, Patience, Undelivered, Verdict};
 use super::rename::Rename;
 use super::restore;
-use super::tally::{Tally, reason};
+use super::tally::{LATER, NEVER, Tally, reason};
 use crate::error::Error;
 use crate::sink::Backlog;
 use crate::store::{Outbox, Waiting};
@@ -225,9 +225,14 @@ impl Resender {
         self.tally.trouble(
             failure.reason,
             format!(
-                "cannot deliver spans to {}: {}",
+                "cannot deliver spans to {}: {}; they {}",
                 line.destination(),
-                self.rename.clean_text(&failure.why)
+                self.rename.clean_text(&failure.why),
+                if failure.verdict.is_passing() {
+                    LATER
+                } else {
+                    NEVER
+                },
             ),
         );
         match failure.verdict {
