@@ -330,7 +330,7 @@ mod tests {
         let record = Arc::new(record());
         assert!(matches!(debts.export(&record), Export::Owed(owed) if !owed.is_ready));
         debts.stored(&[Arc::clone(&record)], vec![(record.span_id, 7)]);
-        debts.find_lost(Instant::now() + LOST_SIGHT - Duration::from_secs(1));
+        debts.find_lost(Instant::now() + LOST_SIGHT / 2);
         assert_eq!(bench.backlog.pending(), 0);
         debts.find_lost(Instant::now() + LOST_SIGHT + Duration::from_secs(1));
         assert_eq!(bench.backlog.pending(), 1);

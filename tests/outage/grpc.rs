@@ -102,7 +102,7 @@ fn bench(port: u16) -> Bench {
     Bench::with(|builder| builder.exporters("otlp_grpc").otlp_endpoint(endpoint(port)))
 }
 
-/// RESOURCE_EXHAUSTED, with `google.rpc.RetryInfo` where the collector says when to come again.
+/// `RESOURCE_EXHAUSTED`, with `google.rpc.RetryInfo` where the collector says when to come again.
 fn exhausted(retry: Option<Duration>) -> Status {
     let message = |field: u8, content: &[u8]| {
         let length = u8::try_from(content.len()).unwrap();
