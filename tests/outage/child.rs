@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Instant;
 
 use crate::agent::session;
 use crate::collector::SOON;
@@ -46,7 +47,9 @@ fn child() {
             // It may not have taken over yet what others left: the parent says what to wait for.
             let mut line = String::new();
             std::io::stdin().read_line(&mut line).unwrap();
+            let begun = Instant::now();
             while telemetry.stats().export_pending > 0 {
+                assert!(begun.elapsed() < SOON, "{:?}", telemetry.stats());
                 std::thread::yield_now();
             }
         }
