@@ -177,16 +177,17 @@ impl Backlog {
     /// Spans that were remembered have been delivered.
     pub(crate) fn delivered(&self, spans: u64) {
         if spans > 0 {
-            self.fewer(spans);
+            // In this order no span is ever counted nowhere.
             self.counter.exported(spans);
+            self.fewer(spans);
         }
     }
 
     /// Spans that were remembered will never be delivered.
     pub(crate) fn lost(&self, reason: &'static str, spans: u64) {
         if spans > 0 {
-            self.fewer(spans);
             self.counter.lost(reason, spans);
+            self.fewer(spans);
         }
     }
 
