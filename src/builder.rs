@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tracing::Subscriber;
 use tracing_subscriber::layer::SubscriberExt;
@@ -10,15 +11,15 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::assembly::{Wishes, assemble};
-use crate::config::{self, Config, Content, Placement};
+use crate::config::{self, Config, Content, EventLog, Placement};
 use crate::diagnostic::Diagnostics;
 use crate::error::{Error, ErrorKind};
 use crate::record::Value;
-use crate::sink::{Batch, Callback};
+use crate::sink::{Batch, Callback, LogLimits};
 use crate::telemetry::Telemetry;
 
-/// Records that may wait for the writer. A span's record takes one to two kilobytes.
-const QUEUE_CAPACITY: usize = 16_384;
+/// Spans that may wait for the writer. Each takes two thirds of a kilobyte, used or not.
+const QUEUE_CAPACITY: usize = 8_192;
 
 /// The Hermes layer, ready to be put beside others: capture, its filter, and the OTel layer where
 /// spans are exported, in the one order that works.
@@ -67,6 +68,8 @@ pub struct Builder {
     service_version: Option<String>,
     resource: Vec<(String, Value)>,
     store_path: Option<PathBuf>,
+    event_log: Option<PathBuf>,
+    event_log_limits: LogLimits,
     otlp_endpoint: Option<String>,
     otlp_headers: Vec<(String, String)>,
     exporters: Option<String>,
@@ -139,6 +142,35 @@ impl Builder {
         self
     }
 
+    /// Keeps an event log in this file: every span as a JSON line, enough to make the store anew with
+    /// [`Store::rebuild`](crate::Store::rebuild). Default: as `HERMES_EVENT_LOG` says, else none.
+    ///
+    /// The file is rotated by size and age. Any number of processes share one log.
+    pub fn event_log(mut self, path: impl Into<PathBuf>) -> Self {
+        self.event_log = Some(path.into());
+        self
+    }
+
+    /// How large a file of the event log may grow before it is rotated. Default: 64 MiB. One batch
+    /// of spans stays in one file, however large it is.
+    pub fn event_log_max_bytes(mut self, bytes: u64) -> Self {
+        self.event_log_limits.max_bytes = bytes;
+        self
+    }
+
+    /// How old a file of the event log may be before it is rotated. Default: seven days.
+    pub fn event_log_max_age(mut self, age: Duration) -> Self {
+        self.event_log_limits.max_age = age;
+        self
+    }
+
+    /// How many rotated files of the event log are kept. Default: 16, and none for longer than 90
+    /// days.
+    pub fn event_log_max_files(mut self, files: usize) -> Self {
+        self.event_log_limits.max_files = files;
+        self
+    }
+
     /// Exports over OTLP to this base URL; `/v1/traces` is added unless it ends so already.
     /// Default: `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub fn otlp_endpoint(mut self, url: impl Into<String>) -> Self {
@@ -201,7 +233,7 @@ impl Builder {
         self
     }
 
-    /// How many records may wait for the writer; more are lost, and counted. Default: 16,384.
+    /// How many records may wait for the writer; more are lost, and counted. Default: 8,192.
     pub fn queue_capacity(mut self, records: usize) -> Self {
         self.queue_capacity = Some(records);
         self
@@ -243,6 +275,7 @@ impl Builder {
             capture_all: self.capture_all,
             keeps_error_text: !self.drops_error_text,
             queue_capacity: self.queue_capacity.unwrap_or(QUEUE_CAPACITY),
+            event_log_limits: self.event_log_limits,
             subscribers: self.subscribers,
         };
         Ok(assemble(&config, wishes, &diagnostics))
@@ -272,6 +305,9 @@ impl Builder {
     /// What is set in code beats the environment.
     fn apply_to(&mut self, config: &mut Config) {
         config.store_path = self.store_path.take().or(config.store_path.take());
+        if let Some(path) = self.event_log.take() {
+            config.event_log = EventLog::At(path);
+        }
         config.capture_filter = self.capture_filter.take().or(config.capture_filter.take());
         if let Some(content) = self.content {
             config.content = match (content, config.content) {

@@ -22,12 +22,15 @@ mod wire;
 mod store;
 #[cfg(feature = "sqlite")]
 mod insight;
+#[cfg(feature = "sqlite")]
+mod rebuild;
 
 mod assembly;
 mod builder;
 mod config;
 mod diagnostic;
 mod error;
+mod owner_only;
 mod telemetry;
 
 #[doc(hidden)]
@@ -42,6 +45,8 @@ pub use hermes_macros::{
 #[cfg(feature = "sqlite")]
 pub use insight::{Tree, TreeNode};
 pub use pipeline::Stats;
+#[cfg(feature = "sqlite")]
+pub use rebuild::Rebuilt;
 pub use record::{
     EndReason, ErrorClass, ResultClass, RunId, SpanId, Status, TraceId, Usage, Value,
 };

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::assembly::Export;
+use crate::capture::Waiting;
 use crate::error::{Error, ErrorKind};
 use crate::pipeline::{Health, Queue, Stats};
 #[cfg(feature = "sqlite")]
@@ -33,7 +34,7 @@ pub struct Telemetry {
 
 /// What runs behind the guard.
 pub(crate) struct Parts {
-    pub(crate) queue: Arc<Queue>,
+    pub(crate) queue: Arc<Queue<Waiting>>,
     pub(crate) health: Arc<Health>,
     pub(crate) writer: Mutex<Option<JoinHandle<()>>>,
     pub(crate) export: Export,

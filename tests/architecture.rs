@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("wire",     &["semconv", "record", "policy"]),
     ("store",    &["semconv", "record"]),
     ("insight",  &["semconv", "record", "store"]),
+    ("rebuild",  &["record", "wire", "store", "sink"]),
     ("sink",     &["semconv", "record", "policy", "wire", "store"]),
     ("pipeline", &["record", "policy", "sink"]),
     ("capture",  &["semconv", "record", "policy", "sink", "pipeline"]),
@@ -131,7 +132,7 @@ fn modules_stand_in_the_order_of_the_data() {
         order,
         [
             "span", "capture", "semconv", "record", "policy", "pipeline", "sink", "wire", "store",
-            "insight"
+            "insight", "rebuild"
         ]
     );
 }

@@ -7,6 +7,7 @@ mod export;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::Subscriber;
 use tracing_subscriber::registry::LookupSpan;
@@ -15,14 +16,14 @@ pub(crate) use export::Export;
 
 use crate::builder::HermesLayer;
 use crate::capture::{Capture, CaptureFilter, Core};
-use crate::config::Config;
+use crate::config::{Config, EventLog};
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::{Health, Queue, Writer};
 use crate::policy::Policy;
-use crate::record::seed;
+use crate::record::{WriterIdentity, seed};
 #[cfg(feature = "sqlite")]
 use crate::sink::StoreSink;
-use crate::sink::{Backlog, Callback, LiveSink, Sink};
+use crate::sink::{Backlog, Callback, EventLogSink, LiveSink, LogCounter, LogLimits, Sink};
 use crate::telemetry::{Parts, Telemetry};
 
 /// What code alone can set, beside what it can set in place of the environment.
@@ -30,6 +31,7 @@ pub(crate) struct Wishes {
     pub(crate) capture_all: bool,
     pub(crate) keeps_error_text: bool,
     pub(crate) queue_capacity: usize,
+    pub(crate) event_log_limits: LogLimits,
     pub(crate) subscribers: Vec<Callback>,
 }
 
@@ -44,9 +46,13 @@ where
 {
     let health = Arc::new(Health::default());
     let queue = Arc::new(Queue::new(wishes.queue_capacity, Arc::clone(&health)));
+    let identity = WriterIdentity::of_this_process(now_ns());
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    // Before the store: what is found in the store is then found in the log as well.
+    let event_log = open_event_log(config, &wishes, &identity, &health, diagnostics);
+    sinks.extend(event_log.map(|sink| Box::new(sink) as Box<dyn Sink>));
     let backlog = export::backlog(config, &health, diagnostics);
-    let store = open_store(config, diagnostics, &mut sinks, backlog.as_ref());
+    let store = open_store(config, &identity, diagnostics, &mut sinks, backlog.as_ref());
     let policy = Arc::new(Policy::new(
         config.content,
         wishes.keeps_error_text,
@@ -70,7 +76,7 @@ where
         queue: Arc::clone(&queue),
         health: Arc::clone(&health),
         policy,
-        running: Arc::clone(&core.live) as _,
+        source: Arc::clone(&core.spans),
         sinks,
         diagnostics: Arc::clone(diagnostics),
         is_storeless: store.is_missing,
@@ -94,6 +100,62 @@ where
     (layer, Telemetry::new(parts, store.path))
 }
 
+fn open_event_log(
+    config: &Config,
+    wishes: &Wishes,
+    identity: &WriterIdentity,
+    health: &Arc<Health>,
+    diagnostics: &Arc<Diagnostics>,
+) -> Option<EventLogSink> {
+    let counter = Box::new(LogWitness {
+        health: Arc::clone(health),
+        diagnostics: Arc::clone(diagnostics),
+    });
+    let Some(path) = config.event_log_path() else {
+        if config.event_log != EventLog::Off {
+            counter.trouble("there is no folder to keep the event log in: set HERMES_HOME");
+        }
+        return None;
+    };
+    if config.store_path.as_ref() == Some(&path) {
+        counter
+            .trouble("the event log is to be in the store's file: choose another HERMES_EVENT_LOG");
+        return None;
+    }
+    diagnostics.info(
+        "event-log-path",
+        &format!("events are logged in {}", path.display()),
+    );
+    let keeps = cfg!(not(feature = "sqlite"));
+    let limits = wishes.event_log_limits;
+    Some(EventLogSink::open(
+        path,
+        limits,
+        identity.clone(),
+        keeps,
+        counter,
+    ))
+}
+
+/// Hears from the event log what became of spans. Whatever happens to it is told once.
+#[derive(Debug)]
+struct LogWitness {
+    health: Arc<Health>,
+    diagnostics: Arc<Diagnostics>,
+}
+
+impl LogCounter for LogWitness {
+    fn lost(&self, spans: u64) {
+        self.health.not_logged(spans);
+        let what = format!("{spans} spans could not be written to the event log");
+        self.diagnostics.error("event-log", &what);
+    }
+
+    fn trouble(&self, message: &str) {
+        self.diagnostics.warn("event-log", message);
+    }
+}
+
 /// What became of the wish for a store.
 struct OpenedStore {
     path: Option<PathBuf>,
@@ -106,12 +168,11 @@ struct OpenedStore {
 #[cfg(feature = "sqlite")]
 fn open_store(
     config: &Config,
+    identity: &WriterIdentity,
     diagnostics: &Diagnostics,
     sinks: &mut Vec<Box<dyn Sink>>,
     backlog: Option<&Arc<Backlog>>,
 ) -> OpenedStore {
-    use std::time::{SystemTime, UNIX_EPOCH};
-
     let missing = OpenedStore {
         path: None,
         is_missing: true,
@@ -124,11 +185,7 @@ fn open_store(
         );
         return missing;
     };
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).ok();
-    let now_ns = since_epoch
-        .and_then(|since| i64::try_from(since.as_nanos()).ok())
-        .unwrap_or(0);
-    match crate::store::Writer::open(path, now_ns) {
+    match crate::store::Writer::open_as(path, identity) {
         Ok(writer) => {
             diagnostics.info(
                 "store-path",
@@ -152,6 +209,7 @@ fn open_store(
 #[cfg(not(feature = "sqlite"))]
 fn open_store(
     _config: &Config,
+    _identity: &WriterIdentity,
     _diagnostics: &Diagnostics,
     _sinks: &mut Vec<Box<dyn Sink>>,
     _backlog: Option<&Arc<Backlog>>,
@@ -161,6 +219,14 @@ fn open_store(
         is_missing: false,
         redaction_key: fresh_key(),
     }
+}
+
+fn now_ns() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_nanos()).ok())
+        .unwrap_or(0)
 }
 
 fn fresh_key() -> [u8; 16] {

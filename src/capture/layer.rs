@@ -1,7 +1,6 @@
 //! The hot path: every callback runs inside the instrumented program.
 
 use std::fmt;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use tracing::dispatcher::WeakDispatch;
@@ -11,15 +10,18 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::callsite::Shapes;
+use super::callsite::Shape;
+use super::clock::Clock;
 use super::close::Closed;
+use super::draft::Waiting;
 use super::interest::Interests;
-use super::open::OpenSpan;
-use super::visitor::Visited;
-use super::{CaptureFilter, LiveSpans};
+use super::open::{Ids, OpenSpan};
+use super::start::Parent;
+use super::visitor::{Said, Visitor};
+use super::{CaptureFilter, Spans};
 use crate::pipeline::{Health, Loss, Queue};
 use crate::policy::Policy;
-use crate::record::{EventRecord, SpanId};
+use crate::record::{EventRecord, SpanId, Value};
 use crate::semconv::Kind;
 use crate::sink::Wire;
 
@@ -27,53 +29,50 @@ use crate::sink::Wire;
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) policy: Arc<Policy>,
-    pub(crate) queue: Arc<Queue>,
+    pub(crate) queue: Arc<Queue<Waiting>>,
     pub(crate) health: Arc<Health>,
-    pub(crate) live: Arc<LiveSpans>,
+    pub(crate) spans: Arc<Spans>,
     pub(crate) filter: Arc<CaptureFilter>,
     /// Spans of other libraries are stored as steps.
     pub(crate) captures_all: bool,
     pub(crate) wire: Option<Arc<dyn Wire>>,
-    pub(super) shapes: Shapes,
     dispatch: OnceLock<WeakDispatch>,
 }
 
-type Find = fn(&Dispatch, &Id) -> Option<Arc<OpenSpan>>;
-type Around = fn(&Dispatch, &Id) -> Vec<(Id, Option<Arc<OpenSpan>>)>;
+type Around = fn(&Dispatch, &Id) -> Vec<Id>;
 
 /// The layer itself. Code inside a span finds it by downcasting the dispatcher.
 pub(crate) struct Capture {
     core: Arc<Core>,
-    /// Finds the open span of an id; set once the subscriber's type is known.
-    find: Option<Find>,
-    /// Finds the spans around a span, of whichever library.
+    /// Finds the spans around a span, of whichever library; set once the subscriber's type is known.
     around: Option<Around>,
 }
 
 impl Core {
     pub(crate) fn new(
         policy: Arc<Policy>,
-        queue: Arc<Queue>,
+        queue: Arc<Queue<Waiting>>,
         health: Arc<Health>,
         filter: CaptureFilter,
         captures_all: bool,
         wire: Option<Arc<dyn Wire>>,
     ) -> Self {
+        // Sets the clock up now, and not in the agent's first span.
+        Clock::read();
         Core {
             policy,
+            spans: Arc::new(Spans::new(queue.capacity())),
             queue,
             health,
-            live: Arc::default(),
             filter: Arc::new(filter),
             captures_all,
             wire,
-            shapes: Shapes::default(),
             dispatch: OnceLock::new(),
         }
     }
 
     /// Whether field values are wanted that may be content: to be kept, or to be filtered on.
-    fn visits_content(&self) -> bool {
+    pub(super) fn visits_content(&self) -> bool {
         self.policy.captures_content() || self.filter.reads_fields()
     }
 
@@ -87,15 +86,17 @@ impl Core {
             self.health.dropped(Loss::Suppressed, 1);
         }
     }
+
+    /// The OTel side and the dispatcher by which it finds its spans, where spans are exported.
+    fn wire(&self) -> Option<(&Arc<dyn Wire>, Dispatch)> {
+        let wire = self.wire.as_ref()?;
+        Some((wire, self.dispatch.get()?.upgrade()?))
+    }
 }
 
 impl Capture {
     pub(crate) fn new(core: Arc<Core>) -> Self {
-        Capture {
-            core,
-            find: None,
-            around: None,
-        }
+        Capture { core, around: None }
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -108,107 +109,117 @@ impl Capture {
     }
 
     /// The open span of a `tracing` id.
-    pub(crate) fn find(&self, dispatch: &Dispatch, id: &Id) -> Option<Arc<OpenSpan>> {
-        self.find.and_then(|find| find(dispatch, id))
+    pub(crate) fn find(&self, id: &Id) -> Option<Arc<OpenSpan>> {
+        self.core.spans.get(id)
     }
 
     /// The open span of a `tracing` id, or the nearest one around it.
     pub(crate) fn find_nearest(&self, dispatch: &Dispatch, id: &Id) -> Option<Arc<OpenSpan>> {
-        self.find(dispatch, id).or_else(|| {
+        self.find(id).or_else(|| {
             self.around(id, dispatch)
-                .into_iter()
-                .find_map(|(_, open)| open)
+                .iter()
+                .find_map(|id| self.find(id))
         })
     }
 
     /// Learns the OTel ids of a span; without OTel the span's own are final.
     ///
     /// Two threads may do it at once and learn the same.
-    fn learn_ids(&self, id: &Id, open: &OpenSpan) {
-        let Some(wire) = &self.core.wire else { return };
-        let Some(dispatch) = self.core.dispatch.get().and_then(WeakDispatch::upgrade) else {
-            return;
-        };
-        let ids = wire.ids(id, &dispatch);
-        let trace_of_parent = open.parent.as_ref().map(|parent| parent.ids().0);
-        let mut state = open.state();
-        match ids {
-            Some(ids) => (state.trace_id, state.span_id) = (ids.trace_id, ids.span_id),
+    fn learn_ids(&self, open: &OpenSpan, wire: &dyn Wire, dispatch: &Dispatch) {
+        let own = open.origin.own_ids;
+        let ids = match wire.ids(&open.origin.tracing_id, dispatch) {
+            Some(ids) => Ids {
+                trace_id: ids.trace_id,
+                span_id: ids.span_id,
+            },
             // Not on OTLP: the span keeps an id of its own, in the trace of its parent.
-            None => state.trace_id = trace_of_parent.unwrap_or(state.trace_id),
-        }
-        let (is_kept, span_id) = (state.is_kept, state.span_id);
-        drop(state);
-        open.has_final_ids.store(true, Ordering::Release);
-        if !is_kept {
-            wire.withdraw(
-                span_id,
-                self.wire_parent(id, &dispatch).or(open.kept_parent()),
-            );
+            None => Ids {
+                trace_id: open
+                    .origin
+                    .parent
+                    .as_ref()
+                    .map_or(own.trace_id, |parent| parent.ids().0),
+                ..own
+            },
+        };
+        let _ = open.final_ids.set(ids);
+        if open.state().is_left_out {
+            let parent = self.wire_parent(open, wire, dispatch);
+            wire.withdraw(ids.span_id, parent.or(open.kept_parent()));
         }
     }
 
     /// A parent that was never entered learns its ids when its first child ends.
-    fn learn_ids_around(&self, id: &Id, open: &OpenSpan, dispatch: &Dispatch) {
+    fn learn_ids_around(&self, open: &OpenSpan, wire: &dyn Wire, dispatch: &Dispatch) {
         if open.ancestors().all(|ancestor| ancestor.is_final()) {
             return;
         }
+        let around: Vec<_> = open.ancestors().cloned().collect();
         // Outermost first: a span that OTel does not have takes the trace of its parent.
-        for (id, open) in self.around(id, dispatch).into_iter().rev() {
-            if let Some(open) = open.filter(|open| !open.is_final()) {
-                self.learn_ids(&id, &open);
-            }
+        for open in around.iter().rev().filter(|open| !open.is_final()) {
+            self.learn_ids(open, wire, dispatch);
         }
     }
 
-    fn around(&self, id: &Id, dispatch: &Dispatch) -> Vec<(Id, Option<Arc<OpenSpan>>)> {
+    fn around(&self, id: &Id, dispatch: &Dispatch) -> Vec<Id> {
         self.around
             .map(|around| around(dispatch, id))
             .unwrap_or_default()
     }
 
     /// The parent on OTLP: the nearest span around this one that OTel has, whoever made it.
-    fn wire_parent(&self, id: &Id, dispatch: &Dispatch) -> Option<SpanId> {
-        let wire = self.core.wire.as_ref()?;
-        let around = self.around(id, dispatch);
-        around
+    fn wire_parent(&self, open: &OpenSpan, wire: &dyn Wire, dispatch: &Dispatch) -> Option<SpanId> {
+        if open.origin.is_next_to_parent
+            && let Some(parent) = &open.origin.parent
+            && let Some(ids) = parent.final_ids.get()
+            // Hermes's own id: OTel does not have the parent.
+            && ids.span_id != parent.origin.own_ids.span_id
+        {
+            return Some(ids.span_id);
+        }
+        self.around(&open.origin.tracing_id, dispatch)
             .iter()
-            .find_map(|(id, _)| wire.ids(id, dispatch))
+            .find_map(|id| wire.ids(id, dispatch))
             .map(|ids| ids.span_id)
     }
 
-    fn finish(&self, id: &Id, open: &OpenSpan) {
-        let end_ns = open.clock.now_ns();
-        let dispatch = self.core.dispatch.get().and_then(WeakDispatch::upgrade);
-        let wire = self.core.wire.as_ref().zip(dispatch);
-        if let Some((_, dispatch)) = &wire {
-            self.learn_ids_around(id, open, dispatch);
-            self.learn_ids(id, open);
-        }
-        let wire_parent = wire
-            .as_ref()
-            .and_then(|(_, dispatch)| self.wire_parent(id, dispatch));
-        match self.core.close(open, end_ns, wire_parent) {
-            Closed::Kept(record) => {
-                if let Some((wire, dispatch)) = &wire {
-                    wire.end(id, dispatch, &record);
-                }
-                self.core.queue.push(record);
+    fn finish(&self, id: &Id, open: Arc<OpenSpan>) {
+        let core = &self.core;
+        let end_ns = open.origin.clock.now_ns();
+        let wire = core.wire();
+        let mut wire_parent = None;
+        if let Some((wire, dispatch)) = &wire {
+            self.learn_ids_around(&open, wire.as_ref(), dispatch);
+            if !open.is_final() {
+                self.learn_ids(&open, wire.as_ref(), dispatch);
             }
-            Closed::Filtered {
-                span_id,
-                parent,
-                withdrawal,
-            } => {
-                if let Some((wire, _)) = &wire {
-                    wire.withdraw(span_id, wire_parent.or(parent));
+            wire_parent = self.wire_parent(&open, wire.as_ref(), dispatch);
+        }
+        match core.close(&open, end_ns, wire_parent) {
+            Closed::Kept(draft) => {
+                let draft = match &wire {
+                    None => Waiting::Own(draft),
+                    Some((wire, dispatch)) => {
+                        let draft = draft.shared();
+                        wire.end(id, dispatch, end_ns, Arc::clone(&draft) as _);
+                        Waiting::Shared(draft)
+                    }
+                };
+                if let Err(lost) = core.queue.push(draft) {
+                    core.spans.pool.put_draft(lost);
                 }
-                if let Some(record) = withdrawal {
-                    self.core.queue.push_withdrawal(record);
+            }
+            Closed::Filtered { withdrawal } => {
+                if let Some((wire, _)) = &wire {
+                    wire.withdraw(open.ids().1, wire_parent.or(open.kept_parent()));
+                }
+                if let Some(draft) = withdrawal {
+                    core.queue.push_withdrawal(Waiting::Own(draft));
                 }
             }
             Closed::Foreign => {}
         }
+        core.spans.pool.put_span(open);
     }
 }
 
@@ -217,7 +228,6 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     fn on_layer(&mut self, _subscriber: &mut S) {
-        self.find = Some(find::<S>);
         self.around = Some(around::<S>);
     }
 
@@ -230,72 +240,92 @@ where
             self.core.count_suppressed(attributes.metadata());
             return;
         }
-        let shape = self.core.shapes.of(attributes.metadata());
-        let mut visited = Visited::new(&shape, self.core.visits_content());
-        attributes.record(&mut visited);
-        let (facts, extra) = (visited.facts, visited.extra);
-        let Some(span) = context.span(id) else { return };
-        let parent = span.scope().skip(1).find_map(|span| of_extensions(&span));
-        let open = self.core.start(shape, parent, facts, extra);
-        self.core.live.insert(&open);
-        if self.core.wire.is_none() {
-            open.has_final_ids.store(true, Ordering::Release);
-        }
-        // Not `insert`, which panics where a second Hermes layer stands in the same registry.
-        span.extensions_mut().replace(open);
+        let parent = self.parent(attributes, id, &context);
+        self.core.start(attributes, id, parent);
     }
 
-    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        let Some(open) = context.span(id).and_then(|span| of_extensions(&span)) else {
-            return;
-        };
-        let mut visited = Visited::new(&open.shape, self.core.visits_content());
-        values.record(&mut visited);
-        self.core.record(&open, visited);
+    fn on_record(&self, id: &Id, values: &Record<'_>, _context: Context<'_, S>) {
+        let Some(open) = self.find(id) else { return };
+        values.record(&mut Visitor::shared(&open, self.core.visits_content()));
+        self.core.reconsider(&open);
     }
 
-    fn on_follows_from(&self, id: &Id, follows: &Id, context: Context<'_, S>) {
-        let open = |id| context.span(id).and_then(|span| of_extensions(&span));
-        if let (Some(open), Some(followed)) = (open(id), open(follows)) {
+    fn on_follows_from(&self, id: &Id, follows: &Id, _context: Context<'_, S>) {
+        if let (Some(open), Some(followed)) = (self.find(id), self.find(follows)) {
             let ids = followed.ids();
             open.state().links.push(ids);
         }
     }
 
-    fn on_enter(&self, id: &Id, context: Context<'_, S>) {
+    fn on_enter(&self, id: &Id, _context: Context<'_, S>) {
         // Without OTel the ids are final from the start, and entering tells nothing.
         if self.core.wire.is_none() {
             return;
         }
-        if let Some(open) = context.span(id).and_then(|span| of_extensions(&span))
-            && !open.is_final()
+        if let Some(open) = self.find(id).filter(|open| !open.is_final())
+            && let Some((wire, dispatch)) = self.core.wire()
         {
-            self.learn_ids(id, &open);
+            self.learn_ids(&open, wire.as_ref(), &dispatch);
         }
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let Some(open) = context
             .event_span(event)
-            .and_then(|span| span.scope().find_map(|span| of_extensions(&span)))
+            .and_then(|span| span.scope().find_map(|span| self.find(&span.id())))
         else {
             return;
         };
-        let shape = self.core.shapes.of(event.metadata());
-        let mut visited = Visited::new(&shape, true);
-        event.record(&mut visited);
-        let event = event_record(&self.core, event.metadata(), &open, visited);
+        let mut said = Said::default();
+        let shape = Shape::of(event.metadata());
+        event.record(&mut Visitor::own(shape, true, &mut said));
+        let event = event_record(&self.core, event.metadata(), &open, said);
         open.state().put_event(event);
     }
 
-    fn on_close(&self, id: Id, context: Context<'_, S>) {
-        let Some(span) = context.span(&id) else {
-            return;
-        };
-        let open = span.extensions_mut().remove::<Arc<OpenSpan>>();
-        if let Some(open) = open {
-            self.finish(&id, &open);
+    fn on_close(&self, id: Id, _context: Context<'_, S>) {
+        if let Some(open) = self.core.spans.remove(&id) {
+            self.finish(&id, open);
         }
+    }
+}
+
+impl Capture {
+    /// The nearest span around a new one that capture sees.
+    fn parent<S>(
+        &self,
+        attributes: &Attributes<'_>,
+        id: &Id,
+        context: &Context<'_, S>,
+    ) -> Option<Parent>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        if attributes.is_root() {
+            return None;
+        }
+        let current;
+        let next = if attributes.is_contextual() {
+            current = context.current_span();
+            current.id()?
+        } else {
+            attributes.parent()?
+        };
+        if let Some(open) = self.find(next) {
+            return Some(Parent {
+                open,
+                is_next: true,
+            });
+        }
+        let open = context
+            .span(id)?
+            .scope()
+            .skip(1)
+            .find_map(|span| self.find(&span.id()))?;
+        Some(Parent {
+            open,
+            is_next: false,
+        })
     }
 }
 
@@ -311,7 +341,7 @@ fn event_record(
     core: &Core,
     metadata: &'static Metadata<'static>,
     open: &OpenSpan,
-    visited: Visited<'_>,
+    said: Said,
 ) -> EventRecord {
     let mut attributes = vec![
         ("level".into(), metadata.level().as_str().into()),
@@ -322,19 +352,22 @@ fn event_record(
     // author's words, and stay, redacted, as error texts do.
     let is_own = crate_of(metadata.target()) == crate_of(open.metadata().target());
     let mut name = "event".into();
-    for (key, value) in visited.extra {
+    for (key, value) in said.extra {
         if key != "message" {
             attributes.push((key, value));
         } else if keeps_content || is_own {
             name = value.to_text().into_owned().into();
         }
     }
-    for (fact, value) in visited.facts {
-        attributes.push((fact.name().into(), value));
-    }
+    let facts = said
+        .notes
+        .read()
+        .iter()
+        .map(|(fact, value)| (fact, Value::from(value)));
+    attributes.extend(facts.map(|(fact, value)| (fact.name().into(), value)));
     EventRecord {
         name,
-        time_ns: open.clock.now_ns(),
+        time_ns: open.origin.clock.now_ns(),
         attributes,
     }
 }
@@ -343,26 +376,7 @@ pub(super) fn crate_of(target: &str) -> &str {
     target.split("::").next().unwrap_or(target)
 }
 
-fn of_extensions<'a, R>(
-    span: &tracing_subscriber::registry::SpanRef<'a, R>,
-) -> Option<Arc<OpenSpan>>
-where
-    R: LookupSpan<'a>,
-{
-    span.extensions().get::<Arc<OpenSpan>>().cloned()
-}
-
-fn find<S>(dispatch: &Dispatch, id: &Id) -> Option<Arc<OpenSpan>>
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-{
-    dispatch
-        .downcast_ref::<S>()?
-        .span(id)
-        .and_then(|span| of_extensions(&span))
-}
-
-fn around<S>(dispatch: &Dispatch, id: &Id) -> Vec<(Id, Option<Arc<OpenSpan>>)>
+fn around<S>(dispatch: &Dispatch, id: &Id) -> Vec<Id>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
@@ -372,8 +386,5 @@ where
     else {
         return Vec::new();
     };
-    span.scope()
-        .skip(1)
-        .map(|span| (span.id(), of_extensions(&span)))
-        .collect()
+    span.scope().skip(1).map(|span| span.id()).collect()
 }

@@ -7,15 +7,22 @@
 mod callsite;
 mod close;
 mod clock;
+mod draft;
 mod filter;
+mod finish;
 mod interest;
 mod layer;
-mod live;
+mod notes;
 mod open;
+mod pool;
+mod spans;
 mod start;
+mod verdict;
 mod visitor;
 
+pub(crate) use draft::Waiting;
 pub(crate) use filter::CaptureFilter;
 pub(crate) use layer::{Capture, Core};
-pub(crate) use live::LiveSpans;
+pub(crate) use notes::Notes;
 pub(crate) use open::{OpenSpan, Outcome};
+pub(crate) use spans::Spans;

@@ -1,63 +1,83 @@
-//! A span that is open: what is known of it so far, shared by the registry, its children and the writer.
+//! A span that is open: what is known of it so far, shared by its children, handles and the writer.
+//!
+//! An object lives longer than its span: once that is over it is used for another
+//! ([`super::pool`]). What never changes while a span is open stands outside the lock.
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tracing::Metadata;
+use tracing::span::Id;
 
 use super::callsite::Shape;
 use super::clock::Clock;
-use super::visitor::typed;
-use crate::record::{
-    ErrorClass, EventRecord, Facts, RunId, RunRecord, SpanId, SpanRecord, Status, TraceId, Value,
-    Verdict,
-};
+use super::notes::Notes;
+use super::visitor::Said;
+use crate::record::{ErrorClass, EventRecord, RunId, RunRecord, SpanId, TraceId, Value, Verdict};
 use crate::semconv::{Fact, Kind};
 
 /// Events kept per span; the SDK's own limit.
 pub(super) const MAX_EVENTS: usize = 128;
 
-/// A captured span, from its start to its close.
+/// A captured span, from its start to its record.
 #[derive(Debug)]
 pub(crate) struct OpenSpan {
-    /// Unique in this process; `tracing` reuses its own ids.
-    pub(super) number: u64,
-    pub(super) shape: Arc<Shape>,
-    pub(super) clock: Clock,
-    pub(super) start_ns: i64,
-    /// The nearest enclosing span that capture sees.
-    pub(super) parent: Option<Arc<OpenSpan>>,
-    /// Whether the ids are those of the OTel span, or final because there is none.
-    pub(super) has_final_ids: AtomicBool,
-    /// Whether the store was shown the span while it runs.
-    pub(super) is_announced: AtomicBool,
+    pub(super) origin: Origin,
+    /// The ids that hold where spans are exported: those of the OTel span, if there is one.
+    pub(super) final_ids: OnceLock<Ids>,
+    is_announced: AtomicBool,
     state: Mutex<State>,
 }
 
-/// What changes while the span is open.
+/// What is known of a span at its start and never changes.
 #[derive(Debug)]
-pub(super) struct State {
-    /// `None`: nothing has said yet that the span is ours.
-    pub(super) kind: Option<Kind>,
-    pub(super) given_name: Option<Cow<'static, str>>,
-    pub(super) trace_id: TraceId,
-    pub(super) span_id: SpanId,
+pub(super) struct Origin {
+    pub(super) shape: &'static Shape,
+    pub(super) clock: Clock,
+    pub(super) start_ns: i64,
+    /// What `tracing` calls the span; it says so of another one once this one is closed.
+    pub(super) tracing_id: Id,
+    /// The nearest enclosing span that capture sees.
+    pub(super) parent: Option<Arc<OpenSpan>>,
+    /// Whether no span of others stands between this one and its parent.
+    pub(super) is_next_to_parent: bool,
     pub(super) run: RunRecord,
     /// Whether the run is that of a session.
     pub(super) is_in_session: bool,
+    /// The ids given by Hermes.
+    pub(super) own_ids: Ids,
+    /// Whether OTel may give it others.
+    pub(super) is_exported: bool,
+}
+
+/// By what a span is known outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ids {
+    pub(super) trace_id: TraceId,
+    pub(super) span_id: SpanId,
+}
+
+/// What changes while the span is open.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// What the callsite or the facts say it is. `None`: nothing has said yet that the span is ours.
+    pub(super) found_kind: Option<Kind>,
+    /// Which of its kind it is among its siblings.
+    pub(super) ordinal: i64,
     /// What the capture filter says so far.
-    pub(super) is_kept: bool,
+    pub(super) is_left_out: bool,
     /// Whether children may have been stored under this span.
     pub(super) was_kept: bool,
-    pub(super) facts: Facts,
-    pub(super) extra: Vec<(Cow<'static, str>, Value)>,
+    pub(super) said: Said,
     pub(super) events: Vec<EventRecord>,
     pub(super) links: Vec<(TraceId, SpanId)>,
     pub(super) outcome: Option<Outcome>,
     pub(super) class: Option<ErrorClass>,
     pub(super) retries: Option<SpanId>,
     pub(super) tally: Tally,
+    /// What is said from here on is not heard.
+    pub(super) is_over: bool,
 }
 
 /// How an annotated function ended.
@@ -77,7 +97,7 @@ pub(crate) enum Outcome {
 }
 
 /// What a turn, session or agent sums up of the spans below it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tally {
     pub(super) api_calls: i64,
     pub(super) tool_calls: i64,
@@ -90,93 +110,154 @@ pub(super) struct Tally {
 }
 
 impl OpenSpan {
-    pub(super) fn new(
-        number: u64,
-        shape: Arc<Shape>,
-        clock: Clock,
-        parent: Option<Arc<OpenSpan>>,
-        state: State,
-    ) -> Self {
+    /// An object without a span.
+    pub(super) fn vacant(shape: &'static Shape, id: &Id) -> Self {
         OpenSpan {
-            number,
-            shape,
-            clock,
-            start_ns: clock.now_ns(),
-            parent,
-            has_final_ids: AtomicBool::new(false),
+            origin: Origin {
+                shape,
+                clock: Clock::read(),
+                start_ns: 0,
+                tracing_id: id.clone(),
+                parent: None,
+                is_next_to_parent: false,
+                run: RunRecord {
+                    run_id: RunId::generate(0),
+                    is_root: false,
+                },
+                is_in_session: false,
+                own_ids: Ids {
+                    trace_id: TraceId::generate(0),
+                    span_id: SpanId::generate(),
+                },
+                is_exported: false,
+            },
+            final_ids: OnceLock::new(),
             is_announced: AtomicBool::new(false),
-            state: Mutex::new(state),
+            state: Mutex::default(),
         }
     }
 
+    /// The state of a span that nobody else sees.
+    #[inline]
+    pub(super) fn own_state(&mut self) -> &mut State {
+        self.state.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The state, locked. Nothing that runs user code or takes another lock may happen under it.
+    #[inline]
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn metadata(&self) -> &'static Metadata<'static> {
-        self.shape.metadata
+        self.origin.shape.metadata
+    }
+
+    /// Whether `tracing` calls the span by this id.
+    pub(super) fn is_called(&self, id: &Id) -> bool {
+        self.origin.tracing_id == *id
     }
 
     /// The kind, once it is known.
+    #[inline]
     pub(crate) fn kind(&self) -> Option<Kind> {
-        self.state().kind
+        self.origin.shape.kind.or_else(|| self.state().found_kind)
     }
 
     /// The ids by which the span is known outside.
     pub(crate) fn ids(&self) -> (TraceId, SpanId) {
-        let state = self.state();
-        (state.trace_id, state.span_id)
+        let ids = self.known_ids();
+        (ids.trace_id, ids.span_id)
+    }
+
+    #[inline]
+    pub(super) fn known_ids(&self) -> Ids {
+        *self.final_ids.get().unwrap_or(&self.origin.own_ids)
+    }
+
+    /// Whether the store was shown the span while it runs.
+    #[inline]
+    pub(super) fn is_announced(&self) -> bool {
+        self.is_announced.load(Ordering::Acquire)
+    }
+
+    /// From here on the store shows the span.
+    pub(super) fn set_announced(&self) {
+        self.is_announced.store(true, Ordering::Release);
     }
 
     /// The run that the span belongs to.
     pub(crate) fn run_id(&self) -> RunId {
-        self.state().run.run_id
+        self.origin.run.run_id
+    }
+
+    /// Whether the ids will not change any more.
+    #[inline]
+    pub(super) fn is_final(&self) -> bool {
+        !self.origin.is_exported || self.final_ids.get().is_some()
     }
 
     /// This span and those around it, innermost first.
     pub(crate) fn chain(self: &Arc<Self>) -> impl Iterator<Item = &Arc<OpenSpan>> {
-        std::iter::successors(Some(self), |open| open.parent.as_ref())
+        std::iter::successors(Some(self), |open| open.origin.parent.as_ref())
     }
 
     /// The spans around this one, innermost first.
     pub(super) fn ancestors(&self) -> impl Iterator<Item = &Arc<OpenSpan>> {
-        std::iter::successors(self.parent.as_ref(), |open| open.parent.as_ref())
-    }
-
-    /// The nearest enclosing span of one of these kinds.
-    pub(super) fn scope(&self, kinds: &[Kind]) -> Option<&Arc<OpenSpan>> {
-        self.ancestors()
-            .find(|open| open.kind().is_some_and(|kind| kinds.contains(&kind)))
+        std::iter::successors(self.origin.parent.as_ref(), |open| {
+            open.origin.parent.as_ref()
+        })
     }
 
     /// The span that sums up spans of this kind: a call's turn, a turn's session or agent.
     pub(super) fn tallied_by(&self, kind: Kind) -> Option<&Arc<OpenSpan>> {
+        let scope = |kinds: &[Kind]| {
+            self.ancestors()
+                .find(|open| open.kind().is_some_and(|kind| kinds.contains(&kind)))
+        };
         match kind {
-            Kind::Chat | Kind::Tool => self
-                .scope(&[Kind::Turn])
-                .or_else(|| self.scope(&[Kind::Agent, Kind::Session])),
-            Kind::Turn => self.scope(&[Kind::Session, Kind::Agent]),
+            Kind::Chat | Kind::Tool => {
+                scope(&[Kind::Turn]).or_else(|| scope(&[Kind::Agent, Kind::Session]))
+            }
+            Kind::Turn => scope(&[Kind::Session, Kind::Agent]),
             _ => None,
         }
     }
 
+    /// Whether the span is stored, as far as is known.
+    pub(super) fn is_kept(&self) -> bool {
+        self.kind().is_some() && !self.state().is_left_out
+    }
+
+    /// The nearest ancestor that is stored.
+    pub(super) fn kept_parent(&self) -> Option<SpanId> {
+        self.ancestors()
+            .find(|open| open.is_kept())
+            .map(|open| open.ids().1)
+    }
+
     /// States a fact.
     pub(crate) fn set(&self, fact: Fact, value: impl Into<Value>) {
-        let value = typed(fact, value.into());
-        self.state().facts.set(fact, value);
+        let value = value.into();
+        self.set_all(|notes| notes.set(fact, value));
     }
 
     /// States several facts at once.
-    pub(crate) fn set_all(&self, facts: impl FnOnce(&mut Facts)) {
-        facts(&mut self.state().facts);
+    pub(crate) fn set_all(&self, facts: impl FnOnce(&mut Notes)) {
+        let mut state = self.state();
+        if !state.is_over {
+            facts(&mut state.said.notes);
+        }
     }
 
     /// States a field that no table knows; a known one finds its fact.
     pub(crate) fn set_named(&self, name: Cow<'static, str>, value: Value) {
-        match Fact::named(&name) {
-            Some(fact) => self.set(fact, value),
-            None => self.state().put_extra(name, value),
+        if let Some(fact) = Fact::named(&name) {
+            return self.set(fact, value);
+        }
+        let mut state = self.state();
+        if !state.is_over {
+            state.said.put_extra(name, value);
         }
     }
 
@@ -192,46 +273,57 @@ impl OpenSpan {
 
     /// Seconds since the span started.
     pub(crate) fn elapsed_s(&self) -> f64 {
-        seconds(self.clock.now_ns().saturating_sub(self.start_ns))
+        seconds(
+            self.origin
+                .clock
+                .now_ns()
+                .saturating_sub(self.origin.start_ns),
+        )
     }
 
-    pub(super) fn is_final(&self) -> bool {
-        self.has_final_ids.load(Ordering::Acquire)
+    /// Forgets the span, so that another can take its place.
+    pub(super) fn clear(&mut self) {
+        self.let_go_of_parents();
+        if self.origin.is_exported {
+            self.final_ids.take();
+        }
+        *self.is_announced.get_mut() = false;
+        // One by one: writing the whole state anew took longer than all that is done at a start.
+        let state = self.own_state();
+        state.said.notes.clear();
+        if state.has_rest() {
+            state.said.extra.clear();
+            state.events.clear();
+            state.links.clear();
+        }
+        if state.outcome.is_some() {
+            state.outcome = None;
+        }
+        if state.is_scope() {
+            state.tally = Tally::default();
+        }
+        state.found_kind = None;
+        state.ordinal = 0;
+        state.is_left_out = false;
+        state.was_kept = false;
+        state.class = None;
+        state.retries = None;
+        state.is_over = false;
     }
 
-    /// The span as it is now, still running; `None` if it is not (yet) one of ours.
-    pub(super) fn snapshot(&self) -> Option<SpanRecord> {
-        // The parent is looked up first: no two spans are locked at once.
-        let parent_span_id = self.kept_parent();
-        let state = self.state();
-        let kind = state.kind.filter(|_| state.is_kept)?;
-        Some(SpanRecord {
-            trace_id: state.trace_id,
-            span_id: state.span_id,
-            parent_span_id,
-            wire_parent_span_id: parent_span_id,
-            run: state.run.clone(),
-            kind,
-            given_name: state.given_name.clone(),
-            start_ns: self.start_ns,
-            end_ns: None,
-            status: Status::Running,
-            failure: None,
-            facts: state.facts.clone(),
-            extra: state.extra.clone(),
-            events: Vec::new(),
-            links: Vec::new(),
-            retries: state.retries,
-            withdrawn: false,
-        })
+    /// Lets go of the spans around it one by one: dropped as a chain, the last child of many nested
+    /// spans would take as many stack frames.
+    fn let_go_of_parents(&mut self) {
+        let mut parent = self.origin.parent.take();
+        while let Some(mut open) = parent {
+            parent = Arc::get_mut(&mut open).and_then(|open| open.origin.parent.take());
+        }
     }
+}
 
-    /// The nearest ancestor that is stored.
-    pub(super) fn kept_parent(&self) -> Option<SpanId> {
-        self.ancestors().find_map(|open| {
-            let state = open.state();
-            (state.kind.is_some() && state.is_kept).then_some(state.span_id)
-        })
+impl Drop for OpenSpan {
+    fn drop(&mut self) {
+        self.let_go_of_parents();
     }
 }
 
@@ -248,15 +340,31 @@ impl Tally {
 }
 
 impl State {
-    pub(super) fn put_extra(&mut self, name: Cow<'static, str>, value: Value) {
-        match self.extra.iter_mut().find(|(known, _)| *known == name) {
-            Some(slot) => slot.1 = value,
-            None => self.extra.push((name, value)),
-        }
+    /// Whether what is said now comes too late: the span is over, or its function has returned, and
+    /// what the expansion tells other layers of a failure comes back as an echo.
+    /// Whether the span sums up others.
+    #[inline]
+    pub(super) fn is_scope(&self) -> bool {
+        matches!(
+            self.found_kind,
+            Some(Kind::Session | Kind::Agent | Kind::Turn)
+        )
+    }
+
+    /// Whether there is anything beside notes.
+    #[inline]
+    pub(super) fn has_rest(&self) -> bool {
+        !(self.said.extra.is_empty() && self.events.is_empty() && self.links.is_empty())
+    }
+
+    #[inline]
+    pub(super) fn has_settled(&self, fact: Fact) -> bool {
+        let is_echo = matches!(fact, Fact::OtelStatusCode | Fact::ErrorType);
+        self.is_over || (is_echo && self.outcome.is_some())
     }
 
     pub(super) fn put_event(&mut self, event: EventRecord) {
-        if self.events.len() < MAX_EVENTS {
+        if self.events.len() < MAX_EVENTS && !self.is_over {
             self.events.push(event);
         }
     }

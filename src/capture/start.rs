@@ -1,140 +1,143 @@
 //! The start of a span: what it is, whose child, which run, and its number among its siblings.
 
-use std::borrow::Cow;
 use std::sync::Arc;
+
+use tracing::span::{Attributes, Id};
 
 use super::callsite::Shape;
 use super::clock::Clock;
 use super::layer::Core;
-use super::open::{OpenSpan, State, Tally};
-use super::visitor::Visited;
-use crate::record::{Facts, RunId, RunRecord, SpanId, TraceId, Value};
+use super::notes::Notes;
+use super::open::{Ids, OpenSpan, State};
+use super::visitor::Visitor;
+use crate::record::{RunId, RunRecord, SpanId, TraceId};
 use crate::semconv::{Fact, Kind};
+
+/// The nearest enclosing span that capture sees.
+pub(super) struct Parent {
+    pub(super) open: Arc<OpenSpan>,
+    /// Whether no span of others stands between.
+    pub(super) is_next: bool,
+}
 
 impl Core {
     /// Makes the open span of a new `tracing` span.
-    pub(super) fn start(
-        &self,
-        shape: Arc<Shape>,
-        parent: Option<Arc<OpenSpan>>,
-        facts: Vec<(Fact, Value)>,
-        extra: Vec<(Cow<'static, str>, Value)>,
-    ) -> Arc<OpenSpan> {
-        let clock = parent
-            .as_ref()
-            .map_or_else(Clock::read, |parent| parent.clock);
-        let mut known = Facts::default();
-        for (fact, value) in facts {
-            known.set(fact, value);
+    pub(super) fn start(&self, attributes: &Attributes<'_>, id: &Id, parent: Option<Parent>) {
+        let shape = Shape::of(attributes.metadata());
+        let spare = self.spans.pool.span();
+        let mut open = spare.unwrap_or_else(|| Arc::new(OpenSpan::vacant(shape, id)));
+        if let Some(span) = Arc::get_mut(&mut open) {
+            let said = &mut span.own_state().said;
+            attributes.record(&mut Visitor::own(shape, self.visits_content(), said));
+            let kind = kind_of(shape, &said.notes).or(self.captures_all.then_some(Kind::Step));
+            self.settle(span, shape, id, parent, kind);
         }
-        let kind = kind_of(&shape, &known).or(self.captures_all.then_some(Kind::Step));
-        let (trace_id, run, is_in_session) = place(parent.as_ref(), kind, clock.now_ns());
-        let state = State {
-            kind: None,
-            given_name: None,
-            trace_id,
-            span_id: SpanId::generate(),
-            run,
-            is_in_session,
-            is_kept: true,
-            was_kept: true,
-            facts: known,
-            extra,
-            events: Vec::new(),
-            links: Vec::new(),
-            outcome: None,
-            class: None,
-            retries: None,
-            tally: Tally::default(),
-        };
-        let open = Arc::new(OpenSpan::new(
-            self.live.number(),
-            shape,
-            clock,
-            parent,
-            state,
-        ));
-        if let Some(kind) = kind {
-            adopt(&open, kind);
-        }
-        let is_kept = self.filter_keeps(&open);
-        let mut state = open.state();
-        state.is_kept = is_kept;
-        state.was_kept = is_kept;
-        drop(state);
-        open
+        self.spans.insert(id, open);
     }
 
-    /// Takes in fields recorded later.
-    pub(super) fn record(&self, open: &Arc<OpenSpan>, visited: Visited<'_>) {
-        let (facts, extra) = (visited.facts, visited.extra);
-        let late_kind = {
-            let mut state = open.state();
-            // Once the function has returned, these two are our own word to other layers.
-            let has_returned = state.outcome.is_some();
-            for (fact, value) in facts {
-                if !(has_returned && matches!(fact, Fact::OtelStatusCode | Fact::ErrorType)) {
-                    state.facts.set(fact, value);
-                }
-            }
-            for (name, value) in extra {
-                state.put_extra(name, value);
-            }
-            // With `capture_all` a span counts as a step until it says better.
-            let is_settled = state.kind.is_some_and(|kind| {
-                !self.captures_all || kind != Kind::Step || open.shape.kind.is_some()
-            });
-            if is_settled {
-                None
-            } else {
-                kind_of(&open.shape, &state.facts)
-            }
+    /// Gives a new span its place.
+    fn settle(
+        &self,
+        span: &mut OpenSpan,
+        shape: &'static Shape,
+        id: &Id,
+        parent: Option<Parent>,
+        kind: Option<Kind>,
+    ) {
+        let around = parent.as_ref().map(|parent| &parent.open);
+        let clock = around.map_or_else(Clock::read, |around| around.origin.clock);
+        let start_ns = clock.now_ns();
+        let place = place(around, kind, start_ns);
+        let origin = &mut span.origin;
+        origin.shape = shape;
+        origin.clock = clock;
+        origin.start_ns = start_ns;
+        origin.tracing_id = id.clone();
+        origin.run = place.run;
+        origin.is_in_session = place.is_in_session;
+        origin.own_ids = Ids {
+            trace_id: place.trace_id,
+            span_id: SpanId::generate(),
         };
-        if let Some(kind) = late_kind.filter(|kind| open.kind() != Some(*kind)) {
-            adopt(open, kind);
+        origin.is_exported = self.wire.is_some();
+        origin.is_next_to_parent = parent.as_ref().is_some_and(|parent| parent.is_next);
+        origin.parent = parent.map(|parent| parent.open);
+        if let Some(kind) = kind {
+            let rank = span.rank(kind);
+            rank.give(kind, span.own_state());
+        }
+        let is_left_out = !self.filter.is_empty() && !self.filter_keeps(span);
+        let state = span.own_state();
+        state.is_left_out = is_left_out;
+        state.was_kept = !is_left_out;
+    }
+
+    /// Looks again at what a span is, after fields were recorded late.
+    pub(super) fn reconsider(&self, open: &OpenSpan) {
+        if open.origin.shape.kind.is_none() {
+            let late_kind = {
+                let state = open.state();
+                // With `capture_all` a span counts as a step until it says better.
+                let is_open_to_more = state.found_kind.is_none()
+                    || (self.captures_all && state.found_kind == Some(Kind::Step));
+                is_open_to_more
+                    .then(|| kind_of(open.origin.shape, &state.said.notes))
+                    .flatten()
+                    .filter(|kind| state.found_kind != Some(*kind))
+            };
+            if let Some(kind) = late_kind {
+                let rank = open.rank(kind);
+                rank.give(kind, &mut open.state());
+            }
         }
         if self.filter.reads_fields() {
             let is_kept = self.filter_keeps(open);
             let mut state = open.state();
-            state.is_kept = is_kept;
+            state.is_left_out = !is_kept;
             state.was_kept |= is_kept;
         }
     }
 
+    #[inline]
     pub(super) fn filter_keeps(&self, open: &OpenSpan) -> bool {
         if self.filter.is_empty() {
             return true;
         }
+        let kind = open.kind();
+        let facts = match kind {
+            Some(kind) => open.facts(kind),
+            None => open.state().said.notes.read().facts(),
+        };
         let state = open.state();
         self.filter
-            .keeps(open.metadata(), state.kind, &state.facts, &state.extra)
+            .keeps(open.metadata(), kind, &facts, &state.said.extra)
     }
 }
 
 /// What the name and the facts say a span is. A stated operation beats a stated kind, for it tells
 /// more; our own span names beat both.
-fn kind_of(shape: &Shape, facts: &Facts) -> Option<Kind> {
+fn kind_of(shape: &Shape, notes: &Notes) -> Option<Kind> {
     shape
         .kind
         .or_else(|| {
-            facts
-                .text(Fact::Operation)
+            notes
+                .text_of(Fact::Operation)
                 .and_then(Kind::of_operation)
                 .map(|kind| {
                     // Our macros state both: a turn is an `invoke_agent` of kind CHAIN.
-                    match (kind, facts.text(Fact::SpanKind)) {
+                    match (kind, notes.text_of(Fact::SpanKind)) {
                         (Kind::Agent, Some("CHAIN")) => Kind::Turn,
                         _ => kind,
                     }
                 })
         })
         .or_else(|| {
-            facts
-                .text(Fact::SpanKind)
+            notes
+                .text_of(Fact::SpanKind)
                 .and_then(Kind::of_span_kind)
                 .map(|kind| {
                     let is_session = kind == Kind::Agent
-                        && facts.get(Fact::SessionId).is_some()
+                        && notes.get(Fact::SessionId).is_some()
                         && shape
                             .metadata
                             .fields()
@@ -145,81 +148,74 @@ fn kind_of(shape: &Shape, facts: &Facts) -> Option<Kind> {
         })
 }
 
-/// The trace, the run, and whether the run is a session's.
-fn place(
-    parent: Option<&Arc<OpenSpan>>,
-    kind: Option<Kind>,
-    now_ns: i64,
-) -> (TraceId, RunRecord, bool) {
+/// Where a span stands.
+struct Standing {
+    trace_id: TraceId,
+    run: RunRecord,
+    is_in_session: bool,
+}
+
+fn place(parent: Option<&Arc<OpenSpan>>, kind: Option<Kind>, now_ns: i64) -> Standing {
     let is_session = kind == Some(Kind::Session);
     let new_run = || RunRecord {
         run_id: RunId::generate(now_ns),
         is_root: true,
     };
     let Some(parent) = parent else {
-        return (TraceId::generate(now_ns), new_run(), is_session);
+        return Standing {
+            trace_id: TraceId::generate(now_ns),
+            run: new_run(),
+            is_in_session: is_session,
+        };
     };
     // An ancestor that nobody has recognised yet makes no run of its own.
     let above = parent.chain().find(|open| open.kind().is_some());
-    let trace_id = parent.state().trace_id;
-    match above {
-        None => (trace_id, new_run(), is_session),
-        Some(above) => {
-            let above = above.state();
-            if is_session && !above.is_in_session {
-                drop(above);
-                (trace_id, new_run(), true)
-            } else {
-                let run = RunRecord {
-                    run_id: above.run.run_id,
-                    is_root: false,
-                };
-                (trace_id, run, above.is_in_session)
-            }
+    let (run, is_in_session) = match above {
+        Some(above) if !is_session || above.origin.is_in_session => {
+            let run = RunRecord {
+                run_id: above.origin.run.run_id,
+                is_root: false,
+            };
+            (run, above.origin.is_in_session)
         }
+        _ => (new_run(), is_session),
+    };
+    Standing {
+        trace_id: parent.ids().0,
+        run,
+        is_in_session,
     }
 }
 
-/// A span has turned out to be ours: it takes its place among its siblings.
-fn adopt(open: &OpenSpan, kind: Kind) {
-    let mut retries = None;
-    let mut number = 1;
-    if let Some(scope) = open.tallied_by(kind) {
-        let tally = &mut scope.state().tally;
-        retries = tally.failed_call.filter(|_| kind == Kind::Chat);
-        if let Some(count) = tally.count_of(kind) {
-            *count += 1;
-            number = *count;
-        }
-    }
-    let metadata = open.metadata();
-    let mut state = open.state();
-    state.kind = Some(kind);
-    state.retries = retries;
-    match kind {
-        Kind::Chat => state.facts.set_default(Fact::ApiCallNumber, number),
-        Kind::Turn => state.facts.set_default(Fact::TurnIndex, number),
-        Kind::Tool => {
-            if let Some(tool) = Kind::tool_in_span_name(metadata.name()) {
-                state.facts.set_default(Fact::ToolName, Cow::Borrowed(tool));
+/// A span's place among its siblings.
+struct Rank {
+    ordinal: i64,
+    retries: Option<SpanId>,
+}
+
+impl OpenSpan {
+    /// Counts a span that has turned out to be ours.
+    fn rank(&self, kind: Kind) -> Rank {
+        let mut rank = Rank {
+            ordinal: 1,
+            retries: None,
+        };
+        if let Some(scope) = self.tallied_by(kind) {
+            let tally = &mut scope.state().tally;
+            rank.retries = tally.failed_call.filter(|_| kind == Kind::Chat);
+            if let Some(count) = tally.count_of(kind) {
+                *count += 1;
+                rank.ordinal = *count;
             }
         }
-        _ => {}
+        rank
     }
-    state
-        .facts
-        .set(Fact::SpanKind, Cow::Borrowed(kind.span_kind()));
-    if let Some(operation) = kind.operation() {
-        state
-            .facts
-            .set_default(Fact::Operation, Cow::Borrowed(operation));
-    }
-    // A name of the code's own choosing is kept; ours, and those of other libraries' operations,
-    // are made from the facts.
-    let is_generic = Kind::of_span_name(metadata.name()).is_some()
-        || metadata.name() == "chat"
-        || (metadata.fields().field(Fact::SpanKind.name()).is_none() && kind != Kind::Step);
-    if !is_generic {
-        state.given_name = Some(Cow::Borrowed(metadata.name()));
+}
+
+impl Rank {
+    fn give(self, kind: Kind, state: &mut State) {
+        state.found_kind = Some(kind);
+        state.ordinal = self.ordinal;
+        state.retries = self.retries;
     }
 }

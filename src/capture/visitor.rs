@@ -6,97 +6,205 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Debug;
+use std::sync::MutexGuard;
 
 use tracing::field::{Field, Visit};
 
-use super::callsite::Shape;
+use super::callsite::{Shape, Statement};
+use super::notes::Notes;
+use super::open::{OpenSpan, State};
 use crate::record::Value;
-use crate::semconv::{Fact, Sensitivity};
+use crate::semconv::Fact;
 
-/// The values of one `new_span`, `record` or `event`.
-#[derive(Debug)]
-pub(crate) struct Visited<'a> {
-    shape: &'a Shape,
-    keeps_content: bool,
-    pub(crate) facts: Vec<(Fact, Value)>,
+/// What the fields of a span say.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) notes: Notes,
     /// Fields that no table knows.
-    pub(crate) extra: Vec<(Cow<'static, str>, Value)>,
+    pub(super) extra: Vec<(Cow<'static, str>, Value)>,
 }
 
-impl<'a> Visited<'a> {
+/// Takes the values of one `new_span`, `record` or `event`.
+pub(super) struct Visitor<'a> {
+    shape: &'static Shape,
+    keeps_content: bool,
+    into: Into<'a>,
+}
+
+/// Where values go.
+enum Into<'a> {
+    /// Something that nobody else sees yet.
+    Own(&'a mut Said),
+    /// A span that others see.
+    Locked(&'a OpenSpan, MutexGuard<'a, State>),
+    /// The same while user code runs.
+    LetGo(&'a OpenSpan),
+}
+
+impl<'a> Visitor<'a> {
     /// `keeps_content`: whether content and unknown fields are wanted.
-    pub(crate) fn new(shape: &'a Shape, keeps_content: bool) -> Self {
-        Visited {
+    pub(super) fn own(shape: &'static Shape, keeps_content: bool, said: &'a mut Said) -> Self {
+        Visitor {
             shape,
             keeps_content,
-            facts: Vec::new(),
-            extra: Vec::new(),
+            into: Into::Own(said),
         }
     }
 
-    fn is_wanted(&self, field: &Field) -> bool {
-        self.keeps_content
-            || self
-                .shape
-                .fact(field)
-                .is_some_and(|fact| fact.sensitivity() == Sensitivity::Plain)
+    /// Adds to what is known of an open span, which is locked meanwhile, save while user code runs.
+    pub(super) fn shared(open: &'a OpenSpan, keeps_content: bool) -> Self {
+        Visitor {
+            shape: open.origin.shape,
+            keeps_content,
+            into: Into::Locked(open, open.state()),
+        }
     }
 
-    fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        if !self.is_wanted(field) {
+    /// Where the fact of a field is noted. `None`: nowhere, or the field states none.
+    #[inline]
+    fn fact(&mut self, field: &Field) -> Option<(Fact, &mut Notes)> {
+        let fact = match self.shape.statement(field) {
+            Statement::Plain(fact) => fact,
+            Statement::Content(fact) if self.keeps_content => fact,
+            Statement::Content(_) | Statement::Unknown => return None,
+        };
+        if matches!(self.into, Into::LetGo(_)) {
+            self.lock_again();
+        }
+        match &mut self.into {
+            Into::Own(said) => Some((fact, &mut said.notes)),
+            Into::Locked(_, state) if !state.has_settled(fact) => {
+                Some((fact, &mut state.said.notes))
+            }
+            Into::Locked(..) | Into::LetGo(_) => None,
+        }
+    }
+
+    /// A field that no table knows.
+    #[cold]
+    fn other(&mut self, field: &Field, value: Value) {
+        if !self.keeps_content || self.shape.statement(field) != Statement::Unknown {
             return;
         }
-        match self.shape.fact(field) {
-            Some(fact) => self.facts.push((fact, typed(fact, value.into()))),
-            None => self.extra.push((Cow::Borrowed(field.name()), value.into())),
+        if matches!(self.into, Into::LetGo(_)) {
+            self.lock_again();
+        }
+        let said = match &mut self.into {
+            Into::Own(said) => said,
+            Into::Locked(_, state) if !state.is_over => &mut state.said,
+            Into::Locked(..) | Into::LetGo(_) => return,
+        };
+        said.put_extra(Cow::Borrowed(field.name()), value);
+    }
+
+    /// The same for a text, which is copied only where it is kept.
+    #[cold]
+    fn other_text(&mut self, field: &Field, text: &str) {
+        if self.keeps_content {
+            self.other(field, Value::from(text));
+        }
+    }
+
+    fn put_value(&mut self, field: &Field, value: Value) {
+        match self.fact(field) {
+            Some((fact, notes)) => notes.set(fact, value),
+            None => self.other(field, value),
+        }
+    }
+
+    /// Formatting is user code: nothing is locked while it runs, and it runs only where the text is
+    /// kept.
+    fn put_formatted(&mut self, field: &Field, format: impl FnOnce(Statement) -> String) {
+        let statement = self.shape.statement(field);
+        if self.keeps_content || matches!(statement, Statement::Plain(_)) {
+            self.let_go();
+            let text = format(statement);
+            self.put_value(field, Value::from(text));
+        }
+    }
+
+    /// Before user code runs.
+    #[cold]
+    fn let_go(&mut self) {
+        if let Into::Locked(open, _) = self.into {
+            self.into = Into::LetGo(open);
+        }
+    }
+
+    /// After user code ran.
+    #[cold]
+    fn lock_again(&mut self) {
+        if let Into::LetGo(open) = self.into {
+            self.into = Into::Locked(open, open.state());
         }
     }
 }
 
-impl Visit for Visited<'_> {
+impl Visit for Visitor<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if self.is_wanted(field) {
+        self.put_formatted(field, |statement| {
             let text = format!("{value:?}");
-            let text = if self.shape.fact(field).is_some() {
-                undebugged(text)
-            } else {
-                text
-            };
-            self.put(field, text);
+            match statement {
+                Statement::Unknown => text,
+                Statement::Plain(_) | Statement::Content(_) => undebugged(text),
+            }
+        });
+    }
+
+    #[inline]
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match self.fact(field) {
+            Some((fact, notes)) => notes.text(fact, value),
+            None => self.other_text(field, value),
         }
     }
 
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
-    }
-
+    #[inline]
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value);
+        match self.fact(field) {
+            Some((fact, notes)) => notes.int(fact, value),
+            None => self.other(field, Value::Int(value)),
+        }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value);
+        self.put_value(field, Value::from(value));
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        self.put(field, value);
+        self.put_value(field, Value::from(value));
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        self.put(field, value);
+        self.put_value(field, Value::from(value));
     }
 
+    #[inline]
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value);
+        match self.fact(field) {
+            Some((fact, notes)) => notes.double(fact, value),
+            None => self.other(field, Value::Double(value)),
+        }
     }
 
+    #[inline]
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value);
+        match self.fact(field) {
+            Some((fact, notes)) => notes.bool(fact, value),
+            None => self.other(field, Value::Bool(value)),
+        }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        if self.is_wanted(field) {
-            self.put(field, value.to_string());
+        self.put_formatted(field, |_| value.to_string());
+    }
+}
+
+impl Said {
+    pub(super) fn put_extra(&mut self, name: Cow<'static, str>, value: Value) {
+        match self.extra.iter_mut().find(|(known, _)| *known == name) {
+            Some(slot) => slot.1 = value,
+            None => self.extra.push((name, value)),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
-use super::{Content, Exporter, Placement, exporters_named, naming_of, set};
+use super::{Content, EventLog, Exporter, Placement, exporters_named, naming_of, set};
 use crate::record::Value;
 use crate::semconv::Naming;
 
@@ -182,6 +182,15 @@ impl<L: Fn(&str) -> Option<String>> Environment<L> {
         resource
     }
 
+    pub(super) fn event_log(&self) -> EventLog {
+        match self.get("HERMES_EVENT_LOG") {
+            None => EventLog::Off,
+            Some(value) if is_no(&value) => EventLog::Off,
+            Some(value) if is_yes(&value) => EventLog::BesideStore,
+            Some(path) => EventLog::At(PathBuf::from(path)),
+        }
+    }
+
     pub(super) fn store_path(&self) -> Option<PathBuf> {
         if let Some(path) = self.get("HERMES_TELEMETRY_DB") {
             return Some(PathBuf::from(path));
@@ -205,7 +214,7 @@ fn is_yes(value: &str) -> bool {
 }
 
 /// Words for false.
-pub(super) fn is_no(value: &str) -> bool {
+fn is_no(value: &str) -> bool {
     ["false", "0", "no", "off"]
         .iter()
         .any(|word| value.eq_ignore_ascii_case(word))

@@ -8,7 +8,7 @@ mod environment;
 
 use std::path::PathBuf;
 
-use environment::{Environment, is_no};
+use environment::Environment;
 
 use crate::diagnostic::Verbosity;
 use crate::record::Value;
@@ -22,11 +22,24 @@ pub(crate) struct Config {
     pub(crate) content: Content,
     pub(crate) capture_filter: Option<String>,
     pub(crate) store_path: Option<PathBuf>,
+    pub(crate) event_log: EventLog,
     pub(crate) verbosity: Verbosity,
     pub(crate) log_file: Option<PathBuf>,
     pub(crate) export: ExportConfig,
     /// What could not be read, to be said once diagnostics are up.
     pub(crate) warnings: Vec<String>,
+}
+
+/// Where the event log is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum EventLog {
+    /// There is none.
+    #[default]
+    Off,
+    /// `events.jsonl` in the folder of the store.
+    BesideStore,
+    /// In this file.
+    At(PathBuf),
 }
 
 /// What is kept of prompts, arguments, results and answers, and where it may go.
@@ -119,19 +132,12 @@ impl Config {
             naming: env.naming(),
             resource: env.resource(),
         };
-        if env
-            .get("HERMES_EVENT_LOG")
-            .is_some_and(|value| !is_no(&value))
-        {
-            env.warnings.push(
-                "HERMES_EVENT_LOG is set, but this version keeps no event log; ignored".to_owned(),
-            );
-        }
         Config {
             enabled,
             content,
             capture_filter: env.get("HERMES_CAPTURE"),
             store_path: env.store_path(),
+            event_log: env.event_log(),
             verbosity,
             log_file: env.get("HERMES_OTEL_LOG_FILE").map(PathBuf::from),
             export,
@@ -141,6 +147,18 @@ impl Config {
 }
 
 impl Config {
+    /// The file of the event log, where one is wanted and there is a place for it.
+    pub(crate) fn event_log_path(&self) -> Option<PathBuf> {
+        match &self.event_log {
+            EventLog::Off => None,
+            EventLog::BesideStore => {
+                let store = self.store_path.as_ref()?;
+                Some(store.with_file_name("events.jsonl"))
+            }
+            EventLog::At(path) => Some(path.clone()),
+        }
+    }
+
     /// Takes the profile from code.
     pub(crate) fn read_naming(&mut self, name: &str, list: &str) {
         self.export.naming = naming_of(name, list, &mut self.warnings);
@@ -314,6 +332,27 @@ mod tests {
         assert_eq!(content("true", "SPAN_AND_EVENT"), Content::Exported(both));
         assert_eq!(content("true", "NO_CONTENT"), Content::Local);
         assert_eq!(content("", "NO_CONTENT"), Content::Off);
+    }
+
+    #[test]
+    fn the_event_log_is_off_beside_the_store_or_where_it_is_said_to_be() {
+        let path = |value: &str| {
+            let config = config(&[("HERMES_HOME", "/h"), ("HERMES_EVENT_LOG", value)]);
+            assert!(config.warnings.is_empty());
+            config.event_log_path()
+        };
+        assert_eq!(path(""), None);
+        assert_eq!(path("off"), None);
+        assert_eq!(path("On"), Some("/h/telemetry/events.jsonl".into()));
+        assert_eq!(
+            path("/var/log/agent.jsonl"),
+            Some("/var/log/agent.jsonl".into())
+        );
+        let moved = config(&[
+            ("HERMES_TELEMETRY_DB", "agent.db"),
+            ("HERMES_EVENT_LOG", "1"),
+        ]);
+        assert_eq!(moved.event_log_path(), Some("events.jsonl".into()));
     }
 
     #[test]

@@ -13,13 +13,14 @@ pub struct Stats {
     pub captured: u64,
     /// Of these, on their way: queued, or in the batch being written.
     pub in_flight: u64,
-    /// Of these, committed to the store; without a store, handed to the subscribers.
+    /// Of these, committed to the store; in a build without one, written to the event log or, where
+    /// there is none either, handed to the subscribers.
     pub written: u64,
     /// Spans that an exporter delivered, other libraries' spans among them, and those that an outage
     /// held up, in this process or an earlier one.
     pub exported: u64,
     /// Captured spans that are lost to the store, by reason: `queue_full`, `after_shutdown`,
-    /// `store_error`, `filtered`, `suppressed`.
+    /// `store_error`, `filtered`, `suppressed`, `too_large`.
     pub dropped: BTreeMap<String, u64>,
     /// Spans that no exporter will deliver any more, by reason. They are in the store.
     pub export_dropped: BTreeMap<String, u64>,
@@ -27,6 +28,8 @@ pub struct Stats {
     /// back, by this process or a later one. Those that earlier processes left behind count from the
     /// moment in which this one takes them over.
     pub export_pending: u64,
+    /// Captured spans whose lines could not be written to the event log. They are in the store.
+    pub event_log_dropped: u64,
     /// Records waiting in the queue.
     pub queue_depth: usize,
 }
@@ -44,15 +47,18 @@ pub(crate) enum Loss {
     Filtered,
     /// It ran inside OTel's telemetry-suppressed scope.
     Suppressed,
+    /// With what waited already, its content took more memory than is meant for it.
+    TooLarge,
 }
 
 impl Loss {
-    const ALL: [Loss; 5] = [
+    const ALL: [Loss; 6] = [
         Loss::QueueFull,
         Loss::AfterShutdown,
         Loss::StoreError,
         Loss::Filtered,
         Loss::Suppressed,
+        Loss::TooLarge,
     ];
 
     const fn reason(self) -> &'static str {
@@ -62,6 +68,7 @@ impl Loss {
             Loss::StoreError => "store_error",
             Loss::Filtered => "filtered",
             Loss::Suppressed => "suppressed",
+            Loss::TooLarge => "too_large",
         }
     }
 
@@ -78,11 +85,13 @@ pub(crate) struct Health {
     written: AtomicU64,
     dropped: [AtomicU64; Loss::ALL.len()],
     exported: AtomicU64,
+    event_log_dropped: AtomicU64,
     export_dropped: std::sync::Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Health {
     /// A span of ours ended.
+    #[inline]
     pub(crate) fn captured(&self) {
         self.captured.fetch_add(1, Ordering::Relaxed);
     }
@@ -109,6 +118,11 @@ impl Health {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         *dropped.entry(reason).or_default() += count;
+    }
+
+    /// Spans are not in the event log.
+    pub(crate) fn not_logged(&self, count: u64) {
+        self.event_log_dropped.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Losses that nobody asked for, so far.
@@ -154,6 +168,7 @@ impl Health {
                 .map(|(reason, count)| ((*reason).to_owned(), *count))
                 .collect(),
             export_pending: 0,
+            event_log_dropped: self.event_log_dropped.load(Ordering::Relaxed),
             queue_depth,
         }
     }

@@ -10,4 +10,4 @@ mod writer;
 pub use health::Stats;
 pub(crate) use health::{Health, Loss};
 pub(crate) use queue::Queue;
-pub(crate) use writer::{Running, Writer};
+pub(crate) use writer::{Source, Writer};

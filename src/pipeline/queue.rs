@@ -1,19 +1,31 @@
 //! The bounded hand-off from the agent's threads to the writer: never waits, counts what has no place.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
 
 use super::{Health, Loss};
-use crate::record::SpanRecord;
+use crate::sink::Ended;
 
-/// Records on their way to the writer, and the orders it gets.
+/// What all waiting drafts may hold together: a queue of prompts must not eat the agent's memory.
+const MAX_BYTES: usize = 256 * 1024 * 1024;
+
+/// Drafts below this are not weighed: a full queue of them takes 64 MiB.
+const HEAVY_BYTES: usize = 4096;
+
+/// Drafts on their way to the writer, and the orders it gets.
 #[derive(Debug)]
-pub(crate) struct Queue {
-    records: ArrayQueue<Arc<SpanRecord>>,
+pub(crate) struct Queue<D> {
+    drafts: ArrayQueue<D>,
+    /// Where spans wait that the store shows as running, when the queue is full: lost, they would
+    /// run there for ever. They have run for a while, so they are few, and may wait for a lock.
+    shown: Mutex<VecDeque<D>>,
+    has_shown: AtomicBool,
+    heavy_bytes: AtomicUsize,
     health: Arc<Health>,
     is_closed: AtomicBool,
     stop: AtomicBool,
@@ -25,10 +37,13 @@ pub(crate) struct Queue {
     writer: OnceLock<Thread>,
 }
 
-impl Queue {
+impl<D: Ended> Queue<D> {
     pub(crate) fn new(capacity: usize, health: Arc<Health>) -> Self {
         Queue {
-            records: ArrayQueue::new(capacity.max(1)),
+            drafts: ArrayQueue::new(capacity.max(1)),
+            shown: Mutex::default(),
+            has_shown: AtomicBool::new(false),
+            heavy_bytes: AtomicUsize::new(0),
             health,
             is_closed: AtomicBool::new(false),
             stop: AtomicBool::new(false),
@@ -39,44 +54,96 @@ impl Queue {
         }
     }
 
-    /// Hands over the record of a span that ended. Never waits.
-    pub(crate) fn push(&self, record: Arc<SpanRecord>) {
+    /// How many drafts may wait.
+    pub(crate) fn capacity(&self) -> usize {
+        self.drafts.capacity()
+    }
+
+    /// Hands over a span that ended. Never waits. Gives the draft back where it is lost.
+    #[inline]
+    pub(crate) fn push(&self, draft: D) -> Result<(), D> {
         self.health.captured();
-        if self.is_closed.load(Ordering::Acquire) {
-            self.health.dropped(Loss::AfterShutdown, 1);
-            return;
-        }
-        self.offer(record, true);
+        self.offer(draft).map_err(|(draft, loss)| {
+            self.health.dropped(loss, 1);
+            draft
+        })
     }
 
     /// Hands over word that a stored span is to be taken out again; it counts as nothing captured.
-    pub(crate) fn push_withdrawal(&self, record: Arc<SpanRecord>) {
-        if !self.is_closed.load(Ordering::Acquire) {
-            self.offer(record, false);
-        }
+    pub(crate) fn push_withdrawal(&self, draft: D) {
+        let _ = self.offer(draft);
     }
 
-    fn offer(&self, record: Arc<SpanRecord>, counts: bool) {
-        if self.records.push(record).is_err() {
-            if counts {
-                self.health.dropped(Loss::QueueFull, 1);
-            }
-            return;
+    #[inline]
+    fn offer(&self, draft: D) -> Result<(), (D, Loss)> {
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err((draft, Loss::AfterShutdown));
+        }
+        let bytes = draft.bytes();
+        if bytes >= HEAVY_BYTES
+            && self.heavy_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_BYTES
+        {
+            self.heavy_bytes.fetch_sub(bytes, Ordering::Relaxed);
+            return Err((draft, Loss::TooLarge));
+        }
+        if let Err(draft) = self.drafts.push(draft) {
+            return self.keep_shown(draft).map_err(|draft| {
+                self.weigh_off(bytes);
+                (draft, Loss::QueueFull)
+            });
         }
         // Waking costs a system call, so it is done at one filling only: the writer polls besides.
-        if self.records.len() == self.records.capacity() / 2 {
+        if self.drafts.len() == self.drafts.capacity() / 2 {
             self.wake();
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn keep_shown(&self, draft: D) -> Result<(), D> {
+        if !draft.is_announced() {
+            return Err(draft);
+        }
+        let mut shown = locked(&self.shown);
+        if shown.len() >= self.drafts.capacity() {
+            return Err(draft);
+        }
+        shown.push_back(draft);
+        self.has_shown.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// The next draft, for the writer.
+    pub(super) fn pop(&self) -> Option<D> {
+        let draft = self.drafts.pop().or_else(|| self.pop_shown())?;
+        self.weigh_off(draft.bytes());
+        Some(draft)
+    }
+
+    fn pop_shown(&self) -> Option<D> {
+        if !self.has_shown.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut shown = locked(&self.shown);
+        let draft = shown.pop_front();
+        self.has_shown.store(!shown.is_empty(), Ordering::Release);
+        draft
+    }
+
+    fn weigh_off(&self, bytes: usize) {
+        if bytes >= HEAVY_BYTES {
+            self.heavy_bytes.fetch_sub(bytes, Ordering::Relaxed);
         }
     }
 
-    /// The next record, for the writer.
-    pub(super) fn pop(&self) -> Option<Arc<SpanRecord>> {
-        self.records.pop()
-    }
-
-    /// How many records wait.
+    /// How many drafts wait.
     pub(crate) fn depth(&self) -> usize {
-        self.records.len()
+        let shown = if self.has_shown.load(Ordering::Acquire) {
+            locked(&self.shown).len()
+        } else {
+            0
+        };
+        self.drafts.len() + shown
     }
 
     /// Asks the writer to write all that is queued by now, and waits until it has.
@@ -86,7 +153,7 @@ impl Queue {
         let deadline = Instant::now() + timeout;
         let ticket = self.asked.fetch_add(1, Ordering::AcqRel) + 1;
         self.wake();
-        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut done = locked(&self.done);
         while *done < ticket {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -101,7 +168,7 @@ impl Queue {
         true
     }
 
-    /// No more records; the writer ends once all that is queued is written.
+    /// No more drafts; the writer ends once all that is queued is written.
     pub(crate) fn close(&self) {
         self.is_closed.store(true, Ordering::Release);
         self.stop.store(true, Ordering::Release);
@@ -121,7 +188,7 @@ impl Queue {
 
     /// Tells those who wait that flushes up to this one are done.
     pub(super) fn answer(&self, ticket: u64) {
-        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut done = locked(&self.done);
         if *done < ticket {
             *done = ticket;
             self.answered.notify_all();
@@ -142,4 +209,8 @@ impl Queue {
             writer.unpark();
         }
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

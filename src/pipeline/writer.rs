@@ -9,7 +9,7 @@ use super::{Health, Loss, Queue};
 use crate::diagnostic::Diagnostics;
 use crate::policy::Policy;
 use crate::record::SpanRecord;
-use crate::sink::{Outcome, Sink, SinkError};
+use crate::sink::{Ended, Outcome, Sink, SinkError};
 
 /// Records per transaction: past the knee of `SQLite`'s curve (256 to 1,024), more gains nothing.
 const BATCH: usize = 512;
@@ -23,25 +23,33 @@ const MAX_BACKOFF: Duration = Duration::from_secs(1);
 /// How long a store may refuse a batch before it counts as lost, once shutdown has begun.
 const LAST_TRIES: Duration = Duration::from_secs(2);
 
-/// The spans that run at this moment, as the writer sees them.
-pub(crate) trait Running: Send + Sync {
-    /// Those that have run long enough to be shown and were not shown yet.
+/// Where drafts come from, as the writer sees it.
+pub(crate) trait Source: Send + Sync {
+    type Draft: Ended;
+
+    /// The spans that have run long enough to be shown and were not shown yet.
     fn announce(&self) -> Vec<SpanRecord>;
+
+    /// Takes a draft back that is written.
+    fn reuse(&self, draft: Self::Draft);
+
+    /// Called a few times a second; quiet: there is nothing to write.
+    fn tick(&self, is_quiet: bool);
 }
 
 /// What the writer thread works with.
-pub(crate) struct Writer {
-    pub(crate) queue: Arc<Queue>,
+pub(crate) struct Writer<S: Source> {
+    pub(crate) queue: Arc<Queue<S::Draft>>,
     pub(crate) health: Arc<Health>,
     pub(crate) policy: Arc<Policy>,
-    pub(crate) running: Arc<dyn Running>,
+    pub(crate) source: Arc<S>,
     pub(crate) sinks: Vec<Box<dyn Sink>>,
     pub(crate) diagnostics: Arc<Diagnostics>,
     /// A store is wanted and could not be opened: nothing that comes can be kept.
     pub(crate) is_storeless: bool,
 }
 
-impl Writer {
+impl<S: Source + 'static> Writer<S> {
     /// Starts the thread; it ends after [`Queue::close`].
     pub(crate) fn start(self) -> std::io::Result<JoinHandle<()>> {
         thread::Builder::new()
@@ -64,6 +72,7 @@ impl Writer {
                 last_tick = Instant::now();
                 self.announce();
                 self.tick();
+                self.source.tick(waiting == 0);
             }
             let mut written = 0;
             while written < waiting
@@ -94,16 +103,23 @@ impl Writer {
     fn drain(&self) -> Option<Vec<Arc<SpanRecord>>> {
         let mut batch = Vec::new();
         while batch.len() < BATCH
-            && let Some(record) = self.queue.pop()
+            && let Some(draft) = self.queue.pop()
         {
-            batch.push(Arc::new(self.policy.keep(&record)));
+            let mut record = draft.record();
+            self.source.reuse(draft);
+            // The exporter may hold the record too, and gets it as it was.
+            match Arc::get_mut(&mut record) {
+                Some(own) => self.policy.clean_in_place(own),
+                None => record = Arc::new(self.policy.keep(&record)),
+            }
+            batch.push(record);
         }
         (!batch.is_empty()).then_some(batch)
     }
 
     fn announce(&mut self) {
         let running: Vec<_> = self
-            .running
+            .source
             .announce()
             .iter()
             .map(|record| Arc::new(self.policy.keep(record)))
@@ -117,9 +133,10 @@ impl Writer {
     }
 
     fn tick(&mut self) {
-        let losses = self.health.losses();
+        // One moment for all of them: the store and the event log say the same.
+        let (now_ns, losses) = (now_ns(), self.health.losses());
         for sink in &mut self.sinks {
-            let _ = catch_unwind(AssertUnwindSafe(|| sink.tick(now_ns(), &losses)));
+            let _ = catch_unwind(AssertUnwindSafe(|| sink.tick(now_ns, &losses)));
         }
     }
 
@@ -152,10 +169,10 @@ impl Writer {
 }
 
 /// Tries until the sink takes the batch, or says that it never will, or time runs out at shutdown.
-fn persistently(
+fn persistently<D: Ended>(
     sink: &mut dyn Sink,
     batch: &[Arc<SpanRecord>],
-    queue: &Queue,
+    queue: &Queue<D>,
     diagnostics: &Diagnostics,
 ) -> Result<Outcome, SinkError> {
     let mut backoff = Duration::from_millis(10);

@@ -59,33 +59,38 @@ impl Policy {
     /// The record as it may be kept on this machine.
     pub(crate) fn keep(&self, record: &SpanRecord) -> SpanRecord {
         let mut kept = record.clone();
+        self.clean_in_place(&mut kept);
+        kept
+    }
+
+    /// Makes of a record what may be kept on this machine.
+    pub(crate) fn clean_in_place(&self, record: &mut SpanRecord) {
         if !self.captures_content() {
-            withhold_content(&mut kept);
+            withhold_content(record);
         }
-        for (fact, value) in kept.facts.values_mut() {
+        for (fact, value) in record.facts.values_mut() {
             self.clean(value, fact.sensitivity());
         }
-        for (_, value) in &mut kept.extra {
+        for (_, value) in &mut record.extra {
             self.clean(value, Sensitivity::Content);
         }
-        for event in &mut kept.events {
-            event.name = Cow::Owned(self.text(&event.name, ERROR_CHARS));
+        for event in &mut record.events {
+            self.clean_text(&mut event.name, ERROR_CHARS);
             for (_, value) in &mut event.attributes {
                 self.clean(value, Sensitivity::Content);
             }
         }
-        if let Some(name) = &mut kept.given_name {
-            *name = Cow::Owned(self.text(name, PLAIN_CHARS));
+        if let Some(name) = &mut record.given_name {
+            self.clean_text(name, PLAIN_CHARS);
         }
-        if let Some(failure) = &mut kept.failure {
-            failure.error_type = Cow::Owned(self.text(&failure.error_type, PLAIN_CHARS));
+        if let Some(failure) = &mut record.failure {
+            self.clean_text(&mut failure.error_type, PLAIN_CHARS);
             let message = failure.message.take().filter(|_| self.error_text);
             failure.message = message.map(|message| self.text(&message, ERROR_CHARS));
         }
-        if let Some(exception) = exception(&kept) {
-            kept.events.push(exception);
+        if let Some(exception) = exception(record) {
+            record.events.push(exception);
         }
-        kept
     }
 
     /// The record as it may leave this machine.
@@ -120,6 +125,18 @@ impl Policy {
 
     fn text(&self, text: &str, chars: usize) -> String {
         cut(&self.redactor.redact(text), chars).into_owned()
+    }
+
+    /// Most texts are short and clean: they stay where they are.
+    fn clean_text(&self, text: &mut Cow<'static, str>, chars: usize) {
+        let clean = match self.redactor.redact(text) {
+            Cow::Borrowed(clean) => match cut(clean, chars) {
+                Cow::Borrowed(_) => return,
+                Cow::Owned(short) => short,
+            },
+            Cow::Owned(clean) => cut(&clean, chars).into_owned(),
+        };
+        *text = Cow::Owned(clean);
     }
 
     fn clean(&self, value: &mut Value, sensitivity: Sensitivity) {

@@ -1,6 +1,6 @@
 //! The facts known of one span: few, small, each once.
 
-use super::{Usage, Value};
+use super::Value;
 use crate::semconv::Fact;
 
 /// Facts and their values, in the order in which they became known. A fact stated again replaces
@@ -27,11 +27,6 @@ impl Facts {
     /// The whole number of a fact.
     pub(crate) fn int(&self, fact: Fact) -> Option<i64> {
         self.get(fact).and_then(Value::as_int)
-    }
-
-    /// The amount of a fact.
-    pub(crate) fn double(&self, fact: Fact) -> Option<f64> {
-        self.get(fact).and_then(Value::as_double)
     }
 
     /// States a fact, replacing what was said of it before.
@@ -61,18 +56,14 @@ impl Facts {
         self.0.retain(|(fact, _)| keep(*fact));
     }
 
+    /// Every fact with its value.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Fact, &Value)> {
+        self.0.iter().map(|(fact, value)| (*fact, value))
+    }
+
     /// Every value, to be rewritten in place.
     pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = (Fact, &mut Value)> {
         self.0.iter_mut().map(|(fact, value)| (*fact, value))
-    }
-
-    /// States the tokens of a call; parts of nothing are left out.
-    pub(crate) fn set_usage(&mut self, usage: Usage) {
-        self.set(Fact::InputTokens, usage.input_tokens);
-        self.set(Fact::OutputTokens, usage.output_tokens);
-        self.set(Fact::CacheReadTokens, usage.cache_read_tokens);
-        self.set(Fact::CacheWriteTokens, usage.cache_write_tokens);
-        self.set(Fact::ReasoningTokens, usage.reasoning_tokens);
     }
 }
 

@@ -81,6 +81,7 @@ impl RunId {
 
 impl SpanId {
     /// A new id: the next of a sequence that starts at random on each thread.
+    #[inline]
     pub(crate) fn generate() -> Self {
         thread_local! {
             static NEXT: Cell<u64> = Cell::new(seed());

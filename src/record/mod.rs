@@ -8,6 +8,7 @@ mod status;
 mod usage;
 mod value;
 mod verdict;
+mod writer;
 
 pub(crate) use facts::Facts;
 pub(crate) use failure::classify;
@@ -19,6 +20,7 @@ pub use status::{EndReason, ErrorClass, ResultClass, Status};
 pub use usage::Usage;
 pub use value::Value;
 pub(crate) use verdict::Verdict;
+pub(crate) use writer::WriterIdentity;
 pub(crate) mod tool_result {
     pub(crate) use super::verdict::{of_json, of_text};
 }

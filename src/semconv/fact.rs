@@ -17,7 +17,6 @@ macro_rules! facts {
 
         impl Fact {
             /// Every fact, in table order.
-            #[cfg(test)]
             pub(crate) const ALL: &'static [Fact] = &[$(Fact::$fact),*];
 
             /// The name the macros record the fact under.

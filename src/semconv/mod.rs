@@ -7,6 +7,7 @@
 mod fact;
 mod operation;
 mod provider;
+mod slot;
 mod table;
 
 #[doc(hidden)]
@@ -17,6 +18,7 @@ pub(crate) use provider::{
     normalized as provider_name, openinference_provider, openinference_system,
     system as provider_system,
 };
+pub(crate) use slot::{Slot, slots};
 pub(crate) use table::{Attribute, Form, attributes};
 
 /// What may be known of a fact without leave.

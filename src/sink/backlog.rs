@@ -39,7 +39,10 @@ pub(crate) struct Terms {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Keeper {
     pub(crate) path: PathBuf,
-    pub(crate) writer_id: String,
+    /// The number of the writer in the store.
+    pub(crate) writer: i64,
+    /// The how-manieth store this is: another one may come to be at the same place.
+    pub(crate) opening: u64,
 }
 
 /// What the two sides tell each other.
@@ -56,6 +59,7 @@ pub(crate) struct Backlog {
 #[derive(Debug, Default)]
 struct State {
     keeper: Option<Keeper>,
+    openings: u64,
     word: Vec<(SpanId, Fate)>,
     /// Spans that the exporters gave up at the end without having heard of them.
     abandoned: u64,
@@ -142,10 +146,15 @@ impl Backlog {
     // What the keeper of the store says.
 
     /// A store is open; what was said for another one is of no use to it.
-    pub(crate) fn attend(&self, keeper: Keeper) {
+    pub(crate) fn attend(&self, path: PathBuf, writer: i64) {
         let mut state = self.state();
         state.word.clear();
-        state.keeper = Some(keeper);
+        state.openings += 1;
+        state.keeper = Some(Keeper {
+            path,
+            writer,
+            opening: state.openings,
+        });
         self.pending.store(0, Ordering::Relaxed);
         drop(state);
         self.nudge();

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::backlog::{Backlog, Fate, Keeper};
+use super::backlog::{Backlog, Fate};
 use crate::record::{SpanId, SpanRecord};
 use crate::store::{Export, Owed, Writer};
 
@@ -36,11 +36,8 @@ pub(super) struct Debts {
 impl Debts {
     /// Begins to keep the debts of this writer.
     pub(super) fn of(writer: &Writer, backlog: Arc<Backlog>) -> Self {
-        let (path, writer_id) = writer.identity();
-        backlog.attend(Keeper {
-            path: path.to_owned(),
-            writer_id: writer_id.to_owned(),
-        });
+        let (path, number) = writer.place();
+        backlog.attend(path.to_owned(), number);
         Debts {
             backlog,
             under_way: HashMap::new(),
@@ -276,7 +273,7 @@ mod tests {
         fn noted(&self) -> u64 {
             let path: &Path = &self.folder.path().join("t.db");
             let writer = Writer::open(path, 1).unwrap();
-            let mut outbox = Outbox::open(path, writer.identity().1).unwrap();
+            let mut outbox = Outbox::open(path, writer.place().1).unwrap();
             outbox.adopt(1, 1000).unwrap()
         }
 

@@ -3,6 +3,7 @@
 mod backlog;
 #[cfg(feature = "sqlite")]
 mod debts;
+mod event_log;
 mod live;
 #[cfg(feature = "otlp")]
 pub(crate) mod otlp;
@@ -15,10 +16,13 @@ use std::sync::Arc;
 use tracing::{Dispatch, span};
 
 pub(crate) use backlog::Backlog;
+#[cfg(feature = "sqlite")]
+pub(crate) use event_log::LogReader;
+pub(crate) use event_log::{EventLogSink, LogCounter, LogLimits};
 pub use live::Batch;
 pub(crate) use live::{Callback, LiveSink};
 #[cfg(feature = "sqlite")]
-pub(crate) use store::StoreSink;
+pub(crate) use store::{Rows, StoreSink};
 
 use crate::record::{SpanId, SpanRecord, TraceId};
 
@@ -44,6 +48,22 @@ pub(crate) trait Sink: Send {
 pub(crate) struct Outcome {
     /// Records that could not be taken while the others were.
     pub(crate) refused: u64,
+}
+
+/// A span that is over and whose record is yet to be made: making it takes longer than the agent's
+/// thread should wait.
+pub(crate) trait Ended: Send + Sync + fmt::Debug {
+    /// The span as it was.
+    fn record(&self) -> Arc<SpanRecord>;
+
+    /// The id under which the span is stored.
+    fn span_id(&self) -> SpanId;
+
+    /// Whether the store shows the span as running.
+    fn is_announced(&self) -> bool;
+
+    /// About how much memory its values take.
+    fn bytes(&self) -> usize;
 }
 
 /// Why a sink did not take a batch.
@@ -73,8 +93,8 @@ pub(crate) trait Wire: Send + Sync + fmt::Debug {
     /// The ids of the OTel span, which is started if it was not. `None`: there is no such span.
     fn ids(&self, id: &span::Id, dispatch: &Dispatch) -> Option<WireIds>;
 
-    /// Ends the OTel span as the record says.
-    fn end(&self, id: &span::Id, dispatch: &Dispatch, record: &Arc<SpanRecord>);
+    /// Ends the OTel span as the draft says.
+    fn end(&self, id: &span::Id, dispatch: &Dispatch, end_ns: i64, draft: Arc<dyn Ended>);
 
     /// A span that the capture filter took out: it is not exported, its children move to `parent`.
     fn withdraw(&self, span: SpanId, parent: Option<SpanId>);

@@ -13,8 +13,8 @@ use tracing::Span;
 
 use super::ModelResponse;
 use super::request::{self, RequestFacts};
-use crate::capture::{Capture, Core, OpenSpan, Outcome};
-use crate::record::{Facts, Value, Verdict};
+use crate::capture::{Capture, Core, Notes, OpenSpan, Outcome};
+use crate::record::{Value, Verdict};
 use crate::semconv::{ERROR_TYPE_OTHER, Fact};
 
 /// The flags given to the attribute: what is read from the returned value.
@@ -32,8 +32,9 @@ pub struct Returns {
 /// Hermes layer alone, which is found through the span's own dispatcher, and is not even formatted
 /// where there is no such layer or content is off.
 pub struct Call {
-    span: Span,
+    /// Let go before the span, whose close then finds the object in no other hand.
     open: Option<(Arc<Core>, Arc<OpenSpan>)>,
+    span: Span,
     returns: Returns,
 }
 
@@ -44,12 +45,12 @@ impl Call {
         let open = span
             .with_subscriber(|(id, dispatch)| {
                 let capture = dispatch.downcast_ref::<Capture>()?;
-                Some((Arc::clone(capture.core()), capture.find(dispatch, id)?))
+                Some((Arc::clone(capture.core()), capture.find(id)?))
             })
             .flatten();
         Call {
-            span,
             open,
+            span,
             returns,
         }
     }
@@ -346,7 +347,7 @@ impl<F, O> fmt::Debug for Watch<F, O> {
 }
 
 /// States what a request says; what the attribute stated already stands.
-fn state_request(read: RequestFacts, facts: &mut Facts) {
+fn state_request(read: RequestFacts, facts: &mut Notes) {
     let mut state = |fact, value: Option<Value>| {
         if let Some(value) = value {
             facts.set_default(fact, value);

@@ -1,17 +1,22 @@
 //! Opens the database file: makes it readable by its owner alone, and sets how `SQLite` treats it.
 
-use std::fs::{DirBuilder, OpenOptions};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::migrate;
 use crate::error::{Error, ErrorKind};
+pub(super) use crate::owner_only::{create_file, create_folder};
 
 /// How long another process may hold the store before we give up.
 pub(super) const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Pages in the log before they are moved into the store, 32 MiB of them: moving costs two calls of
+/// `fsync`, and a page that was written often is moved once.
+const CHECKPOINT_PAGES: i64 = 8192;
 
 /// The log is cut back to this size after a burst.
 const LOG_BYTES: i64 = 64 * 1024 * 1024;
@@ -74,22 +79,6 @@ pub(super) fn existing(path: &Path) -> Result<Connection, Error> {
     open(path)
 }
 
-/// Makes a folder and what leads to it, for its owner alone; leaves those that are there as they are.
-pub(super) fn create_folder(folder: &Path) -> std::io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    owner_only_folder(&mut builder);
-    builder.create(folder)
-}
-
-/// Makes a file for its owner alone, or leaves it as it is.
-pub(super) fn create_file(path: &Path) -> std::io::Result<std::fs::File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    owner_only_file(&mut options);
-    options.open(path)
-}
-
 /// Whether trying again later may help: another process holds the store, or the disk is full.
 pub(super) fn is_passing(error: &rusqlite::Error) -> bool {
     matches!(
@@ -115,6 +104,10 @@ fn open(path: &Path) -> Result<Connection, Error> {
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Else a statement that might use a partial index is prepared anew for every value bound to it.
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(failed)?;
     let version = migrate::version(&connection).map_err(failed)?;
     if version == migrate::newest() && connection.is_readonly("main").map_err(failed)? {
         return Ok(connection);
@@ -137,6 +130,7 @@ fn configure(connection: &Connection, is_new: bool) -> rusqlite::Result<()> {
         }
     }
     connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update_and_check(None, "wal_autocheckpoint", CHECKPOINT_PAGES, |_| Ok(()))?;
     connection.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))
 }
 
@@ -158,24 +152,6 @@ fn refuse_folder(path: &Path) -> std::io::Result<()> {
     }
     Ok(())
 }
-
-#[cfg(unix)]
-fn owner_only_folder(builder: &mut DirBuilder) {
-    use std::os::unix::fs::DirBuilderExt;
-    builder.mode(0o700);
-}
-
-#[cfg(unix)]
-fn owner_only_file(options: &mut OpenOptions) {
-    use std::os::unix::fs::OpenOptionsExt;
-    options.mode(0o600);
-}
-
-#[cfg(not(unix))]
-fn owner_only_folder(_builder: &mut DirBuilder) {}
-
-#[cfg(not(unix))]
-fn owner_only_file(_options: &mut OpenOptions) {}
 
 #[cfg(test)]
 mod tests {

@@ -9,8 +9,7 @@ use super::connect::{create_file, create_folder};
 use super::migrate::beside;
 use super::{outbox, run};
 use crate::error::{Error, ErrorKind};
-use crate::record::{EndReason, FinalStatus, Status};
-use crate::semconv::Kind;
+use crate::record::{EndReason, Status};
 
 const UNCLOSED: &str = "SELECT writer_id FROM tel_writers WHERE closed_ns IS NULL";
 
@@ -22,33 +21,13 @@ const CLOSE: &str = "UPDATE tel_writers SET closed_ns = last_seen_ns WHERE write
 const OPEN_RUNS: &str =
     "SELECT DISTINCT run_id FROM tel_spans WHERE writer_id = ?1 AND end_ns IS NULL";
 
-const MODEL_CALLS: &str = "
-    INSERT OR REPLACE INTO tel_model_calls (id, span_id, run_id, start_ns, provider, model, base_url,
-        latency_ms, end_reason, retry_count, status, api_call_number)
-    SELECT span.id, span_id, run_id, start_ns, provider, model, base_url,
-        (max(start_ns, ?2) - start_ns) / 1000000, ?5, retry_count, ?3, api_call_number
-    FROM tel_spans AS span JOIN tel_open_calls AS call ON call.id = span.id
-    WHERE writer_id = ?1 AND end_ns IS NULL AND span_name = ?4";
-
-const TOOL_CALLS: &str = "
-    INSERT OR REPLACE INTO tel_tool_calls (id, span_id, run_id, start_ns, tool_name, backend,
-        duration_ms, retry_count, status, call_id)
-    SELECT span.id, span_id, run_id, start_ns, tool_name, backend,
-        (max(start_ns, ?2) - start_ns) / 1000000, retry_count, ?3, call_id
-    FROM tel_spans AS span JOIN tel_open_calls AS call ON call.id = span.id
-    WHERE writer_id = ?1 AND end_ns IS NULL AND span_name = ?4";
-
-const FORGET_CALLS: &str = "
-    DELETE FROM tel_open_calls WHERE id IN
-        (SELECT id FROM tel_spans WHERE writer_id = ?1 AND end_ns IS NULL)";
-
 const SPANS: &str = "
-    UPDATE tel_spans SET status = ?3, end_ns = max(start_ns, ?2)
-    WHERE writer_id = ?1 AND end_ns IS NULL";
+    UPDATE tel_span_rows SET status = ?3, end_ns = max(start_ns, ?2)
+    WHERE writer = (SELECT id FROM tel_writers WHERE writer_id = ?1) AND end_ns IS NULL";
 
 const RUNS: &str = "
-    UPDATE tel_runs SET status = ?3, end_reason = ?4, end_ns = max(start_ns, ?2)
-    WHERE writer_id = ?1 AND end_ns IS NULL";
+    UPDATE tel_run_rows SET status = ?3, end_reason = ?4, end_ns = max(start_ns, ?2)
+    WHERE writer = (SELECT id FROM tel_writers WHERE writer_id = ?1) AND end_ns IS NULL";
 
 /// The sign of life of one writer: the operating system lets go of the lock when the process ends,
 /// however it ends.
@@ -117,17 +96,6 @@ pub(super) fn interrupt(transaction: &Transaction<'_>, writer_id: &str) -> rusql
     let change = |sql, params: &[&dyn rusqlite::ToSql]| {
         transaction.prepare_cached(sql)?.execute(params).map(|_| ())
     };
-    let chat = Kind::Chat.span_name();
-    let end_reason = FinalStatus::Interrupted.as_str();
-    change(
-        MODEL_CALLS,
-        params![writer_id, at_ns, status, chat, end_reason],
-    )?;
-    change(
-        TOOL_CALLS,
-        params![writer_id, at_ns, status, Kind::Tool.span_name()],
-    )?;
-    change(FORGET_CALLS, params![writer_id])?;
     change(SPANS, params![writer_id, at_ns, status])?;
     change(
         RUNS,

@@ -12,18 +12,25 @@ mod migrate;
 mod outbox;
 mod put;
 mod read;
+mod rebuild;
 mod recorded;
 mod row;
 mod run;
 #[cfg(test)]
 mod sample;
+mod scope;
+mod shape;
+mod span_row;
 mod step;
 mod write;
 
 pub(crate) use outbox::{Outbox, Waiting};
 pub use read::{RunFilter, Store};
+pub(crate) use rebuild::Rebuild;
 pub use recorded::{ErrorEvent, ModelCall, RecordedSpan, Run, SpanEvent, ToolCall};
 pub(crate) use row::{
-    Export, ModelCallRow, Owed, RootRow, Row, SpanRow, StepRow, ToolCallRow, WithdrawnRow,
+    Attributes, Export, ModelCallRow, Owed, RootRow, Row, SpanRow, StepRow, ToolCallRow,
+    WithdrawnRow,
 };
+pub(crate) use shape::is_in_column;
 pub(crate) use write::{WriteError, Writer};

@@ -9,15 +9,19 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::connect::{self, failure};
+use super::hex::Hex;
 use super::liveness;
 use super::put::Landed;
 use super::recorded::RecordedSpan;
-use super::row::Export;
+use super::row::{Export, SpanRow};
+use super::span_row::Context;
 use super::write::{WriteError, Writer};
 use crate::error::Error;
 
+const FIND: &str = "SELECT id FROM tel_span_rows WHERE scope = ?1 AND span_id = ?2";
+
 const PUT: &str = "
-    INSERT OR REPLACE INTO tel_outbox (id, exits, may_carry_content, is_ready, writer_id)
+    INSERT OR REPLACE INTO tel_outbox (id, exits, may_carry_content, is_ready, writer)
     VALUES (?1, ?2, ?3, ?4, ?5)";
 
 const REMOVE: &str = "DELETE FROM tel_outbox WHERE id = ?1";
@@ -26,25 +30,26 @@ const RELEASE: &str = "UPDATE tel_outbox SET is_ready = 1, exits = ?2 WHERE id =
 
 const TRIM: &str = "
     DELETE FROM tel_outbox WHERE id IN
-        (SELECT id FROM tel_outbox WHERE writer_id = ?1 AND is_ready ORDER BY id LIMIT ?2)";
+        (SELECT id FROM tel_outbox WHERE writer = ?1 AND is_ready ORDER BY id LIMIT ?2)";
 
 /// What a writer that ends leaves to others.
-pub(super) const LEAVE: &str =
-    "UPDATE tel_outbox SET writer_id = NULL, is_ready = 1 WHERE writer_id = ?1";
+pub(super) const LEAVE: &str = "
+    UPDATE tel_outbox SET writer = NULL, is_ready = 1
+    WHERE writer = (SELECT id FROM tel_writers WHERE writer_id = ?1)";
 
 const ADOPT: &str = "
-    UPDATE tel_outbox SET writer_id = ?1,
+    UPDATE tel_outbox SET writer = ?1,
         exits = CASE WHEN exits & ?2 THEN exits & ?2 ELSE ?2 END
-    WHERE id IN (SELECT id FROM tel_outbox WHERE writer_id IS NULL ORDER BY id LIMIT ?3)";
+    WHERE id IN (SELECT id FROM tel_outbox WHERE writer IS NULL ORDER BY id LIMIT ?3)";
 
 const OLDEST: &str = "
     SELECT id, may_carry_content FROM tel_outbox
-    WHERE writer_id = ?1 AND is_ready AND exits & ?2 AND tries = 0 AND id > ?3
+    WHERE writer = ?1 AND is_ready AND exits & ?2 AND tries = 0 AND id > ?3
     ORDER BY id LIMIT ?4";
 
 const LEAST_TRIED: &str = "
     SELECT id, may_carry_content FROM tel_outbox
-    WHERE writer_id = ?1 AND is_ready AND exits & ?2 AND tries > 0
+    WHERE writer = ?1 AND is_ready AND exits & ?2 AND tries > 0
     ORDER BY tries, id LIMIT ?3";
 
 const PAY: &str = "UPDATE tel_outbox SET exits = exits & ~?2 WHERE id = ?1 AND exits & ~?2";
@@ -54,36 +59,47 @@ const SUSPECT: &str = "UPDATE tel_outbox SET tries = tries + 1 WHERE id = ?1 RET
 /// How long the resender waits for others that write: it comes again by itself.
 const BUSY: Duration = Duration::from_millis(500);
 
-/// Notes what a row that has just landed says of its export, and gives the row where it is owed.
+/// Notes what a row that has just landed says of its export, and gives its number where it is owed.
 pub(super) fn note(
     connection: &Connection,
     landed: &Landed,
     export: Export,
-    writer_id: &str,
+    row: &SpanRow<'_>,
+    context: Context<'_>,
 ) -> rusqlite::Result<Option<i64>> {
-    let (Landed::New(id) | Landed::Completed(id) | Landed::Again(id)) = *landed else {
-        return Ok(None);
+    let id = || match landed {
+        Landed::New => Ok(connection.last_insert_rowid()),
+        _ => connection
+            .prepare_cached(FIND)?
+            .query_row(params![context.scope.id, Hex::from(row.span_id)], |row| {
+                row.get(0)
+            }),
     };
     match export {
-        Export::None => Ok(None),
-        Export::Settled => {
-            // What is new was not owed before.
-            if !matches!(landed, Landed::New(_)) {
-                connection.prepare_cached(REMOVE)?.execute([id])?;
-            }
+        // What is new was not owed before.
+        Export::Settled if !matches!(landed, Landed::New) => {
+            remove(connection, id()?)?;
             Ok(None)
         }
+        Export::None | Export::Settled => Ok(None),
         Export::Owed(owed) => {
+            let id = id()?;
             connection.prepare_cached(PUT)?.execute(params![
                 id,
                 owed.exits,
                 owed.may_carry_content,
                 owed.is_ready,
-                writer_id
+                context.writer
             ])?;
             Ok(Some(id))
         }
     }
+}
+
+/// Nothing is owed of a row any more.
+pub(super) fn remove(connection: &Connection, id: i64) -> rusqlite::Result<()> {
+    connection.prepare_cached(REMOVE)?.execute([id])?;
+    Ok(())
 }
 
 impl Writer {
@@ -112,7 +128,7 @@ impl Writer {
                 let excess = i64::try_from(excess).unwrap_or(i64::MAX);
                 dropped = transaction
                     .prepare_cached(TRIM)?
-                    .execute(params![self.id, excess])?;
+                    .execute(params![self.identity.number, excess])?;
             }
             transaction.commit()?;
             Ok(count(dropped))
@@ -120,9 +136,9 @@ impl Writer {
         settle().map_err(|error| WriteError::of(&error, &self.path))
     }
 
-    /// Where the store is, and as whom this writes into it.
-    pub(crate) fn identity(&self) -> (&Path, &str) {
-        (&self.path, &self.id)
+    /// Where the store is, and the number of this writer in it.
+    pub(crate) fn place(&self) -> (&Path, i64) {
+        (&self.path, self.identity.number)
     }
 }
 
@@ -142,12 +158,12 @@ pub(crate) struct Waiting {
 pub(crate) struct Outbox {
     connection: Connection,
     path: PathBuf,
-    writer_id: String,
+    writer: i64,
 }
 
 impl Outbox {
     /// Opens the outbox of a writer that lives.
-    pub(crate) fn open(path: &Path, writer_id: &str) -> Result<Outbox, Error> {
+    pub(crate) fn open(path: &Path, writer: i64) -> Result<Outbox, Error> {
         let connection = connect::existing(path)?;
         connection
             .busy_timeout(BUSY)
@@ -155,13 +171,8 @@ impl Outbox {
         Ok(Outbox {
             connection,
             path: path.to_owned(),
-            writer_id: writer_id.to_owned(),
+            writer,
         })
-    }
-
-    /// Whether this is the outbox of that writer of that store.
-    pub(crate) fn is_of(&self, path: &Path, writer_id: &str) -> bool {
-        self.path == path && self.writer_id == writer_id
     }
 
     /// Frees what writers that have died had in hand.
@@ -175,7 +186,7 @@ impl Outbox {
         // Most often there are none, and looking takes no lock.
         let look = || {
             self.connection
-                .prepare_cached("SELECT 1 FROM tel_outbox WHERE writer_id IS NULL LIMIT 1")?
+                .prepare_cached("SELECT 1 FROM tel_outbox WHERE writer IS NULL LIMIT 1")?
                 .exists([])
         };
         if !look().map_err(|error| self.failed(error))? {
@@ -184,7 +195,7 @@ impl Outbox {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let adopt = || {
             let mut statement = self.connection.prepare_cached(ADOPT)?;
-            statement.execute(params![self.writer_id, exits, most])
+            statement.execute(params![self.writer, exits, most])
         };
         adopt().map(count).map_err(|error| self.failed(error))
     }
@@ -198,13 +209,13 @@ impl Outbox {
             let mut rows: Vec<(i64, bool)> = self
                 .connection
                 .prepare_cached(OLDEST)?
-                .query_map(params![self.writer_id, exit, after, most], pair)?
+                .query_map(params![self.writer, exit, after, most], pair)?
                 .collect::<rusqlite::Result<_>>()?;
             if rows.is_empty() && after == 0 {
                 rows = self
                     .connection
                     .prepare_cached(LEAST_TRIED)?
-                    .query_map(params![self.writer_id, exit, most], pair)?
+                    .query_map(params![self.writer, exit, most], pair)?
                     .collect::<rusqlite::Result<_>>()?;
             }
             let sql = RecordedSpan::select("WHERE id = ?1 AND end_ns IS NOT NULL");
@@ -324,7 +335,7 @@ mod tests {
     }
 
     fn outbox(path: &Path, writer: &Writer) -> Outbox {
-        Outbox::open(path, writer.identity().1).unwrap()
+        Outbox::open(path, writer.place().1).unwrap()
     }
 
     fn ids(waiting: &[Waiting]) -> Vec<i64> {

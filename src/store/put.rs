@@ -2,55 +2,39 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::hex::Hex;
 use super::outbox;
-use super::row::{Row, SpanRow, WithdrawnRow};
+use super::row::{Export, Row, SpanRow, WithdrawnRow};
 use super::run::{self, Tally};
+use super::scope::Scopes;
+use super::shape::Shapes;
+use super::span_row::{self, Context, Inserts};
 use super::step;
-use crate::record::{ErrorClass, RunId, SpanId};
-
-const INSERT: &str = "
-    INSERT INTO tel_spans (trace_id, span_id, run_id, wire_parent_span_id, start_ns, end_ns, status,
-        kind, otel_kind, span_name, name, error_type, error_class, status_message, writer_id,
-        links_json, attrs_json, events_json, parent_span_id)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
-    ON CONFLICT (trace_id, span_id) DO NOTHING";
-
-/// Leaves the parent as it is: a withdrawal may have given the row another one meanwhile.
-macro_rules! update_where {
-    ($condition:literal) => {
-        concat!(
-            "UPDATE tel_spans SET run_id = ?3, wire_parent_span_id = ?4, start_ns = ?5, end_ns = ?6,
-                status = ?7, kind = ?8, otel_kind = ?9, span_name = ?10, name = ?11, error_type = ?12,
-                error_class = ?13, status_message = ?14, writer_id = ?15, links_json = ?16,
-                attrs_json = ?17, events_json = ?18
-            WHERE trace_id = ?1 AND span_id = ?2 AND ",
-            $condition,
-            " RETURNING id"
-        )
-    };
-}
-
-const COMPLETE: &str = update_where!("end_ns IS NULL");
-const REPLACE: &str = update_where!("end_ns IS NOT NULL");
+use super::write::Identity;
+use crate::record::{RunId, SpanId};
 
 const RETRIED: &str =
     "UPDATE tel_error_events SET recovery = 'retried' WHERE run_id = ?1 AND span_id = ?2";
 
-const MOVE_CHILDREN: &str =
-    "UPDATE tel_spans SET parent_span_id = ?3 WHERE trace_id = ?1 AND parent_span_id = ?2";
+/// What OTLP was told stays: the parent there is kept in its own column once it differs.
+const MOVE_CHILDREN: &str = "
+    UPDATE tel_span_rows SET wire_parent = coalesce(wire_parent, parent_span_id), parent_span_id = ?3
+    WHERE scope IN (SELECT id FROM tel_scopes WHERE trace_id = ?1) AND parent_span_id = ?2";
 
-const REMOVE: &str =
-    "DELETE FROM tel_spans WHERE trace_id = ?1 AND span_id = ?2 RETURNING id, run_id, end_ns";
+const REMOVE: &str = "
+    DELETE FROM tel_span_rows
+    WHERE scope IN (SELECT id FROM tel_scopes WHERE trace_id = ?1) AND span_id = ?2
+    RETURNING (SELECT run_id FROM tel_scopes WHERE id = scope), end_ns, id";
 
 /// The rows of one transaction on their way into the tables.
 pub(super) struct Put<'t, 'r> {
     connection: &'t Connection,
-    writer_id: &'t str,
-    /// Kept at hand: looking up the one statement that every row needs would cost a tenth of it.
-    insert: CachedStatement<'t>,
+    writer: &'t Identity,
+    inserts: Inserts<'t>,
+    shapes: &'t mut Shapes,
+    scopes: Scopes,
     runs: BTreeMap<RunId, Tally<'r>>,
     retried: Vec<(RunId, SpanId)>,
     withdrawn: Vec<&'r WithdrawnRow>,
@@ -63,27 +47,39 @@ pub(super) struct Put<'t, 'r> {
 /// Where a span met its row.
 pub(super) enum Landed {
     /// There was none.
-    New(i64),
+    New,
     /// It was there, open.
-    Completed(i64),
+    Completed,
     /// It was there, ended already.
-    Again(i64),
+    Again,
     /// An announcement that comes after the end.
     TooLate,
 }
 
 impl<'t, 'r> Put<'t, 'r> {
-    pub(super) fn new(connection: &'t Connection, writer_id: &'t str) -> rusqlite::Result<Self> {
-        Ok(Put {
+    pub(super) fn new(
+        connection: &'t Connection,
+        writer: &'t Identity,
+        shapes: &'t mut Shapes,
+    ) -> Self {
+        Put {
             connection,
-            writer_id,
-            insert: connection.prepare_cached(INSERT)?,
+            writer,
+            inserts: Inserts::new(connection),
+            shapes,
+            scopes: Scopes::default(),
             runs: BTreeMap::new(),
             retried: Vec::new(),
             withdrawn: Vec::new(),
             miscounted: Vec::new(),
             owed: Vec::new(),
-        })
+        }
+    }
+
+    /// A row was taken back: what it brought with it may be gone too.
+    pub(super) fn forget(&mut self) {
+        self.shapes.forget();
+        self.scopes.forget();
     }
 
     /// Writes one row. What it means for its run is noted only when all of it is written.
@@ -98,7 +94,7 @@ impl<'t, 'r> Put<'t, 'r> {
     /// Writes what the rows add up to, and gives the spans that are owed to a collector.
     pub(super) fn finish(self) -> rusqlite::Result<Vec<(SpanId, i64)>> {
         for (&run_id, tally) in &self.runs {
-            tally.write(run_id, self.connection, self.writer_id)?;
+            tally.write(run_id, self.connection, self.writer.number)?;
         }
         for (run_id, span_id) in self.retried {
             let ids = params![Hex::from(run_id), Hex::from(span_id)];
@@ -114,34 +110,24 @@ impl<'t, 'r> Put<'t, 'r> {
     }
 
     fn open(&mut self, row: &'r SpanRow<'r>) -> rusqlite::Result<()> {
-        let landed = self.span(row, false)?;
-        match landed {
-            Landed::New(id) | Landed::Completed(id) => step::announce(self.connection, id, row)?,
-            Landed::Again(_) | Landed::TooLate => return Ok(()),
+        if let (Landed::New | Landed::Completed, _) = self.span(row, false)? {
+            self.note(row)?;
         }
-        outbox::note(self.connection, &landed, row.export, self.writer_id)?;
-        self.note(row);
         Ok(())
     }
 
     fn close(&mut self, row: &'r SpanRow<'r>) -> rusqlite::Result<()> {
-        let landed = self.span(row, true)?;
-        match landed {
-            Landed::New(id) => step::put(self.connection, id, row)?,
-            Landed::Completed(id) | Landed::Again(id) => {
-                step::remove(self.connection, id, row)?;
-                step::put(self.connection, id, row)?;
-            }
-            Landed::TooLate => return Ok(()),
+        let (landed, owed) = self.span(row, true)?;
+        if let Landed::TooLate = landed {
+            return Ok(());
         }
-        if let Some(id) = outbox::note(self.connection, &landed, row.export, self.writer_id)? {
-            self.owed.push((row.span_id, id));
-        }
-        let tally = self.note(row);
+        step::put(self.connection, row, matches!(landed, Landed::New))?;
+        let tally = self.note(row)?;
         match landed {
-            Landed::Again(_) => tally.count_anew(),
+            Landed::Again => tally.count_anew(),
             _ => tally.count(row),
         }
+        self.owed.extend(owed.map(|id| (row.span_id, id)));
         Ok(())
     }
 
@@ -155,15 +141,13 @@ impl<'t, 'r> Put<'t, 'r> {
             .connection
             .prepare_cached(REMOVE)?
             .query_row(params![trace, span], |row| {
-                Ok((
-                    row.get::<_, i64>(0)?,
-                    row.get::<_, String>(1)?,
-                    row.get::<_, Option<i64>>(2)?,
-                ))
+                let end_ns: Option<i64> = row.get(1)?;
+                Ok((row.get::<_, String>(0)?, end_ns, row.get(2)?))
             })
             .optional()?;
-        if let Some((id, run_id, end_ns)) = removed {
-            step::withdraw(self.connection, id, &run_id, span)?;
+        if let Some((run_id, end_ns, id)) = removed {
+            step::remove(self.connection, &run_id, span)?;
+            outbox::remove(self.connection, id)?;
             // Not now: what this batch counted is not yet added to its runs.
             self.miscounted.extend(end_ns.map(|_| run_id));
         }
@@ -171,63 +155,45 @@ impl<'t, 'r> Put<'t, 'r> {
         Ok(())
     }
 
-    fn note(&mut self, row: &'r SpanRow<'r>) -> &mut Tally<'r> {
+    fn note(&mut self, row: &'r SpanRow<'r>) -> rusqlite::Result<&mut Tally<'r>> {
         self.retried
             .extend(row.retries.map(|span_id| (row.run_id, span_id)));
+        let scope = self.scopes.of(self.connection, row)?;
         let tally = self
             .runs
             .entry(row.run_id)
-            .or_insert_with(|| Tally::new(row));
-        tally.see(row);
-        tally
+            .or_insert_with(|| Tally::new(row, scope.run));
+        tally.see(row, scope.id);
+        Ok(tally)
     }
 
-    fn span(&mut self, row: &SpanRow<'_>, has_ended: bool) -> rusqlite::Result<Landed> {
-        let (trace, span) = (Hex::from(row.trace_id), Hex::from(row.span_id));
-        let otel_kind = if row.kind.is_client() {
-            "CLIENT"
+    /// Writes the row of a span; gives its number where it is owed to a collector from here on.
+    fn span(
+        &mut self,
+        row: &SpanRow<'_>,
+        has_ended: bool,
+    ) -> rusqlite::Result<(Landed, Option<i64>)> {
+        let context = Context {
+            shape: self.shapes.id(self.connection, row)?,
+            scope: self.scopes.of(self.connection, row)?,
+            writer: self.writer.number,
+            has_ended,
+        };
+        let landed = if self.inserts.insert(row, context)? {
+            Landed::New
+        } else if span_row::complete(self.connection, row, context)? {
+            Landed::Completed
+        } else if has_ended && span_row::replace(self.connection, row, context)? {
+            Landed::Again
         } else {
-            "INTERNAL"
+            return Ok((Landed::TooLate, None));
         };
-        let parent = row.parent_span_id.map(Hex::from);
-        let error_class = row.error_class.map(ErrorClass::as_str);
-        // A row of an ended span always has its end, or nobody would know it from an open one.
-        let end_ns = has_ended.then_some(row.end_ns.unwrap_or(row.start_ns));
-        let known = params![
-            trace,
-            span,
-            Hex::from(row.run_id),
-            row.wire_parent_span_id.map(Hex::from),
-            row.start_ns,
-            end_ns,
-            row.status.as_str(),
-            row.kind.span_kind(),
-            otel_kind,
-            row.kind.span_name(),
-            row.name,
-            row.error_type,
-            error_class,
-            row.status_message,
-            self.writer_id,
-            row.links_json,
-            row.attrs_json,
-            row.events_json,
-        ];
-        let insert = known.iter().copied().chain([&parent as &dyn ToSql]);
-        if self.insert.execute(rusqlite::params_from_iter(insert))? == 1 {
-            return Ok(Landed::New(self.connection.last_insert_rowid()));
-        }
-        let complete = |statement| -> rusqlite::Result<Option<i64>> {
-            self.connection
-                .prepare_cached(statement)?
-                .query_row(known, |row| row.get(0))
-                .optional()
+        // Most stores owe nothing to anybody.
+        let owed = match row.export {
+            Export::None => None,
+            export => outbox::note(self.connection, &landed, export, row, context)?,
         };
-        match complete(COMPLETE)? {
-            Some(id) => Ok(Landed::Completed(id)),
-            None if has_ended => Ok(complete(REPLACE)?.map_or(Landed::TooLate, Landed::Again)),
-            None => Ok(Landed::TooLate),
-        }
+        Ok((landed, owed))
     }
 }
 

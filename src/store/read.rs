@@ -289,6 +289,54 @@ mod tests {
         }
     }
 
+    /// What people ask of a store, none of which may walk through all of it.
+    const QUESTIONS: [&str; 13] = [
+        "SELECT * FROM tel_spans WHERE run_id = 'x' ORDER BY start_ns",
+        "SELECT * FROM tel_spans WHERE trace_id = 'x' ORDER BY start_ns, span_id",
+        "SELECT * FROM tel_spans WHERE trace_id = 'x' AND span_id = 'y'",
+        "SELECT * FROM tel_spans WHERE run_id = 'x' AND span_id = 'y'",
+        "SELECT * FROM tel_spans WHERE writer_id = 'x' AND end_ns IS NULL",
+        "SELECT * FROM tel_model_calls WHERE run_id = 'x' ORDER BY start_ns",
+        "SELECT * FROM tel_tool_calls WHERE run_id = 'x'",
+        "SELECT * FROM tel_runs WHERE run_id = 'x'",
+        "SELECT * FROM tel_runs WHERE trace_id = 'x'",
+        "SELECT * FROM tel_runs WHERE session_id = 'x' ORDER BY start_ns DESC",
+        "SELECT * FROM tel_runs WHERE start_ns > 5",
+        "SELECT * FROM tel_runs JOIN tel_model_calls USING (run_id) WHERE session_id = 'x'",
+        "SELECT * FROM tel_model_calls JOIN tel_spans AS span USING (run_id, span_id)
+            WHERE span.trace_id = 'x'",
+    ];
+
+    fn plan(connection: &Connection, query: &str) -> Vec<String> {
+        let explain = format!("EXPLAIN QUERY PLAN {query}");
+        let mut statement = connection.prepare(&explain).unwrap();
+        let steps = statement.query_map([], |row| row.get(3)).unwrap();
+        steps.collect::<Result<_, _>>().unwrap()
+    }
+
+    #[test]
+    fn what_is_asked_by_id_session_or_time_is_found_by_an_index() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        Writer::open(&path, START).unwrap().checkpoint_and_close();
+        let connection = Connection::open(&path).unwrap();
+        for query in QUESTIONS {
+            let plan = plan(&connection, query);
+            let walks = |step: &&String| step.starts_with("SCAN") && !step.contains("(subquery");
+            assert_eq!(plan.iter().find(walks), None, "{query}: {plan:#?}");
+        }
+        let newest = "SELECT * FROM tel_runs ORDER BY start_ns DESC LIMIT 1";
+        let newest = plan(&connection, newest);
+        assert!(newest[0].contains("tel_run_rows_by_start"), "{newest:#?}");
+        // A join by the span alone walks once, not once for each span.
+        let join = "SELECT * FROM tel_model_calls JOIN tel_spans USING (span_id)";
+        let join = plan(&connection, join);
+        let walks = join
+            .iter()
+            .filter(|step| step.starts_with("SCAN") && !step.contains("(subquery"));
+        assert_eq!(walks.count(), 1, "{join:#?}");
+    }
+
     #[test]
     fn runs_are_filtered_and_come_newest_first() {
         let folder = tempfile::tempdir().unwrap();
@@ -339,7 +387,7 @@ mod tests {
         let sample = Sample::new();
         let mut row = sample.chat(0).failed();
         let link = (TraceId::generate(1), SpanId::generate());
-        row.attrs_json = r#"{"hermes.api_mode":"chat"}"#.to_owned();
+        row.extra_json = Some(r#"{"hermes.api_mode":"chat"}"#.to_owned());
         row.events_json =
             Some(r#"[{"name":"exception","time_ns":7,"attributes":{"a":1}}]"#.to_owned());
         row.links_json = Some(format!(

@@ -27,8 +27,8 @@ pub(crate) struct SpanRow<'a> {
     pub(crate) wire_parent_span_id: Option<SpanId>,
     pub(crate) run_id: RunId,
     pub(crate) kind: Kind,
-    /// The exported name.
-    pub(crate) name: Cow<'a, str>,
+    /// The exported name, where it is not that of the kind with the model or tool behind it.
+    pub(crate) name: Option<Cow<'a, str>>,
     pub(crate) start_ns: i64,
     pub(crate) end_ns: Option<i64>,
     pub(crate) status: Status,
@@ -36,7 +36,9 @@ pub(crate) struct SpanRow<'a> {
     pub(crate) error_class: Option<ErrorClass>,
     pub(crate) status_message: Option<&'a str>,
     pub(crate) session_id: Option<&'a str>,
-    pub(crate) attrs_json: String,
+    pub(crate) attributes: Attributes<'a>,
+    /// Attributes that no table knows, as a JSON object.
+    pub(crate) extra_json: Option<String>,
     pub(crate) events_json: Option<String>,
     pub(crate) links_json: Option<String>,
     /// The failed step that this one tries again.
@@ -71,6 +73,17 @@ pub(crate) struct Owed {
     pub(crate) is_ready: bool,
 }
 
+/// The attributes of a span by the [slots](crate::semconv::slots) of its kind, a bit each.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Attributes<'a> {
+    /// Those that have a value.
+    pub(crate) known: u64,
+    /// Of these, those whose value a column has anyway.
+    pub(crate) in_column: u64,
+    /// The values of the others in order, as a JSON array; `None` where there are none.
+    pub(crate) values: Option<&'a str>,
+}
+
 /// What only the root of a run knows about it.
 #[derive(Clone, Debug)]
 pub(crate) struct RootRow<'a> {
@@ -87,6 +100,16 @@ pub(crate) struct RootRow<'a> {
 pub(crate) enum StepRow<'a> {
     ModelCall(ModelCallRow<'a>),
     ToolCall(ToolCallRow<'a>),
+}
+
+impl StepRow<'_> {
+    /// The number of the kind of step in `tel_span_rows`.
+    pub(super) const fn number(&self) -> i64 {
+        match self {
+            StepRow::ModelCall(_) => 1,
+            StepRow::ToolCall(_) => 2,
+        }
+    }
 }
 
 /// The columns of `tel_model_calls` that its span does not give.
@@ -140,20 +163,6 @@ impl Row<'_> {
             Row::Open(span) | Row::Closed(span) => Some(span.end_ns.unwrap_or(span.start_ns)),
             Row::Withdrawn(_) => None,
         }
-    }
-}
-
-impl SpanRow<'_> {
-    /// The duration in whole milliseconds, rounded; `None` while the span runs.
-    pub(super) fn duration_ms(&self) -> Option<i64> {
-        let end_ns = self.end_ns?;
-        Some(
-            end_ns
-                .saturating_sub(self.start_ns)
-                .max(0)
-                .saturating_add(500_000)
-                / 1_000_000,
-        )
     }
 }
 

@@ -3,47 +3,59 @@
 use rusqlite::{Connection, params};
 
 use super::hex::Hex;
-use super::row::{ModelCallRow, SpanRow, StepRow, WithdrawnRow};
-use crate::record::{CostStatus, EndReason, RunId, Status, TraceId};
+use super::row::{ModelCallRow, RootRow, SpanRow, StepRow, WithdrawnRow};
+use crate::record::{CostStatus, EndReason, RunId, Status};
 use crate::semconv::Kind;
 
-/// Makes the run with its first span, and adds what the batch counted.
+/// Makes the run with its first spans, and its root where that is among them.
+const INSERT: &str = "
+    INSERT INTO tel_run_rows (id, start_ns, session_id, model_call_count, tool_call_count, error_count,
+        estimated_cost_usd, cost_status, turn_count, input_tokens, output_tokens, writer, status,
+        platform, entrypoint, agent_name, model, end_ns, end_reason)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+    ON CONFLICT (id) DO NOTHING";
+
+/// Adds what the batch counted to a run that is there.
 ///
 /// The order of the words in `cost_status` is that of [`CostStatus`]: the least sure wins.
 const ADD: &str = "
-    INSERT INTO tel_runs (run_id, trace_id, session_id, start_ns, model_call_count, tool_call_count,
-        error_count, estimated_cost_usd, cost_status, turn_count, input_tokens, output_tokens,
-        writer_id, status)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, 'running')
-    ON CONFLICT (run_id) DO UPDATE SET
-        session_id = coalesce(session_id, excluded.session_id),
-        start_ns = min(start_ns, excluded.start_ns),
-        model_call_count = model_call_count + excluded.model_call_count,
-        tool_call_count = tool_call_count + excluded.tool_call_count,
-        error_count = error_count + excluded.error_count,
-        estimated_cost_usd = coalesce(estimated_cost_usd + excluded.estimated_cost_usd,
-            estimated_cost_usd, excluded.estimated_cost_usd),
+    UPDATE tel_run_rows SET
+        model_call_count = model_call_count + ?2,
+        tool_call_count = tool_call_count + ?3,
+        error_count = error_count + ?4,
+        estimated_cost_usd = coalesce(estimated_cost_usd + ?5, estimated_cost_usd, ?5),
         cost_status = CASE
-            WHEN 'unknown' IN (cost_status, excluded.cost_status) THEN 'unknown'
-            WHEN 'estimated' IN (cost_status, excluded.cost_status) THEN 'estimated'
-            WHEN 'included' IN (cost_status, excluded.cost_status) THEN 'included'
-            WHEN 'known' IN (cost_status, excluded.cost_status) THEN 'known'
+            WHEN 'unknown' IN (cost_status, ?6) THEN 'unknown'
+            WHEN 'estimated' IN (cost_status, ?6) THEN 'estimated'
+            WHEN 'included' IN (cost_status, ?6) THEN 'included'
+            WHEN 'known' IN (cost_status, ?6) THEN 'known'
         END,
-        turn_count = turn_count + excluded.turn_count,
-        input_tokens = input_tokens + excluded.input_tokens,
-        output_tokens = output_tokens + excluded.output_tokens";
+        turn_count = turn_count + ?7,
+        input_tokens = input_tokens + ?8,
+        output_tokens = output_tokens + ?9
+    WHERE id = ?1";
+
+/// What the spans say of the run itself: apart from the sums, for indexes hang on it and it hardly
+/// ever changes.
+const PLACE: &str = "
+    UPDATE tel_run_rows SET
+        start_ns = min(start_ns, ?2), session_id = coalesce(session_id, ?3)
+    WHERE id = ?1 AND (start_ns > ?2 OR (session_id IS NULL AND ?3 IS NOT NULL))";
 
 /// What the root says, which beats what its children said. A root that has ended stays ended.
 const ROOT: &str = "
-    UPDATE tel_runs SET trace_id = ?2, session_id = coalesce(?3, session_id),
-        platform = coalesce(?4, platform), entrypoint = coalesce(?5, entrypoint),
-        agent_name = coalesce(?6, agent_name), model = coalesce(?7, model),
-        end_ns = ?8, end_reason = ?9, status = ?10, writer_id = ?11
-    WHERE run_id = ?1 AND (?8 IS NOT NULL OR end_ns IS NULL)";
+    UPDATE tel_run_rows SET session_id = coalesce(?2, session_id),
+        platform = coalesce(?3, platform), entrypoint = coalesce(?4, entrypoint),
+        agent_name = coalesce(?5, agent_name), model = coalesce(?6, model),
+        end_ns = ?7, end_reason = ?8, status = ?9, writer = ?10
+    WHERE id = ?1 AND (?7 IS NOT NULL OR end_ns IS NULL)";
+
+/// The run goes by the scope of its root, where that is another one than its first span's.
+const MOVE: &str = "UPDATE OR IGNORE tel_run_rows SET id = ?2 WHERE id = ?1";
 
 /// Counts a run anew from its rows, where adding up would count something twice.
 const RECOUNT: &str = "
-    UPDATE tel_runs SET
+    UPDATE tel_run_rows SET
         model_call_count = (SELECT count(*) FROM tel_model_calls WHERE run_id = ?1),
         tool_call_count = (SELECT count(*) FROM tel_tool_calls WHERE run_id = ?1),
         error_count = (SELECT count(span_id) FROM tel_error_events WHERE run_id = ?1),
@@ -57,20 +69,25 @@ const RECOUNT: &str = "
                 OR coalesce(input_tokens, 0) > 0 OR coalesce(output_tokens, 0) > 0)
             ORDER BY CASE cost_status WHEN 'known' THEN 1 WHEN 'included' THEN 2
                 WHEN 'estimated' THEN 3 ELSE 4 END DESC LIMIT 1)
-    WHERE run_id = ?1";
+    WHERE id IN (SELECT id FROM tel_scopes WHERE run_id = ?1)";
 
 /// A run whose root was withdrawn ends with it, and goes where nothing else is in it.
-const WITHDRAW: [&str; 2] = [
-    "DELETE FROM tel_runs
-     WHERE run_id = ?1 AND NOT EXISTS (SELECT 1 FROM tel_spans WHERE run_id = ?1)",
-    "UPDATE tel_runs SET end_ns = max(start_ns, ?2), status = 'ok', end_reason = 'completed'
-     WHERE run_id = ?1 AND end_ns IS NULL",
+const END: &str = "
+    UPDATE tel_run_rows SET end_ns = max(start_ns, ?2), status = 'ok', end_reason = 'completed'
+    WHERE id IN (SELECT id FROM tel_scopes WHERE run_id = ?1) AND end_ns IS NULL";
+const REMOVE: [&str; 2] = [
+    "DELETE FROM tel_run_rows WHERE id IN (SELECT id FROM tel_scopes WHERE run_id = ?1)
+        AND NOT EXISTS (SELECT 1 FROM tel_spans WHERE run_id = ?1)",
+    "DELETE FROM tel_scopes WHERE run_id = ?1
+        AND NOT EXISTS (SELECT 1 FROM tel_span_rows WHERE scope = tel_scopes.id)
+        AND NOT EXISTS (SELECT 1 FROM tel_run_rows AS run WHERE run.id = tel_scopes.id)",
 ];
 
 /// What one batch adds to one run.
 #[derive(Debug)]
 pub(super) struct Tally<'r> {
-    trace_id: TraceId,
+    /// The number of the run's row.
+    id: i64,
     start_ns: i64,
     session_id: Option<&'r str>,
     model_calls: i64,
@@ -81,14 +98,22 @@ pub(super) struct Tally<'r> {
     output_tokens: i64,
     cost_usd: Option<f64>,
     cost_status: Option<CostStatus>,
-    root: Option<&'r SpanRow<'r>>,
+    root: Option<Root<'r>>,
     is_miscounted: bool,
 }
 
+/// The span that makes a run, and its scope.
+#[derive(Clone, Copy, Debug)]
+struct Root<'r> {
+    span: &'r SpanRow<'r>,
+    says: &'r RootRow<'r>,
+    scope: i64,
+}
+
 impl<'r> Tally<'r> {
-    pub(super) fn new(row: &'r SpanRow<'r>) -> Self {
+    pub(super) fn new(row: &'r SpanRow<'r>, id: i64) -> Self {
         Tally {
-            trace_id: row.trace_id,
+            id,
             start_ns: row.start_ns,
             session_id: row.session_id,
             model_calls: 0,
@@ -105,12 +130,17 @@ impl<'r> Tally<'r> {
     }
 
     /// Takes note of a span, whatever its state.
-    pub(super) fn see(&mut self, row: &'r SpanRow<'r>) {
+    pub(super) fn see(&mut self, row: &'r SpanRow<'r>, scope: i64) {
         self.start_ns = self.start_ns.min(row.start_ns);
         self.session_id = self.session_id.or(row.session_id);
-        let is_news = row.end_ns.is_some() || self.root.is_none_or(|root| root.end_ns.is_none());
-        if row.root.is_some() && is_news {
-            self.root = Some(row);
+        let is_news =
+            row.end_ns.is_some() || self.root.is_none_or(|root| root.span.end_ns.is_none());
+        if let Some(says) = row.root.as_ref().filter(|_| is_news) {
+            self.root = Some(Root {
+                span: row,
+                says,
+                scope,
+            });
         }
     }
 
@@ -134,14 +164,29 @@ impl<'r> Tally<'r> {
         &self,
         run_id: RunId,
         connection: &Connection,
-        writer_id: &str,
+        writer: i64,
     ) -> rusqlite::Result<()> {
-        let (run, trace) = (Hex::from(run_id), Hex::from(self.trace_id));
-        connection.prepare_cached(ADD)?.execute(params![
-            run,
-            trace,
-            self.session_id,
+        if !self.insert(connection, writer)? {
+            self.add(connection, writer)?;
+        }
+        if let Some(root) = self.root.filter(|root| root.scope != self.id) {
+            connection
+                .prepare_cached(MOVE)?
+                .execute([self.id, root.scope])?;
+        }
+        if self.is_miscounted {
+            recount(connection, Hex::from(run_id))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the run; whether there was none.
+    fn insert(&self, connection: &Connection, writer: i64) -> rusqlite::Result<bool> {
+        let (span, says) = self.root.map(|root| (root.span, root.says)).unzip();
+        let inserted = connection.prepare_cached(INSERT)?.execute(params![
+            self.id,
             self.start_ns,
+            span.and_then(|span| span.session_id).or(self.session_id),
             self.model_calls,
             self.tool_calls,
             self.errors,
@@ -150,25 +195,48 @@ impl<'r> Tally<'r> {
             self.turns,
             self.input_tokens,
             self.output_tokens,
-            writer_id,
+            writer,
+            span.map_or(Status::Running, |span| span.status).as_str(),
+            says.and_then(|says| says.platform),
+            says.and_then(|says| says.entrypoint),
+            says.and_then(|says| says.agent_name),
+            says.and_then(|says| says.model),
+            span.and_then(|span| span.end_ns),
+            says.and_then(|says| says.end_reason).map(EndReason::as_str),
         ])?;
-        if let Some((row, root)) = self.root.and_then(|row| Some((row, row.root.as_ref()?))) {
+        Ok(inserted == 1)
+    }
+
+    fn add(&self, connection: &Connection, writer: i64) -> rusqlite::Result<()> {
+        connection.prepare_cached(ADD)?.execute(params![
+            self.id,
+            self.model_calls,
+            self.tool_calls,
+            self.errors,
+            self.cost_usd,
+            self.cost_status.map(CostStatus::as_str),
+            self.turns,
+            self.input_tokens,
+            self.output_tokens,
+        ])?;
+        connection.prepare_cached(PLACE)?.execute(params![
+            self.id,
+            self.start_ns,
+            self.session_id
+        ])?;
+        if let Some(Root { span, says, .. }) = self.root {
             connection.prepare_cached(ROOT)?.execute(params![
-                run,
-                trace,
-                row.session_id,
-                root.platform,
-                root.entrypoint,
-                root.agent_name,
-                root.model,
-                row.end_ns,
-                root.end_reason.map(EndReason::as_str),
-                row.status.as_str(),
-                writer_id,
+                self.id,
+                span.session_id,
+                says.platform,
+                says.entrypoint,
+                says.agent_name,
+                says.model,
+                span.end_ns,
+                says.end_reason.map(EndReason::as_str),
+                span.status.as_str(),
+                writer,
             ])?;
-        }
-        if self.is_miscounted {
-            recount(connection, run)?;
         }
         Ok(())
     }
@@ -201,12 +269,13 @@ pub(super) fn withdraw(connection: &Connection, row: &WithdrawnRow) -> rusqlite:
     let Some((run_id, end_ns)) = row.root_of else {
         return Ok(());
     };
-    let [remove, end] = WITHDRAW;
+    for statement in REMOVE {
+        connection
+            .prepare_cached(statement)?
+            .execute([Hex::from(run_id)])?;
+    }
     connection
-        .prepare_cached(remove)?
-        .execute(params![Hex::from(run_id)])?;
-    connection
-        .prepare_cached(end)?
+        .prepare_cached(END)?
         .execute(params![Hex::from(run_id), end_ns])?;
     Ok(())
 }

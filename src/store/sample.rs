@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::row::{Export, ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow};
+use super::row::{Attributes, Export, ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow};
 use crate::record::{
     CostStatus, EndReason, ErrorClass, ResultClass, RunId, SpanId, Status, TraceId,
 };
@@ -35,7 +35,7 @@ impl Sample {
             wire_parent_span_id: None,
             run_id: self.run_id,
             kind,
-            name: Cow::Borrowed(kind.span_name()),
+            name: Some(Cow::Borrowed(kind.span_name())),
             start_ns: START + start_s * SECOND,
             end_ns: None,
             status: Status::Running,
@@ -43,7 +43,8 @@ impl Sample {
             error_class: None,
             status_message: None,
             session_id: Some("s-1"),
-            attrs_json: "{}".to_owned(),
+            attributes: Attributes::default(),
+            extra_json: None,
             events_json: None,
             links_json: None,
             retries: None,

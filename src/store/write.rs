@@ -10,8 +10,9 @@ use super::connect::{self, failure, is_passing};
 use super::liveness::{self, Lock};
 use super::put::Put;
 use super::row::Row;
+use super::shape::Shapes;
 use crate::error::Error;
-use crate::record::{SpanId, seed};
+use crate::record::{SpanId, WriterIdentity};
 
 const REGISTER: &str = "
     INSERT INTO tel_writers (writer_id, pid, host, started_ns, last_seen_ns, version)
@@ -23,7 +24,8 @@ const SEEN: &str = "
 /// Without open spans nobody asks when the writer was last seen, and an idle process writes nothing.
 const HEARTBEAT: &str = "
     UPDATE tel_writers SET last_seen_ns = ?2 WHERE writer_id = ?1 AND last_seen_ns < ?2
-        AND EXISTS (SELECT 1 FROM tel_spans WHERE writer_id = ?1 AND end_ns IS NULL)";
+        AND EXISTS (SELECT 1 FROM tel_span_rows AS span
+            WHERE span.writer = tel_writers.id AND span.end_ns IS NULL)";
 
 const LOSSES: &str = "
     INSERT INTO tel_losses (writer_id, reason, count) VALUES (?1, ?2, ?3)
@@ -40,8 +42,18 @@ const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 pub(crate) struct Writer {
     pub(super) connection: Connection,
     pub(super) path: PathBuf,
-    pub(super) id: String,
+    pub(super) identity: Identity,
+    pub(super) shapes: Shapes,
     lock: Lock,
+}
+
+/// Who writes.
+#[derive(Debug)]
+pub(super) struct Identity {
+    /// The name of its lock file.
+    pub(super) name: String,
+    /// Its number in the store.
+    pub(super) number: i64,
 }
 
 /// How long one try of a batch waits for other processes.
@@ -68,22 +80,13 @@ pub(crate) struct WriteError {
 
 impl Writer {
     /// Opens the store, makes or migrates it as needed, and marks what dead writers left open.
-    pub(crate) fn open(path: &Path, now_ns: i64) -> Result<Writer, Error> {
+    pub(crate) fn open_as(path: &Path, identity: &WriterIdentity) -> Result<Writer, Error> {
         let mut connection = connect::create(path)?;
         // A store that cannot tell the dead from the living still takes what is written now.
         let _ = liveness::mark_dead(&mut connection, path);
-        let id = format!("{}-{:016x}", std::process::id(), seed());
         // First the lock, then the entry: whoever finds the entry finds the lock held.
-        let lock = Lock::take(path, &id)?;
-        let process = params![
-            id,
-            std::process::id(),
-            host(),
-            now_ns,
-            env!("CARGO_PKG_VERSION")
-        ];
-        connection
-            .execute(REGISTER, process)
+        let lock = Lock::take(path, &identity.id)?;
+        let number = register(&connection, identity)
             .map_err(|source| failure("cannot write to the store", path, source))?;
         // The pipeline tries again by itself, and must hear of a shutdown meanwhile.
         connection
@@ -92,9 +95,19 @@ impl Writer {
         Ok(Writer {
             connection,
             path: path.to_owned(),
-            id,
+            identity: Identity {
+                name: identity.id.clone(),
+                number,
+            },
+            shapes: Shapes::default(),
             lock,
         })
+    }
+
+    /// Opens the store for a writer that nobody else knows.
+    #[cfg(test)]
+    pub(crate) fn open(path: &Path, now_ns: i64) -> Result<Writer, Error> {
+        Writer::open_as(path, &WriterIdentity::of_this_process(now_ns))
     }
 
     /// The key by which this store's redaction tokens are made.
@@ -109,10 +122,14 @@ impl Writer {
         if rows.is_empty() {
             return Ok(Written::default());
         }
-        let written = match self.transact(rows, How::Together) {
-            Err(error) if is_refusal(&error) => self.transact(rows, How::Apart),
-            outcome => outcome,
-        };
+        let mut written = self.transact(rows, How::Together);
+        if written.as_ref().is_err_and(is_refusal) {
+            self.shapes.forget();
+            written = self.transact(rows, How::Apart);
+        }
+        if written.is_err() {
+            self.shapes.forget();
+        }
         written.map_err(|error| WriteError::of(&error, &self.path))
     }
 
@@ -120,7 +137,9 @@ impl Writer {
     pub(crate) fn heartbeat(&mut self, now_ns: i64) -> Result<(), WriteError> {
         let beat = || {
             let mut statement = self.connection.prepare_cached(HEARTBEAT)?;
-            statement.execute(params![self.id, now_ns]).map(|_| ())
+            statement
+                .execute(params![self.identity.name, now_ns])
+                .map(|_| ())
         };
         beat().map_err(|error| WriteError::of(&error, &self.path))
     }
@@ -133,9 +152,11 @@ impl Writer {
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
             for &(reason, count) in losses.iter().filter(|loss| loss.1 > 0) {
                 let count = i64::try_from(count).unwrap_or(i64::MAX);
-                transaction
-                    .prepare_cached(LOSSES)?
-                    .execute(params![self.id, reason, count])?;
+                transaction.prepare_cached(LOSSES)?.execute(params![
+                    self.identity.name,
+                    reason,
+                    count
+                ])?;
             }
             transaction.commit()
         };
@@ -146,11 +167,7 @@ impl Writer {
     pub(crate) fn checkpoint_and_close(mut self) {
         let mut close = || {
             self.connection.busy_timeout(CLOSE_TIMEOUT)?;
-            let transaction = self
-                .connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)?;
-            liveness::interrupt(&transaction, &self.id)?;
-            transaction.commit()?;
+            self.end()?;
             self.connection
                 .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
         };
@@ -160,17 +177,30 @@ impl Writer {
         self.lock.release();
     }
 
+    /// Marks as interrupted what is still open: it will get no end any more.
+    pub(super) fn end(&mut self) -> rusqlite::Result<()> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        liveness::interrupt(&transaction, &self.identity.name)?;
+        transaction.commit()
+    }
+
     fn transact(&mut self, rows: &[Row<'_>], how: How) -> rusqlite::Result<Written> {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut put = Put::new(&transaction, &self.id)?;
+        let mut put = Put::new(&transaction, &self.identity, &mut self.shapes);
         let mut refused = 0;
         for row in rows {
             match how {
                 How::Together => put.row(row)?,
                 How::Apart => {
-                    refused += u64::from(!is_taken(&transaction, || put.row(row))?);
+                    let is_taken = is_taken(&transaction, || put.row(row))?;
+                    if !is_taken {
+                        put.forget();
+                    }
+                    refused += u64::from(!is_taken);
                 }
             }
         }
@@ -178,7 +208,7 @@ impl Writer {
         let latest_ns = rows.iter().filter_map(Row::latest_ns).max();
         transaction
             .prepare_cached(SEEN)?
-            .execute(params![self.id, latest_ns])?;
+            .execute(params![self.identity.name, latest_ns])?;
         transaction.commit()?;
         let all = u64::try_from(rows.len()).unwrap_or(u64::MAX);
         Ok(Written {
@@ -238,10 +268,20 @@ fn is_refusal(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// The name of this machine, where it is easily had; only people read it.
-fn host() -> Option<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
-    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+/// Makes the entry of a writer; returns its number.
+pub(super) fn register(
+    connection: &Connection,
+    identity: &WriterIdentity,
+) -> rusqlite::Result<i64> {
+    let entry = params![
+        identity.id,
+        identity.pid,
+        identity.host,
+        identity.started_ns,
+        identity.version
+    ];
+    connection.execute(REGISTER, entry)?;
+    Ok(connection.last_insert_rowid())
 }
 
 #[cfg(test)]
@@ -249,9 +289,8 @@ mod tests {
     use rusqlite::Connection;
 
     use super::{Writer, Written};
-    use crate::record::{CostStatus, EndReason, Status};
+    use crate::record::{CostStatus, EndReason, ErrorClass, Status};
     use crate::semconv::Kind;
-    use crate::store::row::StepRow;
     use crate::store::sample::{SECOND, START, Sample};
     use crate::store::{RunFilter, Store};
 
@@ -401,11 +440,6 @@ mod tests {
         let spans = store.spans_of_run(sample.run_id).unwrap();
         assert_eq!((spans.len(), spans[0].status), (1, Status::Ok));
         assert_eq!(store.model_calls(sample.run_id).unwrap().len(), 1);
-        let open: i64 = Connection::open(&path)
-            .unwrap()
-            .query_row("SELECT count(*) FROM tel_open_calls", [], |row| row.get(0))
-            .unwrap();
-        assert_eq!(open, 0);
     }
 
     #[test]
@@ -413,19 +447,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("telemetry.db");
         let mut writer = Writer::open(&path, START).unwrap();
-        // The span of the bad row is taken, its model call is not: nothing of it may stay.
+        // The span of the bad row is taken, its failure is not: nothing of it may stay.
         Connection::open(&path)
             .unwrap()
             .execute_batch(
-                "CREATE TRIGGER bad BEFORE INSERT ON tel_model_calls WHEN new.model = 'bad'
+                "CREATE TRIGGER bad BEFORE INSERT ON tel_error_events WHEN new.error_class = 'auth'
                  BEGIN SELECT raise(ABORT, 'bad row'); END",
             )
             .unwrap();
         let sample = Sample::new();
-        let mut bad = sample.chat(2).ended();
-        if let Some(StepRow::ModelCall(call)) = &mut bad.step {
-            call.model = Some("bad");
-        }
+        let mut bad = sample.chat(2).failed();
+        bad.error_class = Some(ErrorClass::Auth);
         let rows = [
             sample.chat(1).ended().closed(),
             bad.closed(),

@@ -131,7 +131,7 @@ fn parameters(facts: &Facts) -> Option<Value> {
     let mut object = json!({});
     for (name, fact) in PARAMETERS {
         if let Some(value) = facts.get(fact) {
-            object[name] = super::json(value.clone());
+            object[name] = super::json_value(value.clone());
         }
     }
     let is_empty = object.as_object().is_none_or(serde_json::Map::is_empty);

@@ -85,7 +85,7 @@ mod tests {
             Some(&Value::from(vec!["stop"]))
         );
         assert_eq!(facts.int(Fact::InputTokens), Some(3));
-        assert_eq!(facts.double(Fact::CostUsd), Some(0.5));
+        assert_eq!(facts.get(Fact::CostUsd), Some(&Value::Double(0.5)));
         assert_eq!(extra, [("order.id".into(), Value::Int(7))]);
     }
 

@@ -78,6 +78,7 @@ impl CaptureFilter {
         (filter, troubles)
     }
 
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.default.is_none()
     }

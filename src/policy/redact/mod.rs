@@ -1,9 +1,11 @@
 //! Finds secrets in a text and puts tokens in their place, the same token for the same secret.
 //!
-//! Clean text costs one pass of one automaton, which says what is worth a closer look. What is found is collected first
-//! and replaced at once, so rules neither see nor spoil each other's work, and a value keeps its quotes.
+//! An identifier costs a look at its letters, other clean text one pass of one automaton, which says what is worth a
+//! closer look. What is found is collected first and replaced at once, so rules neither see nor spoil each other's work,
+//! and a value keeps its quotes.
 
 mod assignment;
+mod mark;
 mod name;
 mod private_key;
 #[cfg(test)]
@@ -46,8 +48,16 @@ impl Redactor {
         Self { key }
     }
 
-    /// The text with a token in place of each secret. Cut the text afterwards, never before.
+    /// The text with a token in place of each secret; borrowed where it stays as it is. Cut the text afterwards, never
+    /// before.
     pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if !mark::is_in(text) {
+            return Cow::Borrowed(text);
+        }
+        self.search(text)
+    }
+
+    fn search<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut clean = Cow::Borrowed(text);
         // A token may stand where a space kept two values apart; the passes after the first see to that, and to it that
         // redacting twice is redacting once. Clean text has one pass, and hardly any has three.
@@ -55,7 +65,7 @@ impl Redactor {
             match self.pass(&clean) {
                 Pass::Clean => break,
                 Pass::Redacted(text) => clean = Cow::Owned(text),
-                Pass::Failed => return Cow::Borrowed(UNAVAILABLE),
+                Pass::Failed => return Cow::Owned(UNAVAILABLE.to_owned()),
             }
         }
         clean

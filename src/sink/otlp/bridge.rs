@@ -11,8 +11,8 @@ use tracing_opentelemetry::get_otel_context;
 
 use super::finished::Finished;
 use super::tally::{Door, Tally};
-use crate::record::{SpanId, SpanRecord, TraceId};
-use crate::sink::{Wire, WireIds};
+use crate::record::{SpanId, TraceId};
+use crate::sink::{Ended, Wire, WireIds};
 
 /// [`Wire`] by way of the `tracing-opentelemetry` layer that stands behind capture.
 #[derive(Debug)]
@@ -32,36 +32,28 @@ impl Wire for Bridge {
         wire_ids(get_otel_context(id, dispatch)?.span().span_context())
     }
 
-    fn end(&self, id: &Id, dispatch: &Dispatch, record: &Arc<SpanRecord>) {
+    fn end(&self, id: &Id, dispatch: &Dispatch, end_ns: i64, draft: Arc<dyn Ended>) {
         let Some(context) = get_otel_context(id, dispatch) else {
-            self.tally.stays(record.span_id);
+            self.tally.stays(draft.span_id());
             return;
         };
         let span = context.span();
         let span_context = span.span_context();
-        // Nobody would take the record of a span that is not exported out again.
+        // Nobody would take the draft of a span that is not exported out again.
         if span_context.is_sampled()
             && span.is_recording()
             && let Some(ids) = wire_ids(span_context)
         {
-            if record.withdrawn {
-                self.withdraw(
-                    ids.span_id,
-                    record.wire_parent_span_id.or(record.parent_span_id),
-                );
-            } else if self.tally.is_open() {
+            if self.tally.is_open() {
                 // Before the end, which may hand the span to the exporter at once.
-                self.finished.put(ids.span_id, Arc::clone(record));
+                self.finished.put(ids.span_id, draft);
             } else {
-                self.tally.turned_away(Door::Closed, Some(record.span_id));
+                self.tally.turned_away(Door::Closed, Some(draft.span_id()));
             }
         } else {
-            self.tally.stays(record.span_id);
+            self.tally.stays(draft.span_id());
         }
-        match record.end_ns {
-            Some(end_ns) => span.end_with_timestamp(system_time(end_ns)),
-            None => span.end(),
-        }
+        span.end_with_timestamp(system_time(end_ns));
     }
 
     fn withdraw(&self, span: SpanId, parent: Option<SpanId>) {

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::record::{SpanId, SpanRecord};
+use crate::record::SpanId;
+use crate::sink::Ended;
 
 /// How many withdrawn spans are remembered for children that are exported after them.
 const WITHDRAWN: usize = 4096;
@@ -16,7 +17,7 @@ const MAX_HOPS: usize = 64;
 /// library's would be, its own fields under the same policy.
 #[derive(Debug)]
 pub(super) struct Finished {
-    records: Mutex<Bounded<Arc<SpanRecord>>>,
+    records: Mutex<Bounded<Arc<dyn Ended>>>,
     /// Each withdrawn span with the parent that its children move to.
     withdrawn: Mutex<Bounded<Option<SpanId>>>,
 }
@@ -31,14 +32,14 @@ impl Finished {
     }
 
     /// Keeps a record until the span comes by.
-    pub(super) fn put(&self, span: SpanId, record: Arc<SpanRecord>) {
+    pub(super) fn put(&self, span: SpanId, draft: Arc<dyn Ended>) {
         // What falls out is dropped after the lock: freeing a record takes time.
-        let evicted = locked(&self.records).insert(span, record);
+        let evicted = locked(&self.records).insert(span, draft);
         drop(evicted);
     }
 
     /// The record of a span, which leaves the table.
-    pub(super) fn take(&self, span: SpanId) -> Option<Arc<SpanRecord>> {
+    pub(super) fn take(&self, span: SpanId) -> Option<Arc<dyn Ended>> {
         locked(&self.records).remove(span)
     }
 

@@ -53,8 +53,8 @@ impl Rename {
             return Renamed::Withdrawn;
         }
         self.move_to_parent_left(&mut span);
-        if let Some(record) = id.and_then(|id| self.finished.take(id)) {
-            self.rebuild(&record, &mut span);
+        if let Some(draft) = id.and_then(|id| self.finished.take(id)) {
+            self.rebuild(&draft.record(), &mut span);
             Renamed::Ours(span)
         } else {
             self.clean(&mut span);

@@ -19,6 +19,7 @@ use super::restore;
 use super::tally::{LATER, NEVER, Tally, reason};
 use crate::error::Error;
 use crate::sink::Backlog;
+use crate::sink::backlog::Keeper;
 use crate::store::{Outbox, Waiting};
 
 /// The most spans in one request, and rows taken over at a time.
@@ -99,16 +100,19 @@ impl Resender {
     /// Goes through what is there by every line, and says when to come again if nobody calls before.
     fn round(
         &self,
-        outbox: &mut Option<Outbox>,
+        outbox: &mut Option<(Keeper, Outbox)>,
         paces: &mut [Pace],
     ) -> Result<Option<Instant>, Error> {
         let Some(keeper) = self.backlog.keeper() else {
             *outbox = None;
             return Ok(None);
         };
-        let outbox = match outbox.take() {
-            Some(open) if open.is_of(&keeper.path, &keeper.writer_id) => outbox.insert(open),
-            _ => outbox.insert(Outbox::open(&keeper.path, &keeper.writer_id)?),
+        let (_, outbox) = match outbox.take() {
+            Some(open) if open.0 == keeper => outbox.insert(open),
+            _ => {
+                let open = Outbox::open(&keeper.path, keeper.writer)?;
+                outbox.insert((keeper, open))
+            }
         };
         outbox.free_the_deads()?;
         let mut next = Instant::now() + IDLE;

@@ -270,7 +270,7 @@ mod tests {
     use super::{Door, Tally, reason};
     use crate::record::SpanId;
     use crate::sink::ExportCounter;
-    use crate::sink::backlog::{Backlog, Fate, Keeper, Terms};
+    use crate::sink::backlog::{Backlog, Fate, Terms};
 
     #[derive(Debug, Default)]
     struct Counted(Mutex<BTreeMap<&'static str, u64>>);
@@ -309,10 +309,7 @@ mod tests {
             may_carry_content: false,
             takes_all: true,
         });
-        backlog.attend(Keeper {
-            path: "store".into(),
-            writer_id: "w".to_owned(),
-        });
+        backlog.attend("store".into(), 1);
     }
 
     #[test]

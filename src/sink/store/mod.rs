@@ -1,22 +1,16 @@
-//! The way into the store: what a record is as rows of its tables.
+//! The way into the store: batches of records, a sign of life, and what was lost.
+
+mod known;
+mod provider;
+mod row;
 
 use std::sync::Arc;
 
 use super::debts::Debts;
 use super::{Backlog, Outcome, Sink, SinkError};
-use crate::record::{CostStatus, EndReason, ResultClass, SpanRecord, Status, Value};
-use crate::semconv::{Fact, Kind, Naming, Profile};
-use crate::store::{
-    Export, ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow, WithdrawnRow, WriteError,
-    Writer,
-};
-use crate::wire;
-
-/// The names in the store: those of profile `hermes`, whatever OTLP speaks.
-const NAMING: Naming = Naming {
-    profile: Profile::Hermes,
-    openinference: false,
-};
+use crate::record::SpanRecord;
+use crate::store::{Row, WriteError, Writer};
+pub(crate) use row::Rows;
 
 /// How often the writer says that it is alive.
 const HEARTBEAT_NS: i64 = 5_000_000_000;
@@ -26,6 +20,7 @@ const HEARTBEAT_NS: i64 = 5_000_000_000;
 pub(crate) struct StoreSink {
     /// `None` once closed.
     writer: Option<Writer>,
+    rows: Rows,
     beaten_ns: i64,
     /// The losses as the store knows them.
     losses: Vec<(&'static str, u64)>,
@@ -38,6 +33,7 @@ impl StoreSink {
         StoreSink {
             debts: backlog.map(|backlog| Debts::of(&writer, backlog)),
             writer: Some(writer),
+            rows: Rows::default(),
             beaten_ns: 0,
             losses: Vec::new(),
         }
@@ -56,7 +52,7 @@ impl Sink for StoreSink {
                 message: "the store is closed".to_owned(),
             });
         };
-        let mut rows: Vec<_> = batch.iter().map(|record| row(record)).collect();
+        let mut rows = self.rows.of(batch);
         if let Some(debts) = &mut self.debts {
             debts.listen();
             for (record, row) in batch.iter().zip(&mut rows) {
@@ -111,167 +107,27 @@ impl From<WriteError> for SinkError {
     }
 }
 
-/// A record as a row, its texts borrowed.
-pub(crate) fn row(record: &SpanRecord) -> Row<'_> {
-    if record.withdrawn {
-        return Row::Withdrawn(WithdrawnRow {
-            trace_id: record.trace_id,
-            span_id: record.span_id,
-            parent_span_id: record.parent_span_id,
-            root_of: record
-                .run
-                .is_root
-                .then(|| (record.run.run_id, record.end_ns.unwrap_or(record.start_ns))),
-        });
-    }
-    let span = span_row(record);
-    if record.end_ns.is_some() {
-        Row::Closed(span)
-    } else {
-        Row::Open(span)
-    }
-}
-
-fn span_row(record: &SpanRecord) -> SpanRow<'_> {
-    let failure = record.failure.as_ref();
-    SpanRow {
-        trace_id: record.trace_id,
-        span_id: record.span_id,
-        parent_span_id: record.parent_span_id,
-        wire_parent_span_id: record.wire_parent_span_id,
-        run_id: record.run.run_id,
-        kind: record.kind,
-        name: record.exported_name(Profile::Hermes),
-        start_ns: record.start_ns,
-        end_ns: record.end_ns,
-        status: record.status,
-        error_type: failure.map(|failure| failure.error_type.as_ref()),
-        error_class: failure.map(|failure| failure.class),
-        status_message: failure.and_then(|failure| failure.message.as_deref()),
-        session_id: record.text(Fact::SessionId),
-        attrs_json: wire::attributes_json(record, NAMING),
-        events_json: wire::events_json(record),
-        links_json: links_json(record),
-        retries: record.retries,
-        is_failed_step: record.is_failed_step(),
-        root: record.run.is_root.then(|| root_row(record)),
-        step: match record.kind {
-            Kind::Chat => Some(StepRow::ModelCall(model_call_row(record))),
-            Kind::Tool => Some(StepRow::ToolCall(tool_call_row(record))),
-            _ => None,
-        },
-        export: Export::None,
-    }
-}
-
-fn root_row(record: &SpanRecord) -> RootRow<'_> {
-    let stated = record.text(Fact::EndReason).and_then(EndReason::from_name);
-    RootRow {
-        platform: record.text(Fact::Platform),
-        entrypoint: record.text(Fact::Entrypoint),
-        agent_name: record.text(Fact::AgentName),
-        model: record.text(Fact::Model),
-        end_reason: stated.or(match record.status {
-            Status::Running => None,
-            Status::Ok => Some(EndReason::Completed),
-            Status::Error => Some(EndReason::Failed),
-            Status::Cancelled | Status::Interrupted => Some(EndReason::Interrupted),
-        }),
-    }
-}
-
-fn model_call_row(record: &SpanRecord) -> ModelCallRow<'_> {
-    let facts = &record.facts;
-    let cost_usd = facts.double(Fact::CostUsd);
-    ModelCallRow {
-        provider: facts.text(Fact::Provider),
-        model: facts.text(Fact::RequestModel),
-        base_url: facts.text(Fact::BaseUrl),
-        response_model: facts.text(Fact::ResponseModel),
-        response_id: facts.text(Fact::ResponseId),
-        finish_reason: facts
-            .get(Fact::FinishReasons)
-            .map(Value::to_text)
-            .filter(|reason| !reason.is_empty()),
-        input_tokens: facts.int(Fact::InputTokens),
-        output_tokens: facts.int(Fact::OutputTokens),
-        cache_read_tokens: facts.int(Fact::CacheReadTokens),
-        cache_write_tokens: facts.int(Fact::CacheWriteTokens),
-        reasoning_tokens: facts.int(Fact::ReasoningTokens),
-        ttft_ms: facts.double(Fact::TimeToFirstChunk).and_then(milliseconds),
-        cost_usd,
-        // A cost that the code stated without saying more is one that it knows.
-        cost_status: facts
-            .text(Fact::CostStatus)
-            .and_then(CostStatus::from_name)
-            .or(cost_usd.map(|_| CostStatus::Known)),
-        cost_source: facts.text(Fact::CostSource),
-        retry_count: facts.int(Fact::RetryCount).unwrap_or(0),
-        api_call_number: facts.int(Fact::ApiCallNumber),
-    }
-}
-
-fn tool_call_row(record: &SpanRecord) -> ToolCallRow<'_> {
-    let facts = &record.facts;
-    let stated = facts
-        .text(Fact::ToolResultClass)
-        .and_then(ResultClass::from_name);
-    ToolCallRow {
-        tool_name: facts.text(Fact::ToolName),
-        backend: facts.text(Fact::ToolBackend),
-        // Nothing came back from a tool that runs, or that was given up.
-        result_class: stated.or(match record.status {
-            Status::Ok => Some(ResultClass::Ok),
-            Status::Error => Some(ResultClass::Error),
-            Status::Running | Status::Cancelled | Status::Interrupted => None,
-        }),
-        retry_count: facts.int(Fact::RetryCount).unwrap_or(0),
-        approval: facts.text(Fact::ToolApproval),
-        call_id: facts.text(Fact::ToolCallId),
-    }
-}
-
-/// The links as a JSON array of `{trace_id, span_id}`; `None` where there are none.
-fn links_json(record: &SpanRecord) -> Option<String> {
-    if record.links.is_empty() {
-        return None;
-    }
-    let links = record.links.iter().map(|(trace_id, span_id)| {
-        serde_json::json!({"trace_id": trace_id.to_string(), "span_id": span_id.to_string()})
-    });
-    Some(serde_json::Value::Array(links.collect()).to_string())
-}
-
-fn milliseconds(seconds: f64) -> Option<i64> {
-    let milliseconds = (seconds * 1000.0).round();
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "whole, and checked to lie within ±2^53"
-    )]
-    (milliseconds.abs() < 9e15).then_some(milliseconds as i64)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::Arc;
+
+    use proptest::prelude::*;
 
     use super::StoreSink;
     use crate::record::{
         EndReason, ErrorClass, EventRecord, Facts, Failure, ResultClass, RunId, RunRecord, SpanId,
-        SpanRecord, Status, TraceId,
+        SpanRecord, Status, TraceId, Value,
     };
-    use crate::semconv::{Fact, Kind};
+    use crate::semconv::{Fact, Kind, Naming, Profile};
     use crate::sink::Sink;
     use crate::store::{Store, Writer};
+    use crate::wire::FinishedSpan;
 
     const START: i64 = 1_700_000_000_000_000_000;
 
     /// A span that ended well after a second.
-    fn record(
-        kind: Kind,
-        run: (TraceId, RunId),
-        facts: &[(Fact, crate::record::Value)],
-    ) -> SpanRecord {
+    fn record(kind: Kind, run: (TraceId, RunId), facts: &[(Fact, Value)]) -> SpanRecord {
         let mut known = Facts::default();
         for (fact, value) in facts {
             known.set(*fact, value.clone());
@@ -398,5 +254,85 @@ mod tests {
         let chat = spans.iter().find(|span| span.kind == "LLM").unwrap();
         assert_eq!(chat.attributes[Fact::RequestModel.name()], "gpt-4o");
         assert_eq!(store.losses().unwrap()["queue_full"], 4);
+    }
+
+    /// A value of any kind, those that look like another kind among them.
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            any::<bool>().prop_map(Value::Bool),
+            any::<i64>().prop_map(Value::Int),
+            (-1e9..1e9).prop_map(Value::Double),
+            Just(Value::Double(f64::NAN)),
+            "[a-z\"\\\\\n é😀-]{0,12}".prop_map(Value::from),
+            "(ok|error|known|LLM|chat|OpenAI|azure|12|-3)".prop_map(Value::from),
+            prop::collection::vec("[a-z_]{0,8}", 0..3).prop_map(Value::from),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        #[test]
+        fn whatever_is_known_of_a_span_is_read_back_under_the_names_of_the_profile(
+            spans in prop::collection::vec(
+                (
+                    prop::sample::select(&Kind::ALL[..]),
+                    prop::collection::vec((prop::sample::select(Fact::ALL), value()), 0..24),
+                    prop::collection::vec(("[a-z.]{1,9}", value()), 0..3),
+                    any::<bool>(),
+                ),
+                1..40,
+            ),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("telemetry.db");
+            let mut sink = StoreSink::new(Writer::open(&path, START).unwrap(), None);
+            let run = (TraceId::generate(START), RunId::generate(START));
+            let records: Vec<_> = spans
+                .into_iter()
+                .map(|(kind, facts, extra, has_failed)| {
+                    let mut record = record(kind, run, &facts);
+                    record.extra = extra.into_iter().map(|(name, value)| (name.into(), value)).collect();
+                    record.extra.sort_by(|one, other| one.0.cmp(&other.0));
+                    record.extra.dedup_by(|one, other| one.0 == other.0);
+                    record.failure = has_failed.then(|| Failure {
+                        error_type: "error".into(),
+                        class: ErrorClass::Unknown,
+                        message: None,
+                    });
+                    Arc::new(record)
+                })
+                .collect();
+            sink.write(&records).unwrap();
+            sink.close();
+            let store = Store::open(&path).unwrap();
+            let stored = store.spans_of_run(run.1).unwrap();
+            prop_assert_eq!(stored.len(), records.len());
+            for record in &records {
+                let span = stored.iter().find(|span| span.span_id == record.span_id).unwrap();
+                let naming = Naming { profile: Profile::Hermes, openinference: false };
+                let told = FinishedSpan::of_record(record, naming);
+                prop_assert_eq!(&span.name, &told.name);
+                prop_assert_eq!(span.kind.as_str(), record.kind.span_kind());
+                prop_assert_eq!(span.span_name.as_str(), record.kind.span_name());
+                prop_assert_eq!(span.wire_parent_span_id, record.wire_parent_span_id);
+                // An attribute that is null says nothing, and where two are merged it may be missing.
+                let said = |attributes: &serde_json::Map<_, serde_json::Value>| {
+                    let said = attributes.iter().filter(|(_, value)| !value.is_null());
+                    said.map(|(name, value)| (name.clone(), value.clone())).collect::<BTreeMap<_, _>>()
+                };
+                let (stored, told) = (said(&span.attributes), said(&told.attributes));
+                let names = |said: &BTreeMap<String, _>| said.keys().cloned().collect::<Vec<_>>();
+                prop_assert_eq!(names(&stored), names(&told));
+                for (name, value) in &told {
+                    match (value.as_f64(), stored[name].as_f64()) {
+                        (Some(one), Some(other)) if value.is_f64() => {
+                            prop_assert!((one - other).abs() <= one.abs() * f64::EPSILON, "{}", name);
+                        }
+                        _ => prop_assert_eq!(value, &stored[name], "{}", name),
+                    }
+                }
+            }
+        }
     }
 }

@@ -1,0 +1,229 @@
+//! A span that is over, as it waits for the writer: a copy of what was noted of it, in one piece.
+//!
+//! The object of an open span is used again at once, while the agent's core has it at hand. Drafts
+//! travel to the writer's core and back, and are only ever written to here, one line of memory after
+//! the other: that waits for nothing, where reading them would.
+
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
+
+use super::callsite::Shape;
+use super::notes::NotesRef;
+use super::open::{Ids, OpenSpan, Outcome, State, Tally};
+use crate::record::{ErrorClass, EventRecord, RunRecord, SpanId, SpanRecord, TraceId, Value};
+use crate::semconv::Kind;
+use crate::sink::Ended;
+
+/// Notes that lie in the draft itself; longer ones get memory of their own. An annotated model call
+/// takes some 250 bytes.
+const INLINE_NOTES: usize = 320;
+
+/// A span that is over, or one that runs, as it is at a moment.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(super) kind: Kind,
+    pub(super) shape: &'static Shape,
+    pub(super) ids: Ids,
+    pub(super) run: RunRecord,
+    pub(super) start_ns: i64,
+    /// `None`: it runs.
+    pub(super) end: Option<End>,
+    pub(super) ordinal: i64,
+    pub(super) retries: Option<SpanId>,
+    pub(super) class: Option<ErrorClass>,
+    pub(super) tally: Tally,
+    is_announced: bool,
+    pub(super) parent: Option<Arc<OpenSpan>>,
+    pub(super) outcome: Option<Outcome>,
+    /// What few spans have.
+    pub(super) rest: Option<Box<Rest>>,
+    /// The record, where two readers want it: the writer and the exporter.
+    record: Option<OnceLock<Arc<SpanRecord>>>,
+    noted: usize,
+    notes: [u8; INLINE_NOTES],
+}
+
+/// How a span left the program.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    pub(super) at_ns: i64,
+    /// The parent on OTLP, where it is not the nearest stored ancestor.
+    pub(super) wire_parent: Option<SpanId>,
+    /// The capture filter took it out after children may have been stored under it.
+    pub(super) is_withdrawn: bool,
+}
+
+/// What few spans have: fields that no table knows, events, links, long notes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rest {
+    pub(super) notes: Vec<u8>,
+    pub(super) extra: Vec<(Cow<'static, str>, Value)>,
+    pub(super) events: Vec<EventRecord>,
+    pub(super) links: Vec<(TraceId, SpanId)>,
+}
+
+/// A draft in the queue: the writer's own, or one that the exporter reads as well.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    Own(Box<Draft>),
+    Shared(Arc<Draft>),
+}
+
+impl Draft {
+    /// A draft of nothing, to be filled.
+    pub(super) fn blank(open: &OpenSpan) -> Self {
+        Draft {
+            kind: Kind::Step,
+            shape: open.origin.shape,
+            ids: open.origin.own_ids,
+            run: open.origin.run.clone(),
+            start_ns: 0,
+            end: None,
+            ordinal: 0,
+            retries: None,
+            class: None,
+            tally: Tally::default(),
+            is_announced: false,
+            parent: None,
+            outcome: None,
+            rest: None,
+            record: None,
+            noted: 0,
+            notes: [0; INLINE_NOTES],
+        }
+    }
+
+    /// Takes down how a span ended. What children may still ask its object for stays there.
+    #[inline]
+    pub(super) fn take_end(&mut self, open: &OpenSpan, state: &mut State, kind: Kind, end: End) {
+        self.copy(open, state, kind);
+        self.end = Some(end);
+        if state.outcome.is_some() {
+            self.outcome = state.outcome.take();
+        }
+        if state.has_rest() {
+            let rest = self.rest.get_or_insert_default();
+            rest.extra = std::mem::take(&mut state.said.extra);
+            rest.events = std::mem::take(&mut state.events);
+            rest.links = std::mem::take(&mut state.links);
+        }
+    }
+
+    /// How a running span stands.
+    pub(super) fn of_running(open: &OpenSpan, state: &State, kind: Kind) -> Self {
+        let mut draft = Draft::blank(open);
+        draft.copy(open, state, kind);
+        draft
+            .rest
+            .get_or_insert_default()
+            .extra
+            .clone_from(&state.said.extra);
+        draft
+    }
+
+    #[inline]
+    fn copy(&mut self, open: &OpenSpan, state: &State, kind: Kind) {
+        self.kind = kind;
+        self.shape = open.origin.shape;
+        self.ids = open.known_ids();
+        self.run.clone_from(&open.origin.run);
+        self.parent.clone_from(&open.origin.parent);
+        self.start_ns = open.origin.start_ns;
+        self.ordinal = state.ordinal;
+        self.retries = state.retries;
+        self.class = state.class;
+        if state.is_scope() {
+            self.tally = state.tally;
+        }
+        self.is_announced = open.is_announced();
+        let notes = state.said.notes.bytes();
+        self.noted = notes.len();
+        if let Some(inline) = self.notes.get_mut(..notes.len()) {
+            inline.copy_from_slice(notes);
+        } else {
+            self.rest.get_or_insert_default().notes = notes.to_vec();
+        }
+    }
+
+    /// Forgets the span, and gives back its parent.
+    pub(super) fn clear(&mut self) -> Option<Arc<OpenSpan>> {
+        self.outcome = None;
+        self.rest = None;
+        self.parent.take()
+    }
+
+    pub(super) fn notes(&self) -> NotesRef<'_> {
+        let inline = self.notes.get(..self.noted);
+        let long = || self.rest.as_ref().map_or(&[][..], |rest| &rest.notes);
+        NotesRef::of(inline.unwrap_or_else(long))
+    }
+
+    /// The same draft for two readers.
+    pub(super) fn shared(mut self) -> Arc<Self> {
+        self.record = Some(OnceLock::new());
+        Arc::new(self)
+    }
+}
+
+impl Ended for Draft {
+    fn record(&self) -> Arc<SpanRecord> {
+        match &self.record {
+            Some(record) => Arc::clone(record.get_or_init(|| Arc::new(self.to_record()))),
+            None => Arc::new(self.to_record()),
+        }
+    }
+
+    #[inline]
+    fn span_id(&self) -> SpanId {
+        self.ids.span_id
+    }
+
+    #[inline]
+    fn is_announced(&self) -> bool {
+        self.is_announced
+    }
+
+    #[inline]
+    fn bytes(&self) -> usize {
+        let rest = self.rest.as_ref().map_or(0, |rest| rest.bytes());
+        self.noted + rest
+    }
+}
+
+impl Rest {
+    fn bytes(&self) -> usize {
+        let texts = self.extra.iter().filter_map(|(_, value)| value.as_str());
+        texts.map(str::len).sum()
+    }
+}
+
+impl Waiting {
+    #[inline]
+    fn draft(&self) -> &Draft {
+        match self {
+            Waiting::Own(draft) => draft,
+            Waiting::Shared(draft) => draft,
+        }
+    }
+}
+
+impl Ended for Waiting {
+    fn record(&self) -> Arc<SpanRecord> {
+        self.draft().record()
+    }
+
+    #[inline]
+    fn span_id(&self) -> SpanId {
+        self.draft().ids.span_id
+    }
+
+    #[inline]
+    fn is_announced(&self) -> bool {
+        self.draft().is_announced
+    }
+
+    #[inline]
+    fn bytes(&self) -> usize {
+        self.draft().bytes()
+    }
+}

@@ -1,0 +1,219 @@
+//! From notes to a record, on the writer's thread: the kind's own facts, what the spans around a span
+//! know, how it turned out.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use tracing::Metadata;
+
+use super::draft::Draft;
+use super::open::{OpenSpan, Tally, seconds};
+use super::verdict::verdict;
+use crate::record::{
+    CostStatus, EndReason, Facts, FinalStatus, ResultClass, SpanId, SpanRecord, Status, Value,
+};
+use crate::semconv::{Fact, Kind, entrypoint_of};
+
+impl OpenSpan {
+    /// The span as it is now, still running; `None` if it is not (yet) one of ours.
+    pub(super) fn running(&self) -> Option<SpanRecord> {
+        let kind = self.kind()?;
+        let state = self.state();
+        if state.is_left_out || state.is_over {
+            return None;
+        }
+        let draft = Draft::of_running(self, &state, kind);
+        drop(state);
+        Some(draft.to_record())
+    }
+
+    /// The facts that hold now.
+    pub(super) fn facts(&self, kind: Kind) -> Facts {
+        let state = self.state();
+        let mut facts = state.said.notes.read().facts();
+        let ordinal = state.ordinal;
+        drop(state);
+        state_kind(&mut facts, kind, ordinal, self.metadata());
+        facts
+    }
+}
+
+impl Draft {
+    /// The span as it was.
+    pub(super) fn to_record(&self) -> SpanRecord {
+        let mut facts = self.notes().facts();
+        state_kind(&mut facts, self.kind, self.ordinal, self.shape.metadata);
+        let parent_span_id = self.kept_parent();
+        let rest = self.rest.as_deref().cloned().unwrap_or_default();
+        let mut record = SpanRecord {
+            trace_id: self.ids.trace_id,
+            span_id: self.ids.span_id,
+            parent_span_id,
+            wire_parent_span_id: parent_span_id,
+            run: self.run.clone(),
+            kind: self.kind,
+            given_name: given_name(self.kind, self.shape.metadata),
+            start_ns: self.start_ns,
+            end_ns: None,
+            status: Status::Running,
+            failure: None,
+            facts,
+            extra: rest.extra,
+            events: rest.events,
+            links: rest.links,
+            retries: self.retries,
+            withdrawn: false,
+        };
+        let Some(end) = self.end else { return record };
+        let verdict = verdict(self.kind, self.outcome.as_ref(), self.class, &record.facts);
+        record.end_ns = Some(end.at_ns);
+        record.withdrawn = end.is_withdrawn;
+        record.wire_parent_span_id = end.wire_parent.or(parent_span_id);
+        record.status = verdict.status;
+        record.failure = verdict.failure;
+        self.inherit(&mut record.facts);
+        complete(&mut record, verdict.result_class, &self.tally);
+        record
+    }
+
+    fn ancestors(&self) -> impl Iterator<Item = &Arc<OpenSpan>> {
+        std::iter::successors(self.parent.as_ref(), |open| open.origin.parent.as_ref())
+    }
+
+    /// The nearest ancestor that is stored.
+    fn kept_parent(&self) -> Option<SpanId> {
+        self.ancestors()
+            .find(|open| open.is_kept())
+            .map(|open| open.ids().1)
+    }
+
+    /// Facts that a span has from those around it.
+    fn inherit(&self, facts: &mut Facts) {
+        let wanted: &[Fact] = match self.kind {
+            Kind::Turn => &[
+                Fact::SessionId,
+                Fact::Platform,
+                Fact::Model,
+                Fact::AgentName,
+            ],
+            Kind::Tool | Kind::Agent => &[Fact::SessionId, Fact::AgentName],
+            _ => &[Fact::SessionId],
+        };
+        for &fact in wanted {
+            if facts.get(fact).is_some() {
+                continue;
+            }
+            let inherited = self.ancestors().find_map(|open| {
+                let state = open.state();
+                state.said.notes.get(fact).map(Value::from)
+            });
+            if let Some(value) = inherited {
+                facts.set(fact, value);
+            }
+        }
+    }
+}
+
+/// States what follows from the kind.
+fn state_kind(facts: &mut Facts, kind: Kind, ordinal: i64, metadata: &'static Metadata<'static>) {
+    match kind {
+        Kind::Chat => facts.set_default(Fact::ApiCallNumber, ordinal),
+        Kind::Turn => facts.set_default(Fact::TurnIndex, ordinal),
+        Kind::Tool => {
+            if let Some(tool) = Kind::tool_in_span_name(metadata.name()) {
+                facts.set_default(Fact::ToolName, Cow::Borrowed(tool));
+            }
+        }
+        _ => {}
+    }
+    facts.set(Fact::SpanKind, Cow::Borrowed(kind.span_kind()));
+    if let Some(operation) = kind.operation() {
+        facts.set_default(Fact::Operation, Cow::Borrowed(operation));
+    }
+}
+
+/// A name of the code's own choosing is kept; ours, and those of other libraries' operations, are
+/// made from the facts.
+fn given_name(kind: Kind, metadata: &'static Metadata<'static>) -> Option<Cow<'static, str>> {
+    let is_generic = Kind::of_span_name(metadata.name()).is_some()
+        || metadata.name() == "chat"
+        || (metadata.fields().field(Fact::SpanKind.name()).is_none() && kind != Kind::Step);
+    (!is_generic).then_some(Cow::Borrowed(metadata.name()))
+}
+
+/// States what only the end tells.
+fn complete(record: &mut SpanRecord, result: Option<ResultClass>, tally: &Tally) {
+    let duration_ns = record.duration_ns().unwrap_or(0);
+    let status = record.status;
+    let facts = &mut record.facts;
+    for consumed in [
+        Fact::OtelKind,
+        Fact::OtelName,
+        Fact::OtelStatusCode,
+        Fact::OtelStatusDescription,
+    ] {
+        facts.remove(consumed);
+    }
+    match &record.failure {
+        Some(failure) => facts.set(Fact::ErrorType, failure.error_type.clone()),
+        None => drop(facts.remove(Fact::ErrorType)),
+    }
+    match record.kind {
+        Kind::Session => {
+            let end = facts
+                .text(Fact::EndReason)
+                .and_then(EndReason::from_name)
+                .unwrap_or(match status {
+                    Status::Error => EndReason::Failed,
+                    Status::Cancelled | Status::Interrupted => EndReason::Interrupted,
+                    Status::Ok | Status::Running => EndReason::Completed,
+                });
+            facts.set(Fact::EndReason, Cow::Borrowed(end.as_str()));
+            facts.set(Fact::SessionCompleted, end == EndReason::Completed);
+            facts.set(Fact::SessionInterrupted, end == EndReason::Interrupted);
+            facts.set(Fact::TotalTurns, tally.turns);
+            let entrypoint = entrypoint_of(facts.text(Fact::Platform).unwrap_or_default());
+            facts.set_default(Fact::Entrypoint, Cow::Borrowed(entrypoint));
+        }
+        Kind::Turn => {
+            facts.set(Fact::IsFirstTurn, facts.int(Fact::TurnIndex) == Some(1));
+            facts.set(Fact::ApiCallCount, tally.api_calls);
+            facts.set(Fact::ToolCallCount, tally.tool_calls);
+            facts.set(
+                Fact::TurnDurationS,
+                (seconds(duration_ns) * 1000.0).round() / 1000.0,
+            );
+            facts.set(Fact::TurnInputTokens, tally.input_tokens);
+            facts.set(Fact::TurnOutputTokens, tally.output_tokens);
+            if let Some(cost) = tally.cost_usd {
+                facts.set(Fact::TurnCostUsd, cost);
+            }
+            let stated = facts
+                .text(Fact::FinalStatus)
+                .and_then(FinalStatus::from_name);
+            let end = stated.unwrap_or(status.final_status());
+            facts.set(Fact::FinalStatus, Cow::Borrowed(end.as_str()));
+        }
+        Kind::Tool => {
+            let class = result.unwrap_or(match status {
+                Status::Ok | Status::Running => ResultClass::Ok,
+                _ => ResultClass::Error,
+            });
+            facts.set(Fact::ToolResultClass, Cow::Borrowed(class.as_str()));
+            facts.set_default(Fact::ToolType, Cow::Borrowed("function"));
+            facts.set(Fact::ToolDurationMs, (duration_ns + 500_000) / 1_000_000);
+        }
+        kind if kind.has_model() => {
+            if facts.get(Fact::CostUsd).is_some() {
+                facts.set_default(Fact::CostStatus, Cow::Borrowed(CostStatus::Known.as_str()));
+                facts.set_default(Fact::CostSource, Cow::Borrowed("reported"));
+            } else {
+                facts.set_default(
+                    Fact::CostStatus,
+                    Cow::Borrowed(CostStatus::Unknown.as_str()),
+                );
+            }
+        }
+        _ => {}
+    }
+}
