@@ -7,6 +7,7 @@
 mod fact;
 mod operation;
 mod provider;
+#[cfg(feature = "sqlite")]
 mod slot;
 mod table;
 
@@ -18,6 +19,7 @@ pub(crate) use provider::{
     normalized as provider_name, openinference_provider, openinference_system,
     system as provider_system,
 };
+#[cfg(feature = "sqlite")]
 pub(crate) use slot::{Slot, slots};
 pub(crate) use table::{Attribute, Form, attributes};
 

@@ -90,7 +90,8 @@ impl Backlog {
 
     /// Spans that are remembered and not yet delivered.
     pub(crate) fn pending(&self) -> u64 {
-        self.pending.load(Ordering::Relaxed)
+        // Whoever sees fewer here sees them delivered or lost as well.
+        self.pending.load(Ordering::Acquire)
     }
 
     /// Who keeps the store; `None`: nothing is remembered.
@@ -204,7 +205,7 @@ impl Backlog {
         let fewer = |pending: u64| Some(pending.saturating_sub(spans));
         let _ = self
             .pending
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
+            .fetch_update(Ordering::Release, Ordering::Relaxed, fewer);
     }
 
     // What the resender waits for.
@@ -249,4 +250,32 @@ pub(crate) const NOT_IN_TIME: &str = "otlp_shutdown";
 
 fn count(spans: usize) -> u64 {
     u64::try_from(spans).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::Backlog;
+    use crate::sink::ExportCounter;
+
+    #[derive(Debug)]
+    struct Deaf;
+
+    impl ExportCounter for Deaf {
+        fn exported(&self, _: u64) {}
+        fn lost(&self, _: &'static str, _: u64) {}
+        fn trouble(&self, _: &'static str, _: &str) {}
+    }
+
+    #[test]
+    fn a_store_that_comes_to_be_at_the_same_place_is_another_one() {
+        let backlog = Backlog::new(Arc::new(Deaf));
+        let keeper = || {
+            backlog.attend("store".into(), 1);
+            backlog.keeper().unwrap()
+        };
+        assert_ne!(keeper(), keeper());
+        assert_eq!(backlog.keeper(), backlog.keeper());
+    }
 }

@@ -460,6 +460,31 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_is_refused_owes_nothing() {
+        let (_folder, path) = place();
+        let mut writer = Writer::open(&path, START).unwrap();
+        rusqlite::Connection::open(&path)
+            .unwrap()
+            .execute_batch(
+                "CREATE TRIGGER bad BEFORE INSERT ON tel_error_events
+                 BEGIN SELECT raise(ABORT, 'bad row'); END",
+            )
+            .unwrap();
+        let sample = Sample::new();
+        let bad = SpanRow {
+            export: owed(1, true),
+            ..sample.chat(1).failed()
+        };
+        let good = closed(sample, 2, owed(1, true));
+        let written = writer.write(&[Row::Closed(bad), good]).unwrap();
+        assert_eq!((written.rows, written.refused), (1, 1));
+        // It may have the number that the other one had for a moment.
+        let rows: Vec<_> = written.owed.iter().map(|(_, row)| *row).collect();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(ids(&outbox(&path, &writer).oldest(1, 0, 10).unwrap()), rows);
+    }
+
+    #[test]
     fn a_suspect_comes_last_and_is_forgotten_in_the_end() {
         let (_folder, path) = place();
         let mut writer = Writer::open(&path, START).unwrap();
