@@ -16,6 +16,9 @@ use crate::store::Store;
 /// How long dropping the guard may take.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The part of a shutdown's time that is left to closing the store when a collector takes all it gets.
+const CLOSING: u32 = 8;
+
 /// The longest wait that is honoured: a `Duration::MAX` has no deadline that a clock could show.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -57,8 +60,8 @@ impl Telemetry {
     /// is left of the time to send what they hold.
     ///
     /// `Ok` means: committed. A collector that cannot be reached is no error of the agent's: what it
-    /// did not get is counted in [`Stats::export_dropped`], told on stderr, and in the store. Spans
-    /// still open are not waited for.
+    /// did not get is told on stderr, counted in [`Stats::export_pending`], and sent from the store
+    /// when the collector is back, which is not waited for. Spans still open are not waited for.
     ///
     /// # Errors
     ///
@@ -80,8 +83,9 @@ impl Telemetry {
         parts.nothing_lost()
     }
 
-    /// Ends telemetry: flushes, then stops the writer and the exporters. Spans that end later are
-    /// counted as `after_shutdown`. A second call does nothing.
+    /// Ends telemetry: flushes, then stops the exporters and the writer. Spans that end later are
+    /// counted as `after_shutdown`. What a collector has not taken by then is sent by the next process
+    /// that exports from the same store. A second call does nothing.
     ///
     /// # Errors
     ///
@@ -101,15 +105,19 @@ impl Telemetry {
         let timeout = timeout.min(LONGEST);
         let deadline = Instant::now() + timeout;
         let left = || deadline.saturating_duration_since(Instant::now());
+        // The store comes first. It closes last: what the exporters do not get rid of is left there.
+        let is_written = parts.queue.flush(left());
+        let _ = parts
+            .export
+            .shutdown(left().saturating_sub(timeout / CLOSING));
         parts.queue.close();
         // The writer answers its last flush when it has closed its sinks, so this waits for it, and
         // no longer than it may.
-        let is_written = parts.queue.flush(left());
-        if is_written {
+        let is_closed = parts.queue.flush(left());
+        if is_closed {
             let _ = writer.join();
         }
-        let _ = parts.export.shutdown(left());
-        if !is_written {
+        if !(is_written && is_closed) {
             return Err(not_in_time(timeout));
         }
         parts.nothing_lost()
@@ -120,7 +128,10 @@ impl Telemetry {
     pub fn stats(&self) -> Stats {
         self.running
             .as_ref()
-            .map(|parts| parts.health.stats(parts.queue.depth()))
+            .map(|parts| Stats {
+                export_pending: parts.export.pending(),
+                ..parts.health.stats(parts.queue.depth())
+            })
             .unwrap_or_default()
     }
 

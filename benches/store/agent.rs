@@ -8,7 +8,7 @@ use tracing::field::Empty;
 use tracing::info_span;
 
 /// The queue that Hermes comes with holds this many records.
-const QUEUE: usize = 16_384;
+const QUEUE: usize = 8_192;
 /// How many sessions' spans are made between two looks at the queue.
 const LOOK: u64 = 4;
 

@@ -10,12 +10,31 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::builder::HermesLayer;
 use crate::capture::Capture;
-use crate::config::Config;
+use crate::config::{Config, Exporter};
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::Health;
 use crate::policy::Policy;
-use crate::sink::Wire;
-use crate::sink::otlp::{ExportCounter, Outlet};
+use crate::sink::otlp::Outlet;
+use crate::sink::{Backlog, ExportCounter, Wire};
+
+/// What is owed to collectors, where spans go to any; the store keeps it.
+pub(super) fn backlog(
+    config: &Config,
+    health: &Arc<Health>,
+    diagnostics: &Arc<Diagnostics>,
+) -> Option<Arc<Backlog>> {
+    let mut chosen = config.export.chosen().into_iter();
+    chosen
+        .any(Exporter::is_otlp)
+        .then(|| Arc::new(Backlog::new(counter(health, diagnostics))))
+}
+
+fn counter(health: &Arc<Health>, diagnostics: &Arc<Diagnostics>) -> Arc<dyn ExportCounter> {
+    Arc::new(Counter {
+        health: Arc::clone(health),
+        diagnostics: Arc::clone(diagnostics),
+    })
+}
 
 /// The ways out in use, if any.
 #[derive(Debug)]
@@ -28,6 +47,7 @@ impl Export {
         policy: &Arc<Policy>,
         health: &Arc<Health>,
         diagnostics: &Arc<Diagnostics>,
+        backlog: Option<Arc<Backlog>>,
     ) -> Self {
         if has_otel_layer::<S>() && !config.export.chosen().is_empty() {
             diagnostics.warn(
@@ -37,11 +57,10 @@ impl Export {
             );
             return Export(None);
         }
-        let counter: Arc<dyn ExportCounter> = Arc::new(Counter {
-            health: Arc::clone(health),
-            diagnostics: Arc::clone(diagnostics),
-        });
-        Export(Outlet::build(&config.export, Arc::clone(policy), &counter))
+        let counter = counter(health, diagnostics);
+        let backlog = backlog.unwrap_or_else(|| Arc::new(Backlog::new(Arc::clone(&counter))));
+        let policy = Arc::clone(policy);
+        Export(Outlet::build(&config.export, policy, &counter, backlog))
     }
 
     pub(super) fn wire(&self) -> Option<Arc<dyn Wire>> {
@@ -63,6 +82,11 @@ impl Export {
         capture
             .and_then(outlet.layer().with_filter(exported))
             .boxed()
+    }
+
+    /// Spans that are remembered and not yet delivered.
+    pub(crate) fn pending(&self) -> u64 {
+        self.0.as_ref().map_or(0, Outlet::pending)
     }
 
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), String> {

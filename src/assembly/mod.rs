@@ -7,7 +7,6 @@ mod export;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tracing::Subscriber;
 use tracing_subscriber::registry::LookupSpan;
@@ -20,10 +19,10 @@ use crate::config::{Config, EventLog};
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::{Health, Queue, Reader, Writer};
 use crate::policy::Policy;
-use crate::record::{WriterIdentity, seed};
+use crate::record::{WriterIdentity, now_ns, seed};
+use crate::sink::{Backlog, Callback, EventLogSink, LiveSink, LogCounter, LogLimits, Sink};
 #[cfg(feature = "sqlite")]
-use crate::sink::Keeper;
-use crate::sink::{Callback, EventLogSink, LiveSink, LogCounter, LogLimits, Sink};
+use crate::sink::{Keeper, StoreWishes};
 use crate::telemetry::{Parts, Telemetry};
 
 /// What code alone can set, beside what it can set in place of the environment.
@@ -51,7 +50,8 @@ where
     // Before the store: what is found in the store is then found in the log as well.
     let event_log = open_event_log(config, &wishes, &identity, &health, diagnostics);
     sinks.extend(event_log.map(|sink| Box::new(sink) as Box<dyn Sink>));
-    let store = open_store(config, &identity, diagnostics, &mut sinks);
+    let backlog = export::backlog(config, &health, diagnostics);
+    let store = open_store(config, &identity, diagnostics, &mut sinks, backlog.as_ref());
     let policy = Arc::new(Policy::new(
         config.content,
         wishes.keeps_error_text,
@@ -62,7 +62,7 @@ where
         let trouble = move |message: &str| diagnostics.error("subscriber", message);
         sinks.push(Box::new(LiveSink::new(wishes.subscribers, trouble)));
     }
-    let export = Export::start::<S>(config, &policy, &health, diagnostics);
+    let export = Export::start::<S>(config, &policy, &health, diagnostics, backlog);
     let core = Arc::new(Core::new(
         Arc::clone(&policy),
         Arc::clone(&queue),
@@ -174,6 +174,7 @@ fn open_store(
     identity: &WriterIdentity,
     diagnostics: &Arc<Diagnostics>,
     sinks: &mut Vec<Box<dyn Sink>>,
+    backlog: Option<&Arc<Backlog>>,
 ) -> OpenedStore {
     let missing = OpenedStore {
         path: None,
@@ -194,8 +195,14 @@ fn open_store(
     let retention = config
         .max_bytes
         .map_or(retention, |bytes| retention.max_bytes(bytes));
-    let told = Arc::clone(diagnostics);
-    match Keeper::open(path.clone(), identity.clone(), fresh_key(), retention, told) {
+    let wishes = StoreWishes {
+        path: path.clone(),
+        writer: identity.clone(),
+        key: fresh_key(),
+        retention,
+        backlog: backlog.cloned(),
+    };
+    match Keeper::open(wishes, Arc::clone(diagnostics)) {
         Ok(keeper) => {
             if keeper.is_open() {
                 let what = format!("spans are kept in {}", path.display());
@@ -222,20 +229,13 @@ fn open_store(
     _identity: &WriterIdentity,
     _diagnostics: &Arc<Diagnostics>,
     _sinks: &mut Vec<Box<dyn Sink>>,
+    _backlog: Option<&Arc<Backlog>>,
 ) -> OpenedStore {
     OpenedStore {
         path: None,
         is_missing: false,
         redaction_key: fresh_key(),
     }
-}
-
-fn now_ns() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_nanos()).ok())
-        .unwrap_or(0)
 }
 
 fn fresh_key() -> [u8; 16] {

@@ -14,7 +14,16 @@ use crate::config::Config;
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::Health;
 use crate::policy::Policy;
-use crate::sink::Wire;
+use crate::sink::{Backlog, Wire};
+
+/// Nothing is owed to anybody.
+pub(super) fn backlog(
+    _config: &Config,
+    _health: &Arc<Health>,
+    _diagnostics: &Arc<Diagnostics>,
+) -> Option<Arc<Backlog>> {
+    None
+}
 
 /// No way out.
 #[derive(Debug)]
@@ -30,6 +39,7 @@ impl Export {
         _policy: &Arc<Policy>,
         _health: &Arc<Health>,
         diagnostics: &Arc<Diagnostics>,
+        _backlog: Option<Arc<Backlog>>,
     ) -> Self {
         if !config.export.chosen().is_empty() {
             diagnostics.warn(
@@ -64,6 +74,11 @@ impl Export {
     )]
     pub(crate) fn flush(&self, _timeout: Duration) -> Result<(), String> {
         Ok(())
+    }
+
+    #[expect(clippy::unused_self, reason = "stands in for the exporting twin")]
+    pub(crate) fn pending(&self) -> u64 {
+        0
     }
 
     pub(crate) fn shutdown(&self, timeout: Duration) -> Result<(), String> {

@@ -4,7 +4,8 @@
 //! clock were a tenth of what a span cost.
 
 use std::sync::LazyLock;
-use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::record::now_ns;
 
 /// Set up once in half a millisecond, when Hermes is built.
 static STEADY: LazyLock<quanta::Clock> = LazyLock::new(quanta::Clock::new);
@@ -21,11 +22,7 @@ impl Clock {
     /// Reads both clocks.
     pub(crate) fn read() -> Self {
         let ticks = STEADY.raw();
-        let wall_ns = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .ok()
-            .and_then(|since| i64::try_from(since.as_nanos()).ok())
-            .unwrap_or(0);
+        let wall_ns = now_ns();
         Clock { wall_ns, ticks }
     }
 

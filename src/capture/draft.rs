@@ -179,6 +179,11 @@ impl Ended for Draft {
     }
 
     #[inline]
+    fn span_id(&self) -> SpanId {
+        self.ids.span_id
+    }
+
+    #[inline]
     fn bytes(&self) -> usize {
         let rest = self.rest.as_ref().map_or(0, |rest| rest.bytes());
         self.noted + rest
@@ -210,6 +215,11 @@ impl Ended for Waiting {
     #[inline]
     fn is_missed(&self) -> bool {
         self.draft().is_missed()
+    }
+
+    #[inline]
+    fn span_id(&self) -> SpanId {
+        self.draft().ids.span_id
     }
 
     #[inline]

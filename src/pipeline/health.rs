@@ -16,13 +16,18 @@ pub struct Stats {
     /// Of these, committed to the store; in a build without one, written to the event log or, where
     /// there is none either, handed to the subscribers.
     pub written: u64,
-    /// Spans that an exporter delivered, other libraries' spans among them.
+    /// Spans that an exporter delivered, other libraries' spans among them, and those that an outage
+    /// held up, in this process or an earlier one.
     pub exported: u64,
     /// Captured spans that are lost to the store, by reason: `queue_full`, `after_shutdown`,
     /// `store_error`, `filtered`, `suppressed`, `too_large`.
     pub dropped: BTreeMap<String, u64>,
-    /// Spans that an exporter could not deliver, by reason. They are in the store.
+    /// Spans that no exporter will deliver any more, by reason. They are in the store.
     pub export_dropped: BTreeMap<String, u64>,
+    /// Spans that could not be delivered yet: remembered in the store, and sent when the collector is
+    /// back, by this process or a later one. Those that earlier processes left behind count from the
+    /// moment in which this one takes them over.
+    pub export_pending: u64,
     /// Captured spans whose lines could not be written to the event log. They are in the store.
     pub event_log_dropped: u64,
     /// Records waiting in the queue.
@@ -162,6 +167,7 @@ impl Health {
                 .iter()
                 .map(|(reason, count)| ((*reason).to_owned(), *count))
                 .collect(),
+            export_pending: 0,
             event_log_dropped: self.event_log_dropped.load(Ordering::Relaxed),
             queue_depth,
         }

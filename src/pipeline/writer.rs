@@ -4,11 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use super::{Health, Loss, Queue};
 use crate::diagnostic::Diagnostics;
-use crate::record::SpanRecord;
+use crate::record::{SpanRecord, now_ns};
 use crate::sink::{Ended, Outcome, Sink, SinkError};
 
 /// The longest pause between two tries of a batch that the store did not take.
@@ -165,12 +165,4 @@ fn guarded(sink: &mut dyn Sink, batch: &[Arc<SpanRecord>]) -> Result<Outcome, Si
             message: "a sink panicked".to_owned(),
         })
     })
-}
-
-fn now_ns() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_nanos()).ok())
-        .unwrap_or(0)
 }

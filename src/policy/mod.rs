@@ -164,7 +164,8 @@ impl Policy {
     }
 }
 
-fn withhold_content(record: &mut SpanRecord) {
+/// Takes out of a record what is content.
+pub(crate) fn withhold_content(record: &mut SpanRecord) {
     record
         .facts
         .retain(|fact| fact.sensitivity() == Sensitivity::Plain);

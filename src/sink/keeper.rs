@@ -7,12 +7,12 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use super::{Outcome, Sink, SinkError, StoreSink};
+use super::{Backlog, Outcome, Sink, SinkError, StoreSink};
 use crate::diagnostic::Diagnostics;
 use crate::error::{Error, ErrorKind};
-use crate::record::{SpanId, SpanRecord, TraceId, WriterIdentity};
+use crate::record::{SpanId, SpanRecord, TraceId, WriterIdentity, now_ns};
 use crate::store::{Lock, LostSpan, Opening, Pruner, Retention, Writer};
 
 /// How long the agent's set-up waits for other processes at each of the few things that opening does.
@@ -31,10 +31,23 @@ const SHOWN_AGAIN: usize = 4096;
 /// A disk that breaks so many stores in the life of one process is given no more of them.
 const MOST_RESCUES: u32 = 8;
 
+/// What store a process wants.
+#[derive(Debug)]
+pub(crate) struct StoreWishes {
+    pub(crate) path: PathBuf,
+    pub(crate) writer: WriterIdentity,
+    /// The key of the redaction tokens of a store that is made.
+    pub(crate) key: [u8; 16],
+    pub(crate) retention: Retention,
+    /// Where exporters say what became of spans.
+    pub(crate) backlog: Option<Arc<Backlog>>,
+}
+
 /// The store of a process, whether it is there or not.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     path: PathBuf,
+    backlog: Option<Arc<Backlog>>,
     /// The sign of life, the same for every file that is written.
     lock: Lock,
     /// The key of this process's redaction tokens, for stores that it makes.
@@ -59,7 +72,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     /// Tries to open the store once, quickly; where that fails the writer thread goes on trying.
     ///
-    /// `key` is for a store that is made by this. One that is there has its own, and gives it if it
+    /// The key is for a store that is made by this. One that is there has its own, and gives it if it
     /// can be opened now; later it is too late, for texts were redacted with ours: then the same
     /// secret has two tokens in that store, one of them for what this process wrote.
     ///
@@ -67,15 +80,14 @@ impl Keeper {
     ///
     /// Where trying again is no use: the file is another program's, or a newer version's.
     pub(crate) fn open(
-        path: PathBuf,
-        writer: WriterIdentity,
-        key: [u8; 16],
-        retention: Retention,
+        wishes: StoreWishes,
         diagnostics: Arc<Diagnostics>,
     ) -> Result<Keeper, Error> {
+        let StoreWishes { path, key, .. } = wishes;
         let mut keeper = Keeper {
-            lock: Lock::new(&path, writer),
+            lock: Lock::new(&path, wishes.writer),
             path,
+            backlog: wishes.backlog,
             key,
             store: None,
             trouble: SinkError {
@@ -85,7 +97,7 @@ impl Keeper {
             next_try: Instant::now(),
             pause: FIRST_PAUSE,
             rescues: 0,
-            pruner: Pruner::new(retention),
+            pruner: Pruner::new(wishes.retention),
             running: HashMap::new(),
             is_behind: false,
             lost: Vec::new(),
@@ -94,7 +106,7 @@ impl Keeper {
         match keeper.writer(AT_SET_UP) {
             Ok(writer) => {
                 keeper.key = writer.redaction_key().unwrap_or(key);
-                keeper.store = Some(StoreSink::new(writer));
+                keeper.store = Some(StoreSink::new(writer, keeper.backlog.clone()));
             }
             Err(error) if is_for_good(&error) => return Err(error),
             Err(error) => {
@@ -137,7 +149,7 @@ impl Keeper {
             }
             match self.reopen() {
                 Ok(writer) => {
-                    self.store = Some(StoreSink::new(writer));
+                    self.store = Some(StoreSink::new(writer, self.backlog.clone()));
                     self.pause = FIRST_PAUSE;
                     self.is_behind = !self.running.is_empty();
                     let what = format!("spans are kept in {}", self.path.display());
@@ -320,19 +332,12 @@ fn is_for_good(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::StoreTooNew | ErrorKind::NotAStore)
 }
 
-fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok();
-    since
-        .and_then(|since| i64::try_from(since.as_nanos()).ok())
-        .unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
     use std::sync::Arc;
 
-    use super::Keeper;
+    use super::{Keeper, StoreWishes};
     use crate::diagnostic::{Diagnostics, Verbosity};
     use crate::error::ErrorKind;
     use crate::record::WriterIdentity;
@@ -342,14 +347,14 @@ mod tests {
     fn keeper(path: &Path, key: u8) -> Keeper {
         let quiet = Arc::new(Diagnostics::open(Verbosity::Off, None));
         let writer = WriterIdentity::of_this_process(1);
-        Keeper::open(
-            path.to_owned(),
+        let wishes = StoreWishes {
+            path: path.to_owned(),
             writer,
-            [key; 16],
-            Retention::FOREVER,
-            quiet,
-        )
-        .unwrap()
+            key: [key; 16],
+            retention: Retention::FOREVER,
+            backlog: None,
+        };
+        Keeper::open(wishes, quiet).unwrap()
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! Every way out of the process, and nothing else: a record leaves only through a file of this folder.
 
+mod backlog;
+#[cfg(feature = "sqlite")]
+mod debts;
 mod event_log;
 #[cfg(feature = "sqlite")]
 mod keeper;
@@ -14,11 +17,12 @@ use std::sync::Arc;
 
 use tracing::{Dispatch, span};
 
+pub(crate) use backlog::Backlog;
 #[cfg(feature = "sqlite")]
 pub(crate) use event_log::LogReader;
 pub(crate) use event_log::{EventLogSink, LogCounter, LogLimits};
 #[cfg(feature = "sqlite")]
-pub(crate) use keeper::Keeper;
+pub(crate) use keeper::{Keeper, StoreWishes};
 pub use live::Batch;
 pub(crate) use live::{Callback, LiveSink};
 #[cfg(feature = "sqlite")]
@@ -62,6 +66,9 @@ pub(crate) trait Ended: Send + Sync + fmt::Debug {
     /// The span as it was.
     fn record(&self) -> Arc<SpanRecord>;
 
+    /// The id under which the span is stored.
+    fn span_id(&self) -> SpanId;
+
     /// Whether the store shows the span, or the run that it makes, as running: without its end it would
     /// run there for ever.
     fn is_missed(&self) -> bool;
@@ -76,6 +83,18 @@ pub(crate) struct SinkError {
     /// Whether the same batch may succeed later: a locked file, a full disk.
     pub(crate) retryable: bool,
     pub(crate) message: String,
+}
+
+/// Told what becomes of exported spans.
+pub(crate) trait ExportCounter: fmt::Debug + Send + Sync {
+    /// Spans that every way out took.
+    fn exported(&self, spans: u64);
+
+    /// Spans that were not exported, or not everywhere; the reason is a word for counters.
+    fn lost(&self, reason: &'static str, spans: u64);
+
+    /// Something the operator can mend, to be said once per kind.
+    fn trouble(&self, kind: &'static str, message: &str);
 }
 
 /// The OTel side of a span, which runs beside capture on the caller's thread.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -185,14 +185,6 @@ pub(super) fn failure(what: &str, path: &Path, source: rusqlite::Error) -> Error
         ErrorKind::Store
     };
     Error::with_source(kind, format!("{what} at {}", path.display()), source)
-}
-
-/// Nanoseconds since the Unix epoch, by the wall clock.
-pub(super) fn now_ns() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok();
-    since
-        .and_then(|since| i64::try_from(since.as_nanos()).ok())
-        .unwrap_or(0)
 }
 
 fn open(path: &Path, opening: Opening) -> Result<Connection, Error> {

@@ -11,7 +11,7 @@ use super::connect::{create_file, create_folder};
 use super::hex::Hex;
 use super::migrate::beside;
 use super::place::FileId;
-use super::run;
+use super::{outbox, run};
 use crate::error::{Error, ErrorKind};
 use crate::record::{EndReason, RunId, SpanId, Status, TraceId, WriterIdentity};
 
@@ -164,6 +164,9 @@ pub(super) fn interrupt(transaction: &Transaction<'_>, writer_id: &str) -> rusql
         .prepare_cached(RUNS)?
         .execute(params![writer_id, at_ns, status, reason])?;
     recount(transaction, &open)?;
+    transaction
+        .prepare_cached(outbox::LEAVE)?
+        .execute([writer_id])?;
     transaction.prepare_cached(CLOSE)?.execute([writer_id])?;
     Ok(())
 }
@@ -274,7 +277,6 @@ mod tests {
     use super::{LostSpan, mark_dead};
     use crate::record::{EndReason, ResultClass, Status};
     use crate::semconv::Kind;
-    use crate::store::connect;
     use crate::store::migrate::beside;
     use crate::store::row::SpanRow;
     use crate::store::sample::{SECOND, START, Sample};
@@ -406,7 +408,7 @@ mod tests {
     fn a_writer_whose_lock_file_was_removed_is_alive_while_it_is_heard_of() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("telemetry.db");
-        let now = connect::now_ns();
+        let now = crate::record::now_ns();
         let mut writer = Writer::open(&path, now).unwrap();
         let sample = Sample::new();
         let mut session = sample.session();

@@ -6,6 +6,11 @@ mod connect;
 mod hex;
 mod liveness;
 mod migrate;
+#[cfg_attr(
+    not(feature = "otlp"),
+    expect(dead_code, reason = "only exporters owe")
+)]
+mod outbox;
 mod place;
 mod prune;
 mod put;
@@ -27,13 +32,15 @@ mod write;
 
 pub(crate) use connect::Opening;
 pub(crate) use liveness::{Lock, LostSpan};
+pub(crate) use outbox::{Outbox, Waiting};
 pub(crate) use prune::Pruner;
 pub use read::{RunFilter, Store};
 pub(crate) use rebuild::Rebuild;
 pub use recorded::{ErrorEvent, ModelCall, RecordedSpan, Run, SpanEvent, ToolCall};
 pub use retention::{PrunePlan, Pruned, Retention};
 pub(crate) use row::{
-    Attributes, ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow, WithdrawnRow,
+    Attributes, Export, ModelCallRow, Owed, RootRow, Row, SpanRow, StepRow, ToolCallRow,
+    WithdrawnRow,
 };
 pub use salvage::Salvaged;
 pub(crate) use shape::is_in_column;

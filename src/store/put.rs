@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::hex::Hex;
-use super::row::{Row, SpanRow, WithdrawnRow};
+use super::outbox;
+use super::row::{Export, Row, SpanRow, WithdrawnRow};
 use super::run::{self, Tally};
 use super::scope::Scopes;
 use super::shape::Shapes;
@@ -25,7 +26,7 @@ const MOVE_CHILDREN: &str = "
 const REMOVE: &str = "
     DELETE FROM tel_span_rows
     WHERE scope IN (SELECT id FROM tel_scopes WHERE trace_id = ?1) AND span_id = ?2
-    RETURNING (SELECT run_id FROM tel_scopes WHERE id = scope), end_ns";
+    RETURNING (SELECT run_id FROM tel_scopes WHERE id = scope), end_ns, id";
 
 /// The rows of one transaction on their way into the tables.
 pub(super) struct Put<'t, 'r> {
@@ -39,10 +40,12 @@ pub(super) struct Put<'t, 'r> {
     withdrawn: Vec<&'r WithdrawnRow>,
     /// Runs that lost a span which was counted.
     miscounted: Vec<String>,
+    /// Spans that are owed to a collector from here on, and their rows.
+    owed: Vec<(SpanId, i64)>,
 }
 
 /// Where a span met its row.
-enum Landed {
+pub(super) enum Landed {
     /// There was none.
     New,
     /// It was there, open.
@@ -69,6 +72,7 @@ impl<'t, 'r> Put<'t, 'r> {
             retried: Vec::new(),
             withdrawn: Vec::new(),
             miscounted: Vec::new(),
+            owed: Vec::new(),
         }
     }
 
@@ -87,8 +91,8 @@ impl<'t, 'r> Put<'t, 'r> {
         }
     }
 
-    /// Writes what the rows add up to.
-    pub(super) fn finish(self) -> rusqlite::Result<()> {
+    /// Writes what the rows add up to, and gives the spans that are owed to a collector.
+    pub(super) fn finish(self) -> rusqlite::Result<Vec<(SpanId, i64)>> {
         for (&run_id, tally) in &self.runs {
             tally.write(run_id, self.connection, self.writer.number)?;
         }
@@ -102,18 +106,18 @@ impl<'t, 'r> Put<'t, 'r> {
         for row in self.withdrawn {
             run::withdraw(self.connection, row)?;
         }
-        Ok(())
+        Ok(self.owed)
     }
 
     fn open(&mut self, row: &'r SpanRow<'r>) -> rusqlite::Result<()> {
-        if let Landed::New | Landed::Completed = self.span(row, false)? {
+        if let (Landed::New | Landed::Completed, _) = self.span(row, false)? {
             self.note(row)?;
         }
         Ok(())
     }
 
     fn close(&mut self, row: &'r SpanRow<'r>) -> rusqlite::Result<()> {
-        let landed = self.span(row, true)?;
+        let (landed, owed) = self.span(row, true)?;
         if let Landed::TooLate = landed {
             return Ok(());
         }
@@ -123,6 +127,7 @@ impl<'t, 'r> Put<'t, 'r> {
             Landed::Again => tally.count_anew(),
             _ => tally.count(row),
         }
+        self.owed.extend(owed.map(|id| (row.span_id, id)));
         Ok(())
     }
 
@@ -136,11 +141,13 @@ impl<'t, 'r> Put<'t, 'r> {
             .connection
             .prepare_cached(REMOVE)?
             .query_row(params![trace, span], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?))
+                let end_ns: Option<i64> = row.get(1)?;
+                Ok((row.get::<_, String>(0)?, end_ns, row.get(2)?))
             })
             .optional()?;
-        if let Some((run_id, end_ns)) = removed {
+        if let Some((run_id, end_ns, id)) = removed {
             step::remove(self.connection, &run_id, span)?;
+            outbox::remove(self.connection, id)?;
             // Not now: what this batch counted is not yet added to its runs.
             self.miscounted.extend(end_ns.map(|_| run_id));
         }
@@ -160,23 +167,33 @@ impl<'t, 'r> Put<'t, 'r> {
         Ok(tally)
     }
 
-    fn span(&mut self, row: &SpanRow<'_>, has_ended: bool) -> rusqlite::Result<Landed> {
+    /// Writes the row of a span; gives its number where it is owed to a collector from here on.
+    fn span(
+        &mut self,
+        row: &SpanRow<'_>,
+        has_ended: bool,
+    ) -> rusqlite::Result<(Landed, Option<i64>)> {
         let context = Context {
             shape: self.shapes.id(self.connection, row)?,
             scope: self.scopes.of(self.connection, row)?,
             writer: self.writer.number,
             has_ended,
         };
-        if self.inserts.insert(row, context)? {
-            return Ok(Landed::New);
-        }
-        if span_row::complete(self.connection, row, context)? {
-            return Ok(Landed::Completed);
-        }
-        if has_ended && span_row::replace(self.connection, row, context)? {
-            return Ok(Landed::Again);
-        }
-        Ok(Landed::TooLate)
+        let landed = if self.inserts.insert(row, context)? {
+            Landed::New
+        } else if span_row::complete(self.connection, row, context)? {
+            Landed::Completed
+        } else if has_ended && span_row::replace(self.connection, row, context)? {
+            Landed::Again
+        } else {
+            return Ok((Landed::TooLate, None));
+        };
+        // Most stores owe nothing to anybody.
+        let owed = match row.export {
+            Export::None => None,
+            export => outbox::note(self.connection, &landed, export, row, context)?,
+        };
+        Ok((landed, owed))
     }
 }
 

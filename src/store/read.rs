@@ -10,7 +10,7 @@ use super::hex::Hex;
 use super::liveness;
 use super::recorded::{ErrorEvent, ModelCall, RecordedSpan, Run, ToolCall};
 use crate::error::Error;
-use crate::record::{RunId, Status, TraceId};
+use crate::record::{RunId, Status, TraceId, now_ns};
 
 /// A store, opened for reading.
 ///
@@ -98,7 +98,7 @@ impl Store {
         let path = path.as_ref();
         let mut connection = connect::existing(path)?;
         // A store that may only be read, or that others keep busy, is shown as it is.
-        let _ = liveness::mark_dead(&mut connection, path, connect::now_ns());
+        let _ = liveness::mark_dead(&mut connection, path, now_ns());
         connection
             .pragma_update(None, "query_only", true)
             .map_err(|source| failure("cannot open the store", path, source))?;

@@ -9,6 +9,7 @@ use super::connect::{self, BUSY_TIMEOUT, Opening, failure};
 use super::prune::{Pruner, Step};
 use super::read::Store;
 use crate::error::{Error, ErrorKind};
+use crate::record::now_ns;
 
 const DAY_NS: i64 = 24 * 60 * 60 * 1_000_000_000;
 
@@ -269,7 +270,7 @@ impl Store {
     ///
     /// Where the store cannot be read.
     pub fn prune_plan(&self, retention: &Retention) -> Result<PrunePlan, Error> {
-        self.prune_plan_at(retention, connect::now_ns())
+        self.prune_plan_at(retention, now_ns())
     }
 
     /// Takes away what is older or more than the retention says, and gives its room back to the
@@ -290,7 +291,7 @@ impl Store {
     ///
     /// Where the store cannot be written, or others keep it busy.
     pub fn prune(&self, retention: &Retention) -> Result<Pruned, Error> {
-        self.prune_at(retention, connect::now_ns())
+        self.prune_at(retention, now_ns())
     }
 
     pub(super) fn prune_plan_at(

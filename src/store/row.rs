@@ -48,6 +48,29 @@ pub(crate) struct SpanRow<'a> {
     /// What the span says of its run, where it is the run's root.
     pub(crate) root: Option<RootRow<'a>>,
     pub(crate) step: Option<StepRow<'a>>,
+    pub(crate) export: Export,
+}
+
+/// What a row says of the span's export.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Export {
+    /// It is not exported.
+    #[default]
+    None,
+    /// It is delivered, or given up.
+    Settled,
+    /// Some collector has not taken it yet.
+    Owed(Owed),
+}
+
+/// By which ways out a span is owed, and on what terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owed {
+    pub(crate) exits: u8,
+    /// Whether the operator lets content leave.
+    pub(crate) may_carry_content: bool,
+    /// Whether the exporter has given it back, so that it may be sent again.
+    pub(crate) is_ready: bool,
 }
 
 /// The attributes of a span by the [slots](crate::semconv::slots) of its kind, a bit each.

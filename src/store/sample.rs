@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::row::{Attributes, ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow};
+use super::row::{Attributes, Export, ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow};
 use crate::record::{
     CostStatus, EndReason, ErrorClass, ResultClass, RunId, SpanId, Status, TraceId,
 };
@@ -51,6 +51,7 @@ impl Sample {
             is_failed_step: false,
             root: None,
             step: None,
+            export: Export::None,
         }
     }
 

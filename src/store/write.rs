@@ -13,7 +13,7 @@ use super::put::Put;
 use super::row::Row;
 use super::shape::Shapes;
 use crate::error::Error;
-use crate::record::WriterIdentity;
+use crate::record::{SpanId, WriterIdentity};
 
 const REGISTER: &str = "
     INSERT INTO tel_writers (writer_id, pid, host, started_ns, last_seen_ns, version)
@@ -62,12 +62,14 @@ pub(super) struct Identity {
 }
 
 /// What became of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Written {
     /// Rows in the store.
     pub(crate) rows: u64,
     /// Rows that the store would not take, alone or with others.
     pub(crate) refused: u64,
+    /// The spans that are owed to a collector from here on, and their rows.
+    pub(crate) owed: Vec<(SpanId, i64)>,
 }
 
 /// Why a batch is not in the store, not in part either.
@@ -132,10 +134,7 @@ impl Writer {
     /// Writes a batch in one transaction. A row that the store refuses costs only itself.
     pub(crate) fn write(&mut self, rows: &[Row<'_>]) -> Result<Written, WriteError> {
         if rows.is_empty() {
-            return Ok(Written {
-                rows: 0,
-                refused: 0,
-            });
+            return Ok(Written::default());
         }
         let mut written = self.transact(rows, How::Together);
         if written.as_ref().is_err_and(is_refusal) {
@@ -222,7 +221,7 @@ impl Writer {
                 }
             }
         }
-        put.finish()?;
+        let owed = put.finish()?;
         let latest_ns = rows.iter().filter_map(Row::latest_ns).max();
         transaction
             .prepare_cached(SEEN)?
@@ -232,6 +231,7 @@ impl Writer {
         Ok(Written {
             rows: all - refused,
             refused,
+            owed,
         })
     }
 }
@@ -485,7 +485,8 @@ mod tests {
             writer.write(&rows).unwrap(),
             Written {
                 rows: 2,
-                refused: 1
+                refused: 1,
+                ..Written::default()
             }
         );
         let store = Store::open(&path).unwrap();
@@ -498,7 +499,8 @@ mod tests {
             writer.write(&[bad.closed()]).unwrap(),
             Written {
                 rows: 0,
-                refused: 1
+                refused: 1,
+                ..Written::default()
             }
         );
     }

@@ -1,6 +1,8 @@
 //! What a span looks like from outside: its attributes under the names of a profile, and their JSON.
 
 mod attribute;
+#[cfg(all(feature = "sqlite", feature = "otlp"))]
+mod facts;
 mod json;
 mod message;
 mod finished;
@@ -12,6 +14,8 @@ use std::fmt::Write as _;
 use serde_json::Map;
 
 pub(crate) use attribute::{attributes, attributes_without_content, content_attributes};
+#[cfg(all(feature = "sqlite", feature = "otlp"))]
+pub(crate) use facts::{facts, value};
 pub use finished::{FinishedEvent, FinishedSpan};
 pub(crate) use json::{push_text, push_value};
 pub(crate) use message::single as message_json;

@@ -10,8 +10,9 @@ use rusqlite::types::Value;
 /// The rows of every table, each row as text, in the order of its key.
 pub(crate) type Tables = BTreeMap<String, Vec<String>>;
 
-/// What two stores need not have in common: the key of their redaction tokens, and what is to go.
-const OF_ONE_STORE: [&str; 2] = ["tel_redaction", "tel_pruning"];
+/// What two stores need not have in common: the key of their redaction tokens, what is owed to
+/// collectors, and what is to go.
+const OF_ONE_STORE: [&str; 3] = ["tel_redaction", "tel_outbox", "tel_pruning"];
 
 /// The tables of the store in this file.
 pub(crate) fn tables(path: &Path) -> Tables {

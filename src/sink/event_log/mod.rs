@@ -14,7 +14,7 @@ use std::fmt;
 use std::io::{Error, ErrorKind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use file::LogFile;
 #[cfg(feature = "sqlite")]
@@ -22,7 +22,7 @@ pub(crate) use reader::LogReader;
 pub(crate) use rotation::LogLimits;
 
 use super::{Outcome, Sink, SinkError};
-use crate::record::{SpanId, SpanRecord, TraceId, WriterIdentity};
+use crate::record::{SpanId, SpanRecord, TraceId, WriterIdentity, now_ns};
 use crate::wire::line::Line;
 
 /// How often a writer with open spans says that it is alive: as often as the store is told.
@@ -266,14 +266,6 @@ fn is_passing(error: &Error) -> bool {
             | ErrorKind::QuotaExceeded
             | ErrorKind::Interrupted
     )
-}
-
-fn now_ns() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_nanos()).ok())
-        .unwrap_or(0)
 }
 
 impl fmt::Debug for EventLogSink {

@@ -10,7 +10,7 @@ use tracing::span::Id;
 use tracing_opentelemetry::get_otel_context;
 
 use super::finished::Finished;
-use super::tally::Tally;
+use super::tally::{Door, Tally};
 use crate::record::{SpanId, TraceId};
 use crate::sink::{Ended, Wire, WireIds};
 
@@ -34,6 +34,7 @@ impl Wire for Bridge {
 
     fn end(&self, id: &Id, dispatch: &Dispatch, end_ns: i64, draft: Arc<dyn Ended>) {
         let Some(context) = get_otel_context(id, dispatch) else {
+            self.tally.stays(draft.span_id());
             return;
         };
         let span = context.span();
@@ -47,8 +48,10 @@ impl Wire for Bridge {
                 // Before the end, which may hand the span to the exporter at once.
                 self.finished.put(ids.span_id, draft);
             } else {
-                self.tally.came_late();
+                self.tally.turned_away(Door::Closed, Some(draft.span_id()));
             }
+        } else {
+            self.tally.stays(draft.span_id());
         }
         span.end_with_timestamp(system_time(end_ns));
     }

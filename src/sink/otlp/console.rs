@@ -12,7 +12,7 @@ use serde::Serializer;
 use serde::ser::SerializeMap;
 use serde_json::{Map, Value, json};
 
-use super::exporter::{Exit, Undelivered};
+use super::line::{Exit, Patience, Undelivered};
 
 /// The way out onto the terminal.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub(super) struct Console {
 
 #[async_trait]
 impl Exit for Console {
-    async fn send(&self, batch: Vec<SpanData>) -> Result<(), Undelivered> {
+    async fn send(&self, batch: Vec<SpanData>, _: Patience) -> Result<(), Undelivered> {
         let mut lines = Vec::with_capacity(batch.len() * 512);
         for span in &batch {
             // Nothing fails here: keys are texts and the writer is memory.

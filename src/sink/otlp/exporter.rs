@@ -1,68 +1,82 @@
 //! Where a batch leaves: renamed, then handed to every way out, whatever one of them does.
 
-use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
-use async_trait::async_trait;
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use tracing::Dispatch;
 use tracing::dispatcher::with_default;
 
-use super::rename::Rename;
-use super::tally::{Tally, reason};
-
-/// A way out of the process.
-#[async_trait]
-pub(super) trait Exit: std::fmt::Debug + Send + Sync {
-    /// Sends a batch, and comes back within a time of its own.
-    async fn send(&self, batch: Vec<SpanData>) -> Result<(), Undelivered>;
-
-    /// What the spans are about; said once, before the first batch.
-    fn set_resource(&mut self, resource: &Resource);
-
-    /// Where it leads, without secrets.
-    fn destination(&self) -> String;
-}
-
-/// What a way out did not take.
-#[derive(Debug)]
-pub(super) struct Undelivered {
-    pub(super) reason: &'static str,
-    pub(super) spans: usize,
-    pub(super) why: String,
-}
+use super::bridge::span_id;
+use super::line::{Line, Undelivered, Verdict};
+use super::rename::{Rename, Renamed};
+use super::tally::{LATER, NEVER, Tally, reason};
+use crate::record::SpanId;
+use crate::sink::Backlog;
 
 /// The exporter that the SDK's batch processor drives, on its own thread.
 #[derive(Debug)]
 pub(super) struct FanOut {
-    rename: Rename,
-    exits: Vec<Box<dyn Exit>>,
+    rename: Arc<Rename>,
+    lines: Vec<Line>,
     tally: Arc<Tally>,
+    backlog: Arc<Backlog>,
+}
+
+/// A batch as it leaves, and which of it the store may hold.
+#[derive(Default)]
+struct Ready {
+    spans: Vec<SpanData>,
+    ours: Vec<SpanId>,
+}
+
+/// What became of a batch, every way out taken together.
+enum Sent {
+    Everywhere,
+    /// Some way out may take it later.
+    Owed {
+        exits: u8,
+        reason: &'static str,
+    },
+    /// Some way out took less than all of it, and will not take more.
+    Lost {
+        spans: usize,
+        reason: &'static str,
+    },
 }
 
 impl FanOut {
-    pub(super) fn new(rename: Rename, exits: Vec<Box<dyn Exit>>, tally: Arc<Tally>) -> Self {
+    pub(super) fn new(
+        rename: Arc<Rename>,
+        lines: Vec<Line>,
+        tally: Arc<Tally>,
+        backlog: Arc<Backlog>,
+    ) -> Self {
         FanOut {
             rename,
-            exits,
+            lines,
             tally,
+            backlog,
         }
     }
 
     /// The batch as it leaves. A span that cannot be renamed is lost alone.
-    fn renamed(&self, batch: Vec<SpanData>) -> Vec<SpanData> {
-        let mut renamed = Vec::with_capacity(batch.len());
+    fn renamed(&self, batch: Vec<SpanData>) -> Ready {
+        let mut ready = Ready::default();
+        ready.spans.reserve_exact(batch.len());
         for span in batch {
+            let id = span_id(span.span_context.span_id());
             match catch_unwind(AssertUnwindSafe(|| self.rename.apply(span))) {
-                Ok(Some(span)) => renamed.push(span),
-                Ok(None) => self.tally.withdrawn(1),
+                Ok(Renamed::Ours(span)) => {
+                    ready.spans.push(span);
+                    ready.ours.extend(id);
+                }
+                Ok(Renamed::Foreign(span)) => ready.spans.push(span),
+                Ok(Renamed::Withdrawn) => self.tally.withdrawn(1),
                 Err(_) => {
-                    self.tally.lost(reason::PANIC, 1);
+                    self.tally.lost(1, id.as_slice(), reason::PANIC, 1);
                     self.tally.trouble(
                         reason::PANIC,
                         "a span could not be made ready for export (panic); \
@@ -72,39 +86,39 @@ impl FanOut {
                 }
             }
         }
-        renamed
+        ready
     }
 
-    /// Sends the batch by every exit; gives the failure that cost most spans.
-    async fn send(&self, batch: Vec<SpanData>) -> Option<Undelivered> {
+    /// Sends the batch by every line; gives the failure that cost most spans.
+    async fn send(&self, batch: Vec<SpanData>) -> Sent {
         let spans = batch.len();
+        let is_kept = self.tally.is_kept();
+        let mut owed = 0;
         let mut worst: Option<Undelivered> = None;
         let mut batch = Some(batch);
-        let last = self.exits.len().saturating_sub(1);
-        for (at, exit) in self.exits.iter().enumerate() {
+        let last = self.lines.len().saturating_sub(1);
+        for (at, line) in self.lines.iter().enumerate() {
             let copy = if at == last {
                 batch.take()
             } else {
                 batch.clone()
             };
             let Some(copy) = copy else { break };
-            let failure = match quietly(exit.send(copy)).await {
-                Some(Ok(())) => continue,
-                Some(Err(failure)) => failure,
-                None => Undelivered {
-                    reason: reason::PANIC,
-                    spans,
-                    why: "it panicked".to_owned(),
-                },
+            let was_down = line.reach().is_down();
+            let Err(failure) = line.send_live(copy, is_kept).await else {
+                if was_down || self.backlog.pending() > 0 {
+                    // The time has come for what the collector has missed.
+                    self.backlog.nudge();
+                }
+                continue;
             };
-            self.tally.trouble(
-                failure.reason,
-                format!(
-                    "cannot deliver spans to {}: {}; they stay in the local store",
-                    exit.destination(),
-                    self.rename.clean_text(&failure.why),
-                ),
-            );
+            // A batch that is too large is sent again in parts; of one span there are none.
+            let is_owed = is_kept
+                && line.bit() != 0
+                && failure.verdict.is_passing()
+                && !(failure.verdict == Verdict::TooLarge && spans == 1);
+            owed |= if is_owed { line.bit() } else { 0 };
+            self.tell(line, &failure, is_owed);
             if worst
                 .as_ref()
                 .is_none_or(|worst| worst.spans < failure.spans)
@@ -112,7 +126,30 @@ impl FanOut {
                 worst = Some(failure);
             }
         }
-        worst
+        match worst {
+            None => Sent::Everywhere,
+            Some(Undelivered { reason, .. }) if owed != 0 => Sent::Owed {
+                exits: owed,
+                reason,
+            },
+            Some(Undelivered { reason, spans, .. }) => Sent::Lost { spans, reason },
+        }
+    }
+
+    fn tell(&self, line: &Line, failure: &Undelivered, is_owed: bool) {
+        if failure.reason == reason::AWAY {
+            // What is wrong was told when it began.
+            return;
+        }
+        self.tally.trouble(
+            failure.reason,
+            format!(
+                "cannot deliver spans to {}: {}; they {}",
+                line.destination(),
+                self.rename.clean_text(&failure.why),
+                if is_owed { LATER } else { NEVER },
+            ),
+        );
     }
 }
 
@@ -122,42 +159,30 @@ impl SpanExporter for FanOut {
             // Shut down and counted: nobody waits for these spans any more.
             return Err(OTelSdkError::AlreadyShutdown);
         }
-        let batch = with_default(&Dispatch::none(), || self.renamed(batch));
+        let Ready { spans: batch, ours } = with_default(&Dispatch::none(), || self.renamed(batch));
         let spans = batch.len();
         if spans == 0 {
             return Ok(());
         }
-        let Some(failure) = self.send(batch).await else {
-            self.tally.delivered(spans);
-            return Ok(());
-        };
-        let lost = failure.spans.min(spans);
-        self.tally.lost(failure.reason, lost);
-        if lost < spans {
-            self.tally.delivered(spans - lost);
+        match self.send(batch).await {
+            Sent::Everywhere => {
+                self.tally.delivered(spans, &ours);
+                return Ok(());
+            }
+            Sent::Owed { exits, reason } => self.tally.owed(spans, &ours, exits, reason),
+            Sent::Lost {
+                spans: lost,
+                reason,
+            } => self.tally.lost(spans, &ours, reason, lost),
         }
         Err(OTelSdkError::InternalFailure(self.tally.last_trouble()))
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        for exit in &mut self.exits {
-            exit.set_resource(resource);
+        for line in &mut self.lines {
+            line.set_resource(resource);
         }
     }
-}
-
-/// Runs a future without a tracing subscriber, so that the spans of an HTTP client do not come back
-/// as spans to export; `None` where it panicked.
-async fn quietly<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    poll_fn(|context| {
-        let poll = || future.as_mut().poll(context);
-        match with_default(&Dispatch::none(), || catch_unwind(AssertUnwindSafe(poll))) {
-            Ok(poll) => poll.map(Some),
-            Err(_) => Poll::Ready(None),
-        }
-    })
-    .await
 }
 
 #[cfg(test)]
@@ -169,12 +194,15 @@ mod tests {
     use opentelemetry_sdk::Resource;
     use opentelemetry_sdk::trace::{SdkTracerProvider, SpanData};
 
-    use super::super::ExportCounter;
+    use super::super::closing::Closing;
     use super::super::finished::Finished;
-    use super::{Exit, FanOut, Rename, Tally, Undelivered};
+    use super::super::line::{Exit, Line, Patience};
+    use super::super::tally::Door;
+    use super::{FanOut, Rename, Tally, Undelivered, Verdict};
     use crate::config::Content;
     use crate::policy::Policy;
     use crate::semconv::Naming;
+    use crate::sink::{Backlog, ExportCounter};
 
     #[derive(Clone, Debug, Default)]
     struct Notes(Arc<Mutex<Vec<String>>>);
@@ -206,7 +234,7 @@ mod tests {
 
     #[async_trait]
     impl Exit for Fake {
-        async fn send(&self, batch: Vec<SpanData>) -> Result<(), Undelivered> {
+        async fn send(&self, batch: Vec<SpanData>, _: Patience) -> Result<(), Undelivered> {
             match self {
                 Fake::Fails => {
                     let why = "it is closed".to_owned();
@@ -214,6 +242,7 @@ mod tests {
                         reason: "fake",
                         spans: batch.len(),
                         why,
+                        verdict: Verdict::Away(None),
                     })
                 }
                 Fake::Panics => panic!("an exit that panics"),
@@ -233,18 +262,22 @@ mod tests {
 
     fn notes_of(exits: impl FnOnce(Notes) -> Vec<Fake>) -> Vec<String> {
         let notes = Notes::default();
-        let tally = Arc::new(Tally::new(Arc::new(notes.clone()), 8));
+        let counter: Arc<dyn ExportCounter> = Arc::new(notes.clone());
+        let backlog = Arc::new(Backlog::new(Arc::clone(&counter)));
+        let closing = Arc::new(Closing::default());
+        let kept = Arc::clone(&backlog);
+        let tally = Arc::new(Tally::new(counter, kept, Arc::clone(&closing), 8));
         let policy = Arc::new(Policy::new(Content::Off, true, [7; 16]));
         let rename = Rename::new(Arc::new(Finished::new(8)), policy, Naming::default());
-        let exits = exits(notes.clone())
+        let lines = exits(notes.clone())
             .into_iter()
-            .map(|exit| Box::new(exit) as _)
+            .map(|exit| Line::new(Box::new(exit), Arc::default(), Arc::clone(&closing)))
             .collect();
-        let fan_out = FanOut::new(rename, exits, Arc::clone(&tally));
+        let fan_out = FanOut::new(Arc::new(rename), lines, Arc::clone(&tally), backlog);
         let provider = SdkTracerProvider::builder()
             .with_simple_exporter(fan_out)
             .build();
-        assert!(tally.admit());
+        assert_eq!(tally.admit(), Door::Open);
         provider.tracer("test").start("work").end();
         let notes = notes.0.lock().unwrap();
         notes.clone()
@@ -262,8 +295,8 @@ mod tests {
         assert_eq!(
             notes,
             [
-                "cannot deliver spans to nowhere: it is closed; they stay in the local store",
-                "cannot deliver spans to nowhere: it panicked; they stay in the local store",
+                "cannot deliver spans to nowhere: it is closed; they are not exported, they stay in the local store",
+                "cannot deliver spans to nowhere: it panicked; they are not exported, they stay in the local store",
                 "took work",
                 "fake lost 1",
             ]

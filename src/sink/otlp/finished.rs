@@ -93,14 +93,24 @@ impl<T> Bounded<T> {
 
     /// Adds an entry and gives back what it pushed out.
     ///
-    /// Spans leave in the order in which they came, so an id at the head of a full queue is either
-    /// taken already or will not be asked for.
+    /// Spans leave in the order in which they came, so what is the oldest of too many will not be
+    /// asked for. Ids that were taken push nothing out: while a collector hangs, the spans for which
+    /// there is no room come and go, and those that wait must stay.
     fn insert(&mut self, id: SpanId, value: T) -> Option<T> {
         if let Some(former) = self.entries.insert(id, value) {
             return Some(former);
         }
+        while let Some(head) = self.order.front()
+            && !self.entries.contains_key(head)
+        {
+            self.order.pop_front();
+        }
         self.order.push_back(id);
-        if self.order.len() <= self.capacity {
+        if self.order.len() > self.capacity.saturating_mul(4) {
+            let entries = &self.entries;
+            self.order.retain(|id| entries.contains_key(id));
+        }
+        if self.entries.len() <= self.capacity {
             return None;
         }
         self.order
@@ -109,6 +119,10 @@ impl<T> Bounded<T> {
     }
 
     fn remove(&mut self, id: SpanId) -> Option<T> {
+        // What comes and goes at once.
+        if self.order.back() == Some(&id) {
+            self.order.pop_back();
+        }
         self.entries.remove(&id)
     }
 }
@@ -137,6 +151,21 @@ mod tests {
         assert_eq!(table.insert(id(4), 'd'), None);
         assert_eq!(table.insert(id(5), 'e'), Some('c'));
         assert_eq!((table.entries.len(), table.order.len()), (2, 2));
+    }
+
+    #[test]
+    fn what_comes_and_goes_pushes_nothing_out() {
+        let mut table = Bounded::new(3);
+        table.insert(id(1), 'a');
+        for n in 2..200 {
+            table.insert(id(n), 'x');
+            // Another one came between.
+            table.insert(id(n + 1), 'y');
+            table.remove(id(n));
+            table.remove(id(n + 1));
+        }
+        assert!(table.order.len() <= 13, "{}", table.order.len());
+        assert_eq!(table.remove(id(1)), Some('a'));
     }
 
     #[test]

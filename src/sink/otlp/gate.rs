@@ -12,7 +12,7 @@ use opentelemetry_sdk::trace::{
 
 use super::bridge::span_id;
 use super::finished::Finished;
-use super::tally::Tally;
+use super::tally::{Door, Tally};
 
 /// The SDK's batch processor behind a door of our own.
 ///
@@ -91,10 +91,13 @@ impl SpanProcessor for Gate {
         if !span.span_context.is_sampled() {
             return;
         }
-        if self.tally.admit() {
-            self.batches.on_end(span);
-        } else if let Some(id) = span_id(span.span_context.span_id()) {
-            drop(self.finished.take(id));
+        match self.tally.admit() {
+            Door::Open => self.batches.on_end(span),
+            door => {
+                let id = span_id(span.span_context.span_id());
+                let ours = id.filter(|id| self.finished.take(*id).is_some());
+                self.tally.turned_away(door, ours);
+            }
         }
     }
 

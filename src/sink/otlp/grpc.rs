@@ -1,5 +1,7 @@
 //! OTLP over gRPC on a runtime and a thread of its own, whatever runtime the program has or has not.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
@@ -16,7 +18,7 @@ use tonic::metadata::{Ascii, MetadataKey, MetadataValue};
 use tracing::Dispatch;
 
 use super::endpoint::Endpoint;
-use super::exporter::{Exit, Undelivered};
+use super::line::{Exit, OVER_GRPC, Patience, Undelivered, Verdict};
 use super::tally::reason;
 use super::transport::Transport;
 use crate::config::ExportConfig;
@@ -25,6 +27,9 @@ use crate::config::ExportConfig;
 const START: Duration = Duration::from_secs(5);
 /// What is left to tonic's own timeouts before a batch is given up. Connecting has none.
 const GRACE: Duration = Duration::from_millis(500);
+/// The time that the SDK's exporter is given for a batch: more than we wait for it. So it comes back
+/// early only with what it will not try again.
+const SDK_TIMEOUT: Duration = Duration::from_secs(3600);
 
 type Metadata = Vec<(MetadataKey<Ascii>, MetadataValue<Ascii>)>;
 
@@ -38,8 +43,11 @@ pub(super) struct Grpc {
 #[derive(Debug)]
 enum Job {
     SetResource(Resource),
-    Send(Vec<SpanData>, oneshot::Sender<Result<(), String>>),
+    Send(Vec<SpanData>, oneshot::Sender<Result<(), Failure>>),
 }
+
+/// Why a batch was not taken, and what that means.
+type Failure = (String, Verdict);
 
 impl Grpc {
     /// Starts the thread; connects to nothing yet.
@@ -66,19 +74,25 @@ impl Grpc {
 
 #[async_trait]
 impl Exit for Grpc {
-    async fn send(&self, batch: Vec<SpanData>) -> Result<(), Undelivered> {
+    /// How often it is tried is up to the SDK: about a second at most where nobody answers.
+    async fn send(&self, batch: Vec<SpanData>, _: Patience) -> Result<(), Undelivered> {
         let spans = batch.len();
         let (answer, outcome) = oneshot::channel();
         // Where the thread is gone the answer's other end goes with the job.
         let _ = self.jobs.send(Job::Send(batch, answer));
         outcome
             .await
-            .unwrap_or_else(|_| Err("the thread for gRPC export has ended".to_owned()))
-            .map_err(|why| Undelivered {
+            .unwrap_or_else(|_| Err(ended()))
+            .map_err(|(why, verdict)| Undelivered {
                 reason: reason::GRPC,
                 spans,
                 why,
+                verdict,
             })
+    }
+
+    fn bit(&self) -> u8 {
+        OVER_GRPC
     }
 
     fn set_resource(&mut self, resource: &Resource) {
@@ -115,12 +129,13 @@ impl Worker {
             }
         };
         let limit = self.transport.timeout + GRACE;
+        let attempts = Arc::new(AtomicU32::new(0));
         runtime.block_on(async {
             // Inside the runtime: the channel spawns its tasks when it is made.
-            match self.exporter() {
+            match self.exporter(&attempts) {
                 Ok(exporter) => {
                     let _ = ready.send(Ok(()));
-                    serve(exporter, inbox, limit).await;
+                    serve(exporter, inbox, limit, &attempts).await;
                 }
                 Err(why) => drop(ready.send(Err(why))),
             }
@@ -129,21 +144,23 @@ impl Worker {
         runtime.shutdown_background();
     }
 
-    fn exporter(self) -> Result<SpanExporter, String> {
+    fn exporter(self, attempts: &Arc<AtomicU32>) -> Result<SpanExporter, String> {
         let tls = match &self.transport.trusted {
             Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
             // tonic trusts nobody unless told to, whatever roots are built in.
             None => ClientTlsConfig::new().with_webpki_roots(),
         };
         let metadata = self.metadata;
+        let attempts = Arc::clone(attempts);
         SpanExporter::builder()
             .with_tonic()
             .with_endpoint(self.url)
-            .with_timeout(self.transport.timeout)
+            .with_timeout(SDK_TIMEOUT)
             .with_tls_config(tls)
             // An interceptor comes after the headers of the environment, and what the
             // configuration says counts before them.
             .with_interceptor(move |mut request: tonic::Request<()>| {
+                attempts.fetch_add(1, Ordering::Relaxed);
                 for (key, value) in &metadata {
                     request.metadata_mut().insert(key.clone(), value.clone());
                 }
@@ -158,14 +175,16 @@ async fn serve(
     mut exporter: SpanExporter,
     mut inbox: mpsc::UnboundedReceiver<Job>,
     limit: Duration,
+    attempts: &AtomicU32,
 ) {
     while let Some(job) = inbox.recv().await {
         match job {
             Job::SetResource(resource) => exporter.set_resource(&resource),
             Job::Send(batch, answer) => {
+                attempts.store(0, Ordering::Relaxed);
                 let outcome = match tokio::time::timeout(limit, exporter.export(batch)).await {
-                    Ok(outcome) => explained(outcome),
-                    Err(_) => Err(format!("no answer within {limit:?}")),
+                    Ok(outcome) => explained(outcome, attempts.load(Ordering::Relaxed) > 1),
+                    Err(_) => Err((format!("no answer within {limit:?}"), Verdict::Unclear)),
                 };
                 let _ = answer.send(outcome);
             }
@@ -173,15 +192,36 @@ async fn serve(
     }
 }
 
-fn explained(outcome: OTelSdkResult) -> Result<(), String> {
+fn explained(outcome: OTelSdkResult, was_tried_again: bool) -> Result<(), Failure> {
+    const SAID: &str = "TonicTracesClient export failed with gRPC code: ";
     match outcome {
         Ok(()) => Ok(()),
-        Err(OTelSdkError::InternalFailure(why)) => Err(why.replace(
-            "TonicTracesClient export failed with gRPC code: ",
-            "gRPC status ",
-        )),
-        Err(error) => Err(error.to_string()),
+        Err(OTelSdkError::InternalFailure(why)) => {
+            let status = why.strip_prefix(SAID).unwrap_or_default();
+            let verdict = verdict(status, was_tried_again);
+            Err((why.replace(SAID, "gRPC status "), verdict))
+        }
+        Err(error) => Err((error.to_string(), Verdict::Final)),
     }
+}
+
+/// What the OTLP specification makes of a status. The SDK tries `RESOURCE_EXHAUSTED` again where the
+/// collector says when, and not otherwise, which is how the two are told apart here.
+fn verdict(status: &str, was_tried_again: bool) -> Verdict {
+    let code = status.split(':').next().unwrap_or_default();
+    match code {
+        "Unavailable" => Verdict::Away(None),
+        "ResourceExhausted" if was_tried_again => Verdict::Away(None),
+        "Cancelled" | "DeadlineExceeded" | "Aborted" | "OutOfRange" | "DataLoss" => {
+            Verdict::Unclear
+        }
+        _ => Verdict::Final,
+    }
+}
+
+fn ended() -> Failure {
+    let why = "the thread for gRPC export has ended";
+    (why.to_owned(), Verdict::Unclear)
 }
 
 /// The headers of the configuration as gRPC metadata.
@@ -209,11 +249,40 @@ mod tests {
     use opentelemetry_sdk::error::OTelSdkError;
 
     use super::explained;
+    use crate::sink::otlp::line::Verdict;
+
+    fn told(said: &str, was_tried_again: bool) -> (String, Verdict) {
+        let failure = format!("TonicTracesClient export failed with gRPC code: {said}");
+        explained(Err(OTelSdkError::InternalFailure(failure)), was_tried_again).unwrap_err()
+    }
 
     #[test]
     fn a_failure_is_told_by_its_status() {
-        let failure = "TonicTracesClient export failed with gRPC code: Unavailable: no route";
-        let told = explained(Err(OTelSdkError::InternalFailure(failure.to_owned()))).unwrap_err();
-        assert_eq!(told, "gRPC status Unavailable: no route");
+        let (why, verdict) = told("Unavailable: no route", true);
+        assert_eq!(why, "gRPC status Unavailable: no route");
+        assert_eq!(verdict, Verdict::Away(None));
+    }
+
+    #[test]
+    fn what_the_specification_lets_be_tried_again_is_tried_again() {
+        for code in [
+            "Cancelled",
+            "DeadlineExceeded",
+            "Aborted",
+            "OutOfRange",
+            "DataLoss",
+        ] {
+            assert_eq!(told(code, true).1, Verdict::Unclear, "{code}");
+        }
+        for code in [
+            "InvalidArgument",
+            "Unauthenticated",
+            "Internal",
+            "Unimplemented",
+        ] {
+            assert_eq!(told(code, true).1, Verdict::Final, "{code}");
+        }
+        assert_eq!(told("ResourceExhausted", true).1, Verdict::Away(None));
+        assert_eq!(told("ResourceExhausted", false).1, Verdict::Final);
     }
 }

@@ -3,54 +3,62 @@
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Request, Response};
 use opentelemetry_http::{HttpClient, HttpError};
-use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_otlp::{Protocol, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
+use super::answer::{Answer, retry_after};
+use super::closing::Closing;
 use super::endpoint::Endpoint;
-use super::exporter::{Exit, Undelivered};
-use super::partial_success;
+use super::line::{Exit, OVER_HTTP, Patience, Undelivered, Verdict};
 use super::tally::reason;
 use super::transport::Transport;
 use crate::config::ExportConfig;
 
 /// More of an answer is not read: a collector has little to say.
 const MAX_ANSWER: u64 = 64 * 1024;
+/// The pause before the first retry; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The way out over HTTP.
 #[derive(Debug)]
 pub(super) struct Http {
     exporter: SpanExporter,
-    last: Last,
+    call: Call,
     endpoint: Endpoint,
 }
 
-/// What the client saw last and the SDK's exporter does not pass on.
-type Last = Arc<Mutex<Option<Seen>>>;
+/// What the SDK's exporter passes neither to the client nor from it.
+type Call = Arc<Mutex<Said>>;
 
-#[derive(Debug)]
-enum Seen {
-    Failure(String),
-    Rejected { spans: usize, why: String },
+#[derive(Debug, Default)]
+struct Said {
+    patience: Patience,
+    answer: Option<Answer>,
 }
 
 impl Http {
     /// Makes the exporter; connects to nothing yet.
-    pub(super) fn build(config: &ExportConfig, transport: &Transport) -> Result<Self, String> {
+    pub(super) fn build(
+        config: &ExportConfig,
+        transport: &Transport,
+        closing: &Arc<Closing>,
+    ) -> Result<Self, String> {
         let endpoint = Endpoint::http(config)?;
-        let last = Last::default();
+        let call = Call::default();
         let client = Client {
             agent: agent(transport)?,
             headers: headers(config, &endpoint)?,
             timeout: transport.timeout,
-            last: Arc::clone(&last),
+            call: Arc::clone(&call),
+            closing: Arc::clone(closing),
         };
         let exporter = SpanExporter::builder()
             .with_http()
@@ -58,12 +66,14 @@ impl Http {
             .with_protocol(Protocol::HttpBinary)
             .with_endpoint(&endpoint.url)
             .with_timeout(transport.timeout)
+            // The client tries again by itself: it knows what it was answered, and who waits for it.
+            .with_retry_policy(RetryPolicy::disabled())
             .with_headers(HashMap::from([("User-Agent".to_owned(), user_agent())]))
             .build()
             .map_err(|error| format!("cannot export to {}: {error}", endpoint.shown))?;
         Ok(Http {
             exporter,
-            last,
+            call,
             endpoint,
         })
     }
@@ -71,28 +81,33 @@ impl Http {
 
 #[async_trait]
 impl Exit for Http {
-    async fn send(&self, batch: Vec<SpanData>) -> Result<(), Undelivered> {
+    async fn send(&self, batch: Vec<SpanData>, patience: Patience) -> Result<(), Undelivered> {
         let spans = batch.len();
-        locked(&self.last).take();
+        *locked(&self.call) = Said {
+            patience,
+            answer: None,
+        };
         let outcome = self.exporter.export(batch).await;
-        match (outcome, locked(&self.last).take()) {
-            (Ok(()), Some(Seen::Rejected { spans, why })) => Err(Undelivered {
-                reason: reason::REJECTED,
-                spans,
-                why,
-            }),
-            (Ok(()), _) => Ok(()),
-            (Err(_), Some(Seen::Failure(why))) => Err(Undelivered {
-                reason: reason::HTTP,
-                spans,
-                why,
-            }),
-            (Err(error), _) => Err(Undelivered {
-                reason: reason::HTTP,
-                spans,
-                why: error.to_string(),
-            }),
-        }
+        let answer = locked(&self.call).answer.take();
+        let (reason, refused, why, verdict) = match (outcome, answer) {
+            (Ok(()), None | Some(Answer::Taken)) => return Ok(()),
+            (_, Some(Answer::Rejected { spans, why })) => {
+                (reason::REJECTED, spans, why, Verdict::Final)
+            }
+            (_, Some(Answer::Failed { why, verdict })) => (reason::HTTP, spans, why, verdict),
+            // It came no further than the SDK: a batch too large for it, say.
+            (Err(error), _) => (reason::HTTP, spans, error.to_string(), Verdict::TooLarge),
+        };
+        Err(Undelivered {
+            reason,
+            spans: refused,
+            why,
+            verdict,
+        })
+    }
+
+    fn bit(&self) -> u8 {
+        OVER_HTTP
     }
 
     fn set_resource(&mut self, resource: &Resource) {
@@ -104,13 +119,14 @@ impl Exit for Http {
     }
 }
 
-/// Blocks its thread, which is the batch processor's own: given explicitly, because the client that
-/// the SDK picks by itself depends on the features of every crate in the program.
+/// Blocks its thread, which is the exporter's own: given explicitly, because the client that the SDK
+/// picks by itself depends on the features of every crate in the program.
 struct Client {
     agent: ureq::Agent,
     headers: Vec<(HeaderName, HeaderValue)>,
     timeout: Duration,
-    last: Last,
+    call: Call,
+    closing: Arc<Closing>,
 }
 
 #[async_trait]
@@ -120,14 +136,56 @@ impl HttpClient for Client {
         for (name, value) in &self.headers {
             parts.headers.insert(name, value.clone());
         }
-        let answer = self
+        let patience = locked(&self.call).patience;
+        let begun = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let mut retries = patience.retries;
+        loop {
+            let left = self.timeout.saturating_sub(begun.elapsed());
+            let (answer, response) = self.ask(&parts, &body, left);
+            if let Some(longer) = answer.passes_after(pause)
+                && retries > 0
+                && !self.closing.is_set()
+                && longer <= patience.longest_pause
+                && begun.elapsed() + longer < self.timeout
+            {
+                self.closing.pause(longer);
+                pause *= 2;
+                retries -= 1;
+                continue;
+            }
+            locked(&self.call).answer = Some(answer);
+            return response.ok_or_else(|| "there was no answer".into());
+        }
+    }
+}
+
+impl Client {
+    /// One request: what it came to, and the answer where there was one.
+    fn ask(
+        &self,
+        parts: &http::request::Parts,
+        body: &Bytes,
+        left: Duration,
+    ) -> (Answer, Option<Response<Bytes>>) {
+        let request = Request::from_parts(parts.clone(), &body[..]);
+        let request = self
             .agent
-            .run(Request::from_parts(parts, &body[..]))
-            .map_err(|error| {
+            .configure_request(request)
+            .timeout_global(Some(left))
+            .build();
+        let answer = match self.agent.run(request) {
+            Ok(answer) => answer,
+            Err(error) => {
+                let verdict = if never_arrived(&error) {
+                    Verdict::Away(None)
+                } else {
+                    Verdict::Unclear
+                };
                 let why = explained(&error, self.timeout);
-                *locked(&self.last) = Some(Seen::Failure(why.clone()));
-                why
-            })?;
+                return (Answer::Failed { why, verdict }, None);
+            }
+        };
         let (parts, body) = answer.into_parts();
         // The status has said it all: an answer cut short does not make the batch come again.
         let body = body
@@ -135,8 +193,9 @@ impl HttpClient for Client {
             .limit(MAX_ANSWER)
             .read_to_vec()
             .unwrap_or_default();
-        *locked(&self.last) = seen(parts.status, &body);
-        Ok(Response::from_parts(parts, body.into()))
+        let asked = retry_after(&parts.headers, SystemTime::now());
+        let answer = Answer::of(parts.status, &parts.headers, &body, asked);
+        (answer, Some(Response::from_parts(parts, body.into())))
     }
 }
 
@@ -206,15 +265,25 @@ fn user_agent() -> String {
     format!("hermes/{} (opentelemetry-otlp)", env!("CARGO_PKG_VERSION"))
 }
 
-fn seen(status: StatusCode, body: &[u8]) -> Option<Seen> {
-    if !status.is_success() {
-        return Some(Seen::Failure(format!("the collector answered {status}")));
+/// Whether a request failed before the collector can have taken it.
+fn never_arrived(error: &ureq::Error) -> bool {
+    match error {
+        ureq::Error::Io(error) => matches!(
+            error.kind(),
+            ErrorKind::ConnectionRefused
+                | ErrorKind::HostUnreachable
+                | ErrorKind::NetworkUnreachable
+                | ErrorKind::AddrNotAvailable
+                // How rustls tells of a certificate it does not trust, or of no TLS at all.
+                | ErrorKind::InvalidData
+        ),
+        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve)
+        | ureq::Error::HostNotFound
+        | ureq::Error::Tls(_)
+        | ureq::Error::Rustls(_)
+        | ureq::Error::ConnectionFailed => true,
+        _ => false,
     }
-    let (spans, why) = partial_success::rejected(body)?;
-    Some(Seen::Rejected {
-        spans,
-        why: format!("the collector rejected {spans} of them: {why:?}"),
-    })
 }
 
 /// The failure in a reader's words.
@@ -230,15 +299,13 @@ fn explained(error: &ureq::Error, timeout: Duration) -> String {
     }
 }
 
-fn locked(last: &Last) -> MutexGuard<'_, Option<Seen>> {
-    last.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(call: &Call) -> MutexGuard<'_, Said> {
+    call.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
-    use http::StatusCode;
-
-    use super::{Seen, headers, seen};
+    use super::headers;
     use crate::config::ExportConfig;
     use crate::sink::otlp::endpoint::Endpoint;
 
@@ -262,12 +329,5 @@ mod tests {
             (headers[1].0.as_str(), headers[1].1.is_sensitive()),
             ("x-key", true)
         );
-    }
-
-    #[test]
-    fn an_answer_is_told_by_its_status() {
-        assert!(seen(StatusCode::OK, b"").is_none());
-        let refused = seen(StatusCode::UNAUTHORIZED, b"");
-        assert!(matches!(refused, Some(Seen::Failure(why)) if why.contains("401 Unauthorized")));
     }
 }

@@ -4,8 +4,13 @@
 //! OpenTelemetry code in the program shares. What a span is called and carries is Hermes's own: capture
 //! leaves the record in a side table ([`finished`]), and the exporter ([`exporter`]) rebuilds the span
 //! from it on the batch processor's thread ([`rename`]).
+//!
+//! What a collector did not take is remembered in the store ([`Backlog`]) and sent from there
+//! ([`resend`]) by ways out of its own.
 
+mod answer;
 mod bridge;
+mod closing;
 mod console;
 mod endpoint;
 mod exporter;
@@ -14,21 +19,26 @@ mod gate;
 #[cfg(feature = "otlp-grpc")]
 mod grpc;
 mod http;
+mod line;
 mod partial_success;
+mod reach;
 mod rename;
+#[cfg(feature = "sqlite")]
+mod resend;
+#[cfg(feature = "sqlite")]
+mod restore;
+mod setup;
 mod tally;
 mod transport;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry::{Context, InstrumentationScope};
-use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::resource::TelemetryResourceDetector;
 use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing::dispatcher::with_default;
 use tracing::{Dispatch, Subscriber};
@@ -36,32 +46,26 @@ use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::registry::LookupSpan;
 
 use self::bridge::Bridge;
-use self::console::Console;
-use self::exporter::{Exit, FanOut};
+use self::closing::Closing;
+use self::exporter::FanOut;
 use self::finished::Finished;
 use self::gate::{Gate, QueueSize};
-use self::http::Http;
 use self::rename::Rename;
+#[cfg(feature = "sqlite")]
+use self::resend::Resender;
+use self::setup::{Setup, samples_all};
 use self::tally::Tally;
-use self::transport::Transport;
-use crate::config::{ExportConfig, Exporter};
+use crate::config::{ExportConfig, Placement};
 use crate::policy::Policy;
-use crate::sink::Wire;
+use crate::sink::backlog::Terms;
+use crate::sink::{Backlog, ExportCounter, Wire};
 
-/// What a flush waits between two tries where the SDK refuses one at once.
+/// What a flush waits between two tries where the SDK refuses one at once, and a shutdown for a
+/// thread.
 const RETRY: Duration = Duration::from_millis(5);
 
-/// Told what becomes of exported spans.
-pub(crate) trait ExportCounter: std::fmt::Debug + Send + Sync {
-    /// Spans that every way out took.
-    fn exported(&self, spans: u64);
-
-    /// Spans that were not exported, or not everywhere; the reason is a word for counters.
-    fn lost(&self, reason: &'static str, spans: u64);
-
-    /// Something the operator can mend, to be said once per kind.
-    fn trouble(&self, kind: &'static str, message: &str);
-}
+/// How long a shutdown waits for the thread that sends again, whatever its collector does.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// The exporters in use and the OpenTelemetry provider that feeds them.
 #[derive(Debug)]
@@ -69,6 +73,9 @@ pub(crate) struct Outlet {
     provider: SdkTracerProvider,
     finished: Arc<Finished>,
     tally: Arc<Tally>,
+    closing: Arc<Closing>,
+    backlog: Arc<Backlog>,
+    resender: Option<JoinHandle<()>>,
 }
 
 impl Outlet {
@@ -78,18 +85,37 @@ impl Outlet {
         config: &ExportConfig,
         policy: Arc<Policy>,
         counter: &Arc<dyn ExportCounter>,
+        backlog: Arc<Backlog>,
     ) -> Option<Outlet> {
-        let exits = exits(config, counter.as_ref());
-        if exits.is_empty() {
+        let closing = Arc::new(Closing::default());
+        let setup = Setup::read(config, counter.as_ref(), &closing)?;
+        let lines = setup.lines(counter.as_ref());
+        if lines.is_empty() {
             return None;
         }
+        let exits = lines.iter().fold(0, |exits, line| exits | line.bit());
+        let terms = Terms {
+            exits,
+            may_carry_content: policy.content_placement() != Placement::NOWHERE,
+            takes_all: samples_all(),
+        };
         let size = QueueSize::from_env();
         // A record waits as long as its span, and a little room keeps those apart that the SDK
         // dropped without a word.
         let finished = Arc::new(Finished::new(size.under_way().saturating_mul(2)));
-        let tally = Arc::new(Tally::new(Arc::clone(counter), size.under_way()));
-        let rename = Rename::new(Arc::clone(&finished), policy, config.naming);
-        let fan_out = FanOut::new(rename, exits, Arc::clone(&tally));
+        let tally = Arc::new(Tally::new(
+            Arc::clone(counter),
+            Arc::clone(&backlog),
+            Arc::clone(&closing),
+            size.under_way(),
+        ));
+        let rename = Arc::new(Rename::new(Arc::clone(&finished), policy, config.naming));
+        let fan_out = FanOut::new(
+            Arc::clone(&rename),
+            lines,
+            Arc::clone(&tally),
+            Arc::clone(&backlog),
+        );
         let gate = || Gate::new(fan_out, size, Arc::clone(&finished), Arc::clone(&tally));
         // The SDK panics where the system gives it no thread.
         let Ok(gate) = catch_unwind(AssertUnwindSafe(gate)) else {
@@ -101,27 +127,53 @@ impl Outlet {
         };
         let provider = SdkTracerProvider::builder()
             .with_span_processor(gate)
-            .with_resource(resource(config))
+            .with_resource(setup.resource())
             .build();
-        Some(Outlet {
+        let mut outlet = Outlet {
             provider,
             finished,
             tally,
-        })
+            closing,
+            backlog,
+            resender: None,
+        };
+        if exits != 0 {
+            outlet.backlog.open(terms);
+            outlet.start_resender(&setup, rename);
+        }
+        Some(outlet)
     }
 
+    /// Without the thread what is owed waits for another process.
+    #[cfg(feature = "sqlite")]
+    fn start_resender(&mut self, setup: &Setup<'_>, rename: Arc<Rename>) {
+        let resender = Resender {
+            backlog: Arc::clone(&self.backlog),
+            lines: setup.lines_again(),
+            rename,
+            tally: Arc::clone(&self.tally),
+            closing: Arc::clone(&self.closing),
+            scope: scope(),
+        };
+        self.resender = resender.start().ok();
+    }
+
+    #[cfg(not(feature = "sqlite"))]
+    #[expect(
+        clippy::needless_pass_by_ref_mut,
+        clippy::unused_self,
+        reason = "stands in for the twin with a store"
+    )]
+    fn start_resender(&mut self, _: &Setup<'_>, _: Arc<Rename>) {}
     /// The layer that makes OpenTelemetry spans of tracing spans; stands behind capture.
     pub(crate) fn layer<S>(&self) -> OpenTelemetryLayer<S, SdkTracer>
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        let scope = InstrumentationScope::builder("hermes")
-            .with_version(env!("CARGO_PKG_VERSION"))
-            .build();
         // Everything the layer would add by itself is off: the record says what a span carries,
         // and what it says costs time on the caller.
         tracing_opentelemetry::layer()
-            .with_tracer(self.provider.tracer_with_scope(scope))
+            .with_tracer(self.provider.tracer_with_scope(scope()))
             .with_location(false)
             .with_threads(false)
             .with_tracked_inactivity(false)
@@ -141,7 +193,8 @@ impl Outlet {
         ))
     }
 
-    /// Sends everything that has ended. `Ok`: every way out has taken it.
+    /// Sends everything that has ended, and waits for nothing that is to be sent again. `Ok`: every way
+    /// out has taken it.
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), String> {
         let (target, failed) = (self.tally.flush_target(), self.tally.failed());
         if !self.tally.has_reached(target) {
@@ -166,12 +219,26 @@ impl Outlet {
         self.outcome(failed)
     }
 
-    /// Sends what has ended and stops. What is not out in time is given up and counted.
+    /// Spans that are remembered and not yet delivered.
+    pub(crate) fn pending(&self) -> u64 {
+        self.backlog.pending()
+    }
+
+    /// Sends what has ended and stops. What is not out in time is left to a later process where there
+    /// is a store, and else given up and counted.
     pub(crate) fn shutdown(&self, timeout: Duration) -> Result<(), String> {
         let failed = self.tally.failed();
         self.tally.start_closing();
         let provider = self.provider.clone();
         within(timeout, move || provider.shutdown_with_timeout(timeout));
+        // It was told to stop when the closing began. What has come by then it may still cross out.
+        let deadline = Instant::now() + timeout.min(LAST_WORDS);
+        while let Some(resender) = &self.resender
+            && !resender.is_finished()
+            && Instant::now() < deadline
+        {
+            thread::sleep(RETRY);
+        }
         match self.tally.close() {
             0 => self.outcome(failed),
             spans => Err(format!("{spans} spans were not exported in time")),
@@ -189,45 +256,10 @@ impl Outlet {
     }
 }
 
-fn exits(config: &ExportConfig, counter: &dyn ExportCounter) -> Vec<Box<dyn Exit>> {
-    let chosen = config.chosen();
-    if chosen.is_empty() {
-        return Vec::new();
-    }
-    let transport = Transport::from_env(counter);
-    let mut exits = Vec::with_capacity(chosen.len());
-    for exporter in chosen {
-        let exit: Result<Box<dyn Exit>, String> = match exporter {
-            Exporter::Console => Ok(Box::new(Console::default())),
-            Exporter::OtlpHttp => Http::build(config, &transport).map(|http| Box::new(http) as _),
-            Exporter::OtlpGrpc => grpc_exit(config, &transport),
-        };
-        match exit {
-            Ok(exit) => exits.push(exit),
-            Err(why) => counter.trouble("otlp_setup", &format!("{why}; nothing is exported by it")),
-        }
-    }
-    exits
-}
-
-#[cfg(feature = "otlp-grpc")]
-fn grpc_exit(config: &ExportConfig, transport: &Transport) -> Result<Box<dyn Exit>, String> {
-    grpc::Grpc::build(config, transport).map(|grpc| Box::new(grpc) as _)
-}
-
-#[cfg(not(feature = "otlp-grpc"))]
-fn grpc_exit(_: &ExportConfig, _: &Transport) -> Result<Box<dyn Exit>, String> {
-    Err("gRPC export needs the cargo feature `otlp-grpc`".to_owned())
-}
-
-fn resource(config: &ExportConfig) -> Resource {
-    let said = config
-        .resource
-        .iter()
-        .map(|(key, value)| (key.clone().into(), value.clone()));
-    Resource::builder_empty()
-        .with_detector(Box::new(TelemetryResourceDetector))
-        .with_attributes(rename::key_values(said))
+/// Who makes the spans.
+fn scope() -> InstrumentationScope {
+    InstrumentationScope::builder("hermes")
+        .with_version(env!("CARGO_PKG_VERSION"))
         .build()
 }
 

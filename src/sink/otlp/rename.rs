@@ -6,12 +6,12 @@ use std::sync::Arc;
 use opentelemetry::trace::{
     Event, Link, SpanContext, SpanId, SpanKind, Status, TraceFlags, TraceId, TraceState,
 };
-use opentelemetry::{Array, Key, KeyValue, StringValue};
-use opentelemetry_sdk::trace::{SpanData, SpanEvents};
+use opentelemetry::{Array, InstrumentationScope, Key, KeyValue, StringValue};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
 
 use super::bridge::{span_id, system_time};
 use super::finished::Finished;
-use crate::policy::Policy;
+use crate::policy::{Policy, withhold_content};
 use crate::record::{EventRecord, SpanRecord, Value};
 use crate::semconv::{self, Naming};
 use crate::wire;
@@ -26,6 +26,17 @@ pub(super) struct Rename {
     naming: Naming,
 }
 
+/// What a span has become.
+#[derive(Debug)]
+pub(super) enum Renamed {
+    /// One of ours: what leaves is what the store holds.
+    Ours(SpanData),
+    /// One of another library.
+    Foreign(SpanData),
+    /// It was taken out.
+    Withdrawn,
+}
+
 impl Rename {
     pub(super) fn new(finished: Arc<Finished>, policy: Arc<Policy>, naming: Naming) -> Self {
         Rename {
@@ -35,18 +46,58 @@ impl Rename {
         }
     }
 
-    /// The span as it leaves; `None` where it was taken out.
-    pub(super) fn apply(&self, mut span: SpanData) -> Option<SpanData> {
+    /// The span as it leaves.
+    pub(super) fn apply(&self, mut span: SpanData) -> Renamed {
         let id = span_id(span.span_context.span_id());
         if id.is_some_and(|id| self.finished.is_withdrawn(id)) {
-            return None;
+            return Renamed::Withdrawn;
         }
         self.move_to_parent_left(&mut span);
-        match id.and_then(|id| self.finished.take(id)) {
-            Some(draft) => self.rebuild(&draft.record(), &mut span),
-            None => self.clean(&mut span),
+        if let Some(draft) = id.and_then(|id| self.finished.take(id)) {
+            self.rebuild(&draft.record(), &mut span);
+            Renamed::Ours(span)
+        } else {
+            self.clean(&mut span);
+            Renamed::Foreign(span)
         }
-        Some(span)
+    }
+
+    /// The span of a record that comes from the store, as it would have left when it ended.
+    /// `may_carry_content`: the operator let content leave when the span was recorded.
+    pub(super) fn again(
+        &self,
+        mut record: SpanRecord,
+        may_carry_content: bool,
+        scope: InstrumentationScope,
+    ) -> SpanData {
+        if !may_carry_content {
+            withhold_content(&mut record);
+        }
+        let parent = record.wire_parent_span_id.or(record.parent_span_id);
+        let mut span = SpanData {
+            span_context: SpanContext::new(
+                TraceId::from_bytes(record.trace_id.to_bytes()),
+                SpanId::from_bytes(record.span_id.to_bytes()),
+                TraceFlags::SAMPLED,
+                false,
+                TraceState::NONE,
+            ),
+            parent_span_id: parent.map_or(SpanId::INVALID, |id| SpanId::from_bytes(id.to_bytes())),
+            parent_span_is_remote: false,
+            span_kind: SpanKind::Internal,
+            name: Cow::Borrowed(""),
+            start_time: system_time(record.start_ns),
+            end_time: system_time(record.end_ns.unwrap_or(record.start_ns)),
+            attributes: Vec::new(),
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: SpanLinks::default(),
+            status: Status::Unset,
+            instrumentation_scope: scope,
+        };
+        self.move_to_parent_left(&mut span);
+        self.rebuild(&record, &mut span);
+        span
     }
 
     /// A text that came from outside, fit to be printed.

@@ -1,19 +1,44 @@
-//! The account of the spans handed to the exporter: each one ends as delivered, lost or withdrawn, once.
+//! The account of the spans handed to the exporter: each one ends as delivered, owed, lost or
+//! withdrawn, once.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::ExportCounter;
+use super::closing::Closing;
+use crate::record::SpanId;
+use crate::sink::backlog::NOT_IN_TIME;
+use crate::sink::{Backlog, ExportCounter};
 
 /// Why spans were not exported, as the counters name it.
 pub(super) mod reason {
     pub(in super::super) const QUEUE_FULL: &str = "otlp_queue_full";
-    pub(in super::super) const SHUTDOWN: &str = "otlp_shutdown";
+    pub(in super::super) const SHUTDOWN: &str = super::NOT_IN_TIME;
+    /// The collector cannot be reached, and is not asked before it is time.
+    pub(in super::super) const AWAY: &str = "otlp_away";
+    /// The span is not in the store any more.
+    pub(in super::super) const PRUNED: &str = "otlp_pruned";
+    /// The collector took others and never this one.
+    pub(in super::super) const UNDELIVERABLE: &str = "otlp_undeliverable";
     pub(in super::super) const PANIC: &str = "otlp_panic";
     pub(in super::super) const REJECTED: &str = "otlp_rejected";
     pub(in super::super) const HTTP: &str = "otlp_http";
     #[cfg(feature = "otlp-grpc")]
     pub(in super::super) const GRPC: &str = "otlp_grpc";
+}
+
+/// Every way out.
+const ALL: u8 = u8::MAX;
+
+/// What becomes of spans that are not delivered now, in words.
+pub(super) const LATER: &str = "are kept in the local store and sent later";
+pub(super) const NEVER: &str = "are not exported, they stay in the local store";
+
+/// Whether a span that ends may go to the exporter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    Open,
+    Full,
+    Closed,
 }
 
 /// Far enough below zero that no span on its way brings the count back.
@@ -23,6 +48,8 @@ const CLOSED: i64 = i64::MIN / 2;
 #[derive(Debug)]
 pub(super) struct Tally {
     counter: Arc<dyn ExportCounter>,
+    backlog: Arc<Backlog>,
+    closing: Arc<Closing>,
     capacity: i64,
     /// Spans under way; below zero once closed, so that one number decides who counts a span.
     open: AtomicI64,
@@ -30,75 +57,129 @@ pub(super) struct Tally {
     /// flush sees each span on one side or the other.
     settled: Mutex<u64>,
     failed: AtomicU64,
-    is_closing: AtomicBool,
     has_been_full: AtomicBool,
     last_trouble: Mutex<String>,
 }
 
 impl Tally {
     /// Lets at most `capacity` spans be under way at once.
-    pub(super) fn new(counter: Arc<dyn ExportCounter>, capacity: usize) -> Self {
+    pub(super) fn new(
+        counter: Arc<dyn ExportCounter>,
+        backlog: Arc<Backlog>,
+        closing: Arc<Closing>,
+        capacity: usize,
+    ) -> Self {
         Tally {
             counter,
+            backlog,
+            closing,
             capacity: i64::try_from(capacity).unwrap_or(i64::MAX),
             open: AtomicI64::new(0),
             settled: Mutex::new(0),
             failed: AtomicU64::new(0),
-            is_closing: AtomicBool::new(false),
             has_been_full: AtomicBool::new(false),
             last_trouble: Mutex::new(String::new()),
         }
     }
 
-    /// Takes one span in; false: there is no room for it, and it is counted as lost.
-    pub(super) fn admit(&self) -> bool {
+    /// Takes one span in, unless there is no room for it or it is too late.
+    pub(super) fn admit(&self) -> Door {
         let under_way = self.open.fetch_add(1, Ordering::AcqRel);
         if (0..self.capacity).contains(&under_way) {
-            return true;
+            return Door::Open;
         }
         self.open.fetch_sub(1, Ordering::AcqRel);
         if under_way < 0 {
-            self.came_late();
+            Door::Closed
         } else {
-            self.counter.lost(reason::QUEUE_FULL, 1);
+            Door::Full
+        }
+    }
+
+    /// A span was not taken in. One of ours is sent from the store later.
+    pub(super) fn turned_away(&self, door: Door, ours: Option<SpanId>) {
+        let reason = match door {
+            Door::Open => return,
+            Door::Full => reason::QUEUE_FULL,
+            Door::Closed => reason::SHUTDOWN,
+        };
+        let is_kept = self.owe(ours.as_slice(), ALL, reason) > 0;
+        if !is_kept {
+            self.counter.lost(reason, 1);
+        }
+        if door == Door::Full {
             self.failed.fetch_add(1, Ordering::Relaxed);
             if !self.has_been_full.swap(true, Ordering::Relaxed) {
+                let what = if is_kept { LATER } else { NEVER };
                 self.trouble(
-                    reason::QUEUE_FULL,
+                    reason,
                     format!(
-                        "{} spans are on their way out already (OTEL_BSP_MAX_QUEUE_SIZE); \
-                         others are not exported, they stay in the local store",
+                        "{} spans are on their way out already (OTEL_BSP_MAX_QUEUE_SIZE); others {what}",
                         self.capacity
                     ),
                 );
             }
         }
-        false
     }
 
-    /// Spans that every way out took.
-    pub(super) fn delivered(&self, spans: usize) {
+    /// A batch that every way out took; `ours` are those of it that the store may hold.
+    pub(super) fn delivered(&self, spans: usize, ours: &[SpanId]) {
+        self.backlog.settled(ours);
         if self.settle(spans) {
             self.counter.exported(count(spans));
         }
     }
 
-    /// Spans that some way out did not take.
-    pub(super) fn lost(&self, reason: &'static str, spans: usize) {
+    /// A batch of which so many spans will never be taken.
+    pub(super) fn lost(&self, spans: usize, ours: &[SpanId], reason: &'static str, lost: usize) {
+        self.backlog.settled(ours);
+        if self.settle(spans) {
+            let lost = lost.min(spans);
+            self.failed.fetch_add(count(lost), Ordering::Relaxed);
+            self.counter.lost(reason, count(lost));
+            if lost < spans {
+                self.counter.exported(count(spans - lost));
+            }
+        }
+    }
+
+    /// A batch that these ways out did not take yet. Spans of others are not in the store, and lost.
+    pub(super) fn owed(&self, spans: usize, ours: &[SpanId], exits: u8, reason: &'static str) {
         if self.settle(spans) {
             self.failed.fetch_add(count(spans), Ordering::Relaxed);
-            self.counter.lost(reason, count(spans));
+            let lost = spans.saturating_sub(self.owe(ours, exits, reason));
+            if lost > 0 {
+                self.counter.lost(reason, count(lost));
+            }
         }
+    }
+
+    /// Whether what is not delivered is sent again later.
+    pub(super) fn is_kept(&self) -> bool {
+        self.backlog.is_kept()
+    }
+
+    /// A span of ours that is not exported: it is not sampled.
+    pub(super) fn stays(&self, span: SpanId) {
+        self.backlog.settled(&[span]);
+    }
+
+    /// How many spans are between their end and the collector's answer.
+    pub(super) fn under_way(&self) -> usize {
+        usize::try_from(self.open.load(Ordering::Acquire)).unwrap_or(0)
+    }
+
+    fn owe(&self, ours: &[SpanId], exits: u8, reason: &'static str) -> usize {
+        let known = self.backlog.terms().map_or(0, |terms| terms.exits);
+        if ours.is_empty() || exits & known == 0 {
+            return 0;
+        }
+        self.backlog.owe(ours, exits & known, reason)
     }
 
     /// Spans that were not meant to leave.
     pub(super) fn withdrawn(&self, spans: usize) {
         self.settle(spans);
-    }
-
-    /// A span that ended after the shutdown.
-    pub(super) fn came_late(&self) {
-        self.counter.lost(reason::SHUTDOWN, 1);
     }
 
     /// Says what went wrong, once per kind, and remembers it for the next flush.
@@ -131,7 +212,7 @@ impl Tally {
 
     /// Whether spans that end now are exported.
     pub(super) fn is_open(&self) -> bool {
-        !self.is_closing.load(Ordering::Relaxed)
+        !self.closing.is_set()
     }
 
     /// Whether the shutdown is over and nothing waits for the exporter any more.
@@ -141,15 +222,17 @@ impl Tally {
 
     /// From here on spans that end are too late.
     pub(super) fn start_closing(&self) {
-        self.is_closing.store(true, Ordering::Relaxed);
+        self.closing.set();
+        self.backlog.nudge();
     }
 
-    /// Counts whatever is still under way as lost and gives the number; what the exporter says of
-    /// these spans later is not counted again.
+    /// Gives up whatever is still under way and gives the number; what the exporter says of these spans
+    /// later is not counted again. Those in the store are sent by a later process.
     pub(super) fn close(&self) -> u64 {
         let abandoned = u64::try_from(self.open.swap(CLOSED, Ordering::AcqRel)).unwrap_or(0);
-        if abandoned > 0 {
-            self.counter.lost(reason::SHUTDOWN, abandoned);
+        let lost = self.backlog.abandon(abandoned);
+        if lost > 0 {
+            self.counter.lost(reason::SHUTDOWN, lost);
         }
         abandoned
     }
@@ -183,49 +266,69 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::{Arc, Mutex};
 
-    use super::super::ExportCounter;
-    use super::{Tally, reason};
+    use super::super::closing::Closing;
+    use super::{Door, Tally, reason};
+    use crate::record::SpanId;
+    use crate::sink::ExportCounter;
+    use crate::sink::backlog::{Backlog, Fate, Terms};
 
     #[derive(Debug, Default)]
     struct Counted(Mutex<BTreeMap<&'static str, u64>>);
 
+    impl Counted {
+        fn add(&self, what: &'static str, spans: u64) {
+            *self.0.lock().unwrap().entry(what).or_default() += spans;
+        }
+    }
+
     impl ExportCounter for Counted {
         fn exported(&self, spans: u64) {
-            *self.0.lock().unwrap().entry("exported").or_default() += spans;
+            self.add("exported", spans);
         }
         fn lost(&self, reason: &'static str, spans: u64) {
-            *self.0.lock().unwrap().entry(reason).or_default() += spans;
+            self.add(reason, spans);
         }
         fn trouble(&self, kind: &'static str, _: &str) {
-            *self
-                .0
-                .lock()
-                .unwrap()
-                .entry(if kind == reason::QUEUE_FULL {
-                    "told"
-                } else {
-                    kind
-                })
-                .or_default() += 1;
+            let is_full = kind == reason::QUEUE_FULL;
+            self.add(if is_full { "told" } else { kind }, 1);
         }
+    }
+
+    fn tally(capacity: usize) -> (Tally, Arc<Counted>, Arc<Backlog>) {
+        let counted = Arc::new(Counted::default());
+        let told = Arc::clone(&counted) as Arc<dyn ExportCounter>;
+        let backlog = Arc::new(Backlog::new(Arc::clone(&told)));
+        let closing = Arc::new(Closing::default());
+        let tally = Tally::new(told, Arc::clone(&backlog), closing, capacity);
+        (tally, counted, backlog)
+    }
+
+    fn kept(backlog: &Backlog) {
+        backlog.open(Terms {
+            exits: 1,
+            may_carry_content: false,
+            takes_all: true,
+        });
+        backlog.attend("store".into(), 1);
     }
 
     #[test]
     fn every_span_is_counted_once() {
-        let counted = Arc::new(Counted::default());
-        let tally = Tally::new(Arc::clone(&counted) as Arc<dyn ExportCounter>, 4);
-        let admitted = (0..6).filter(|_| tally.admit()).count();
-        assert_eq!(admitted, 4);
+        let (tally, counted, _) = tally(4);
+        for _ in 0..6 {
+            let door = tally.admit();
+            tally.turned_away(door, None);
+        }
         let target = tally.flush_target();
-        tally.delivered(1);
-        tally.lost(reason::HTTP, 1);
+        tally.delivered(1, &[]);
+        tally.lost(1, &[], reason::HTTP, 1);
         tally.withdrawn(1);
         assert!(!tally.has_reached(target));
         assert_eq!(tally.close(), 1);
         assert_eq!(tally.close(), 0);
         // The exporter was still at it, and a span ends after all.
-        tally.delivered(1);
-        assert!(!tally.admit());
+        tally.delivered(1, &[]);
+        tally.turned_away(tally.admit(), None);
         let expected = [
             ("exported", 1),
             (reason::HTTP, 1),
@@ -233,6 +336,44 @@ mod tests {
             (reason::SHUTDOWN, 2),
             ("told", 1),
         ];
+        assert_eq!(*counted.0.lock().unwrap(), BTreeMap::from(expected));
+    }
+
+    #[test]
+    fn with_a_store_what_is_ours_is_owed_and_what_is_not_is_lost() {
+        let (tally, counted, backlog) = tally(3);
+        kept(&backlog);
+        let ours = [SpanId::generate(), SpanId::generate()];
+        for _ in 0..3 {
+            assert_eq!(tally.admit(), Door::Open);
+        }
+        let full = SpanId::generate();
+        tally.turned_away(tally.admit(), Some(full));
+        tally.owed(3, &ours, 1, reason::HTTP);
+        assert_eq!(backlog.pending(), 3);
+        let expected = [(reason::HTTP, 1), ("told", 1)];
+        assert_eq!(*counted.0.lock().unwrap(), BTreeMap::from(expected));
+        let word = backlog.collect();
+        assert_eq!(word.len(), 3);
+        let fate = Fate::Owed {
+            exits: 1,
+            reason: reason::QUEUE_FULL,
+        };
+        assert_eq!(word[0], (full, fate));
+    }
+
+    #[test]
+    fn what_is_given_up_at_the_end_is_lost_unless_it_is_stored() {
+        let (tally, counted, backlog) = tally(8);
+        kept(&backlog);
+        for _ in 0..5 {
+            assert_eq!(tally.admit(), Door::Open);
+        }
+        assert_eq!(tally.close(), 5);
+        assert!(counted.0.lock().unwrap().is_empty(), "not known yet");
+        backlog.leave(3);
+        assert_eq!(backlog.pending(), 3);
+        let expected = [(reason::SHUTDOWN, 2)];
         assert_eq!(*counted.0.lock().unwrap(), BTreeMap::from(expected));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ExportCounter;
+use crate::sink::ExportCounter;
 
 /// OpenTelemetry's default time for one batch.
 const TIMEOUT: Duration = Duration::from_secs(10);

@@ -6,9 +6,10 @@ mod row;
 
 use std::sync::Arc;
 
-use super::{Outcome, Sink, SinkError};
+use super::debts::Debts;
+use super::{Backlog, Outcome, Sink, SinkError};
 use crate::record::SpanRecord;
-use crate::store::{LostSpan, Pruner, WriteError, Writer};
+use crate::store::{LostSpan, Pruner, Row, WriteError, Writer};
 pub(crate) use row::Rows;
 
 /// How often the writer says that it is alive.
@@ -25,11 +26,14 @@ pub(crate) struct StoreSink {
     losses: Vec<(&'static str, u64)>,
     /// Whether the file turned out to be broken.
     is_damaged: bool,
+    /// What is owed to a collector, where spans are exported over OTLP.
+    debts: Option<Debts>,
 }
 
 impl StoreSink {
-    pub(crate) fn new(writer: Writer) -> Self {
+    pub(crate) fn new(writer: Writer, backlog: Option<Arc<Backlog>>) -> Self {
         StoreSink {
+            debts: backlog.map(|backlog| Debts::of(&writer, backlog)),
             writer: Some(writer),
             rows: Rows::default(),
             beaten_ns: 0,
@@ -86,11 +90,22 @@ impl Sink for StoreSink {
                 message: "the store is closed".to_owned(),
             });
         };
-        let rows = self.rows.of(batch);
+        let mut rows = self.rows.of(batch);
+        if let Some(debts) = &mut self.debts {
+            debts.listen();
+            for (record, row) in batch.iter().zip(&mut rows) {
+                if let Row::Open(span) | Row::Closed(span) = row {
+                    span.export = debts.export(record);
+                }
+            }
+        }
         let written = writer.write(&rows).map_err(|error| {
             self.is_damaged |= error.damaged;
             SinkError::from(error)
         })?;
+        if let Some(debts) = &mut self.debts {
+            debts.stored(batch, written.owed);
+        }
         Ok(Outcome {
             refused: written.refused,
         })
@@ -105,6 +120,9 @@ impl Sink for StoreSink {
         {
             self.beaten_ns = now_ns;
         }
+        if let Some(debts) = &mut self.debts {
+            debts.tick(writer);
+        }
         let is_news = losses.iter().any(|loss| loss.1 > 0) && losses != self.losses;
         if is_news && writer.record_losses(losses).is_ok() {
             losses.clone_into(&mut self.losses);
@@ -112,7 +130,10 @@ impl Sink for StoreSink {
     }
 
     fn close(&mut self) {
-        if let Some(writer) = self.writer.take() {
+        if let Some(mut writer) = self.writer.take() {
+            if let Some(debts) = self.debts.take() {
+                debts.close(&mut writer);
+            }
             writer.checkpoint_and_close();
         }
     }
@@ -180,7 +201,7 @@ mod tests {
     fn records_become_rows() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("telemetry.db");
-        let mut sink = StoreSink::new(Writer::open(&path, START).unwrap());
+        let mut sink = StoreSink::new(Writer::open(&path, START).unwrap(), None);
         let run = (TraceId::generate(START), RunId::generate(START));
         let session = record(
             Kind::Session,
@@ -306,7 +327,7 @@ mod tests {
         ) {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("telemetry.db");
-            let mut sink = StoreSink::new(Writer::open(&path, START).unwrap());
+            let mut sink = StoreSink::new(Writer::open(&path, START).unwrap(), None);
             let run = (TraceId::generate(START), RunId::generate(START));
             let records: Vec<_> = spans
                 .into_iter()

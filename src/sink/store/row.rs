@@ -9,7 +9,7 @@ use super::provider::Providers;
 use crate::record::{CostStatus, EndReason, ResultClass, SpanRecord, Status, Value};
 use crate::semconv::{Fact, Form, Kind, Profile, slots};
 use crate::store::{
-    Attributes, ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow, WithdrawnRow,
+    Attributes, Export, ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow, WithdrawnRow,
     is_in_column,
 };
 use crate::wire;
@@ -143,6 +143,7 @@ fn span_row<'a>(
         is_failed_step: record.is_failed_step(),
         root: record.run.is_root.then(|| root_row(record)),
         step,
+        export: Export::None,
     }
 }
 

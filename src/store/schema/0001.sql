@@ -344,3 +344,16 @@ INSERT INTO tel_redaction (id, key) VALUES (1, randomblob(16));
 CREATE TABLE tel_pruning (
     run_id TEXT PRIMARY KEY NOT NULL
 );
+
+-- Spans that OTLP has not taken yet, as far as anyone knows; `id` is that of the span. The writer that
+-- has one in hand stands beside it, and nobody where that writer has ended. `is_ready` is 0 while the
+-- span is still with the exporter of that writer; `exits` are the ways out by which it is still owed.
+CREATE TABLE tel_outbox (
+    id INTEGER PRIMARY KEY,
+    exits INTEGER NOT NULL,
+    may_carry_content INTEGER NOT NULL,
+    is_ready INTEGER NOT NULL,
+    tries INTEGER NOT NULL DEFAULT 0,
+    writer INTEGER
+);
+CREATE INDEX tel_outbox_free ON tel_outbox (id) WHERE writer IS NULL;

@@ -1,0 +1,114 @@
+//! Makes the ways out that the configuration names, as often as they are wanted.
+
+use std::sync::Arc;
+
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::resource::TelemetryResourceDetector;
+
+use super::closing::Closing;
+use super::console::Console;
+use super::http::Http;
+use super::line::{Exit, Line};
+use super::reach::Reach;
+use super::rename::key_values;
+use super::transport::Transport;
+use crate::config::{ExportConfig, Exporter};
+use crate::sink::ExportCounter;
+
+/// What every way out is made from.
+pub(super) struct Setup<'c> {
+    config: &'c ExportConfig,
+    transport: Transport,
+    closing: Arc<Closing>,
+    /// The exporters in use, and what is known of the collector of each.
+    exporters: Vec<(Exporter, Arc<Reach>)>,
+}
+
+impl<'c> Setup<'c> {
+    /// `None` where nothing is to be exported.
+    pub(super) fn read(
+        config: &'c ExportConfig,
+        counter: &dyn ExportCounter,
+        closing: &Arc<Closing>,
+    ) -> Option<Self> {
+        let chosen = config.chosen();
+        if chosen.is_empty() {
+            return None;
+        }
+        let exporters = chosen.into_iter();
+        Some(Setup {
+            config,
+            transport: Transport::from_env(counter),
+            closing: Arc::clone(closing),
+            exporters: exporters
+                .map(|exporter| (exporter, Arc::default()))
+                .collect(),
+        })
+    }
+
+    /// Every way out. One that cannot be made is told to `counter` and left out.
+    pub(super) fn lines(&self, counter: &dyn ExportCounter) -> Vec<Line> {
+        let mut lines = Vec::with_capacity(self.exporters.len());
+        for (exporter, reach) in &self.exporters {
+            match self.exit(*exporter) {
+                Ok(exit) => {
+                    let closing = Arc::clone(&self.closing);
+                    lines.push(Line::new(exit, Arc::clone(reach), closing));
+                }
+                Err(why) => {
+                    counter.trouble("otlp_setup", &format!("{why}; nothing is exported by it"));
+                }
+            }
+        }
+        lines
+    }
+
+    /// The ways out over OTLP once more, for what is sent again.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn lines_again(&self) -> Vec<Line> {
+        let resource = self.resource();
+        let over_otlp = |(exporter, reach): &(Exporter, Arc<Reach>)| {
+            let exit = exporter.is_otlp().then(|| self.exit(*exporter).ok())??;
+            let mut line = Line::new(exit, Arc::clone(reach), Arc::clone(&self.closing));
+            line.set_resource(&resource);
+            Some(line)
+        };
+        self.exporters.iter().filter_map(over_otlp).collect()
+    }
+
+    /// What all spans of this process are about.
+    pub(super) fn resource(&self) -> Resource {
+        let said = self.config.resource.iter();
+        let said = said.map(|(key, value)| (key.clone().into(), value.clone()));
+        Resource::builder_empty()
+            .with_detector(Box::new(TelemetryResourceDetector))
+            .with_attributes(key_values(said))
+            .build()
+    }
+
+    fn exit(&self, exporter: Exporter) -> Result<Box<dyn Exit>, String> {
+        match exporter {
+            Exporter::Console => Ok(Box::new(Console::default())),
+            Exporter::OtlpHttp => Http::build(self.config, &self.transport, &self.closing)
+                .map(|http| Box::new(http) as _),
+            Exporter::OtlpGrpc => self.grpc(),
+        }
+    }
+
+    #[cfg(feature = "otlp-grpc")]
+    fn grpc(&self) -> Result<Box<dyn Exit>, String> {
+        super::grpc::Grpc::build(self.config, &self.transport).map(|grpc| Box::new(grpc) as _)
+    }
+
+    #[cfg(not(feature = "otlp-grpc"))]
+    #[expect(clippy::unused_self, reason = "stands in for the twin with gRPC")]
+    fn grpc(&self) -> Result<Box<dyn Exit>, String> {
+        Err("gRPC export needs the cargo feature `otlp-grpc`".to_owned())
+    }
+}
+
+/// Whether the environment leaves it at exporting every span.
+pub(super) fn samples_all() -> bool {
+    let sampler = std::env::var("OTEL_TRACES_SAMPLER").unwrap_or_default();
+    ["", "always_on", "parentbased_always_on"].contains(&sampler.trim())
+}
