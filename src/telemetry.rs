@@ -105,6 +105,7 @@ impl Telemetry {
         let timeout = timeout.min(LONGEST);
         let deadline = Instant::now() + timeout;
         let left = || deadline.saturating_duration_since(Instant::now());
+        parts.queue.seal();
         // The store comes first. It closes last: what the exporters do not get rid of is left there.
         let is_written = parts.queue.flush(left());
         let _ = parts

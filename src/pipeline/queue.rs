@@ -183,9 +183,14 @@ impl<D: Ended> Queue<D> {
         true
     }
 
+    /// No more drafts; what is queued gets its last chance.
+    pub(crate) fn seal(&self) {
+        self.is_closed.store(true, Ordering::Release);
+    }
+
     /// No more drafts; the writer ends once all that is queued is written.
     pub(crate) fn close(&self) {
-        self.is_closed.store(true, Ordering::Release);
+        self.seal();
         self.stop.store(true, Ordering::Release);
         self.wake();
     }
@@ -213,6 +218,10 @@ impl<D: Ended> Queue<D> {
             *done = ticket;
             self.answered.notify_all();
         }
+    }
+
+    pub(super) fn is_sealed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
     }
 
     pub(super) fn is_stopping(&self) -> bool {

@@ -142,7 +142,7 @@ fn persistently<D: Ended>(
             }
             Err(error) => error,
         };
-        let is_out_of_time = queue.is_stopping()
+        let is_out_of_time = queue.is_sealed()
             && last_chance.get_or_insert_with(Instant::now).elapsed() >= LAST_TRIES;
         if !error.retryable || is_out_of_time {
             diagnostics.error("sink", &format!("cannot keep spans: {}", error.message));
