@@ -63,11 +63,13 @@ impl Telemetry {
     /// # Errors
     ///
     /// [`ErrorKind::Timeout`] if it was not done in time; [`ErrorKind::Lost`] if spans were lost to
-    /// the store, ever and not just since the last flush.
+    /// the store, ever and not just since the last flush; [`ErrorKind::Forked`], at once, in a process
+    /// that was forked after Hermes was built.
     pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
         let Some(parts) = &self.running else {
             return Ok(());
         };
+        parts.is_at_home()?;
         let timeout = timeout.min(LONGEST);
         let deadline = Instant::now() + timeout;
         if !parts.queue.flush(timeout) {
@@ -90,6 +92,7 @@ impl Telemetry {
         let Some(parts) = &self.running else {
             return Ok(());
         };
+        parts.is_at_home()?;
         let Some(writer) = parts
             .writer
             .lock()
@@ -118,10 +121,14 @@ impl Telemetry {
     /// What came in, what was kept, what was lost and why, at this moment.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.running
-            .as_ref()
-            .map(|parts| parts.health.stats(parts.queue.depth()))
-            .unwrap_or_default()
+        let Some(parts) = &self.running else {
+            return Stats::default();
+        };
+        if parts.queue.is_in_fork() {
+            parts.health.stats_of_fork()
+        } else {
+            parts.health.stats(parts.queue.depth())
+        }
     }
 
     /// The local store, to read from. [`Telemetry::flush`] first to see all that has ended.
@@ -148,6 +155,19 @@ impl Telemetry {
 }
 
 impl Parts {
+    /// Whether this is the process that has the writer and the exporters: nobody must wait for them
+    /// in another.
+    fn is_at_home(&self) -> Result<(), Error> {
+        if self.queue.is_in_fork() {
+            return Err(Error::new(
+                ErrorKind::Forked,
+                "the process was forked after Hermes was built, and the copy has none of its threads: \
+                 fork first, then build Hermes in the child",
+            ));
+        }
+        Ok(())
+    }
+
     fn nothing_lost(&self) -> Result<(), Error> {
         match self.health.unwanted_losses() {
             0 => Ok(()),
@@ -169,6 +189,15 @@ fn not_in_time(timeout: Duration) -> Error {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
+        if self
+            .running
+            .as_ref()
+            .is_some_and(|parts| parts.queue.is_in_fork())
+        {
+            // The exporters, dropped, would wait for threads that only the other process has.
+            std::mem::forget(self.running.take());
+            return;
+        }
         // Nobody is left to tell; the losses are counted and said on stderr.
         let _ = self.shutdown(DROP_TIMEOUT);
     }

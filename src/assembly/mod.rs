@@ -18,7 +18,7 @@ use crate::builder::HermesLayer;
 use crate::capture::{Capture, CaptureFilter, Core};
 use crate::config::{Config, EventLog};
 use crate::diagnostic::Diagnostics;
-use crate::pipeline::{Health, Queue, Writer};
+use crate::pipeline::{Health, Home, Queue, Writer};
 use crate::policy::Policy;
 use crate::record::{WriterIdentity, seed};
 #[cfg(feature = "sqlite")]
@@ -45,7 +45,8 @@ where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
 {
     let health = Arc::new(Health::default());
-    let queue = Arc::new(Queue::new(wishes.queue_capacity, Arc::clone(&health)));
+    let home = Home::here(Arc::clone(diagnostics));
+    let queue = Arc::new(Queue::new(wishes.queue_capacity, Arc::clone(&health), home));
     let identity = WriterIdentity::of_this_process(now_ns());
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     // Before the store: what is found in the store is then found in the log as well.

@@ -178,6 +178,10 @@ impl Ended for Draft {
         self.is_announced
     }
 
+    fn is_withdrawn(&self) -> bool {
+        self.end.is_some_and(|end| end.is_withdrawn)
+    }
+
     #[inline]
     fn bytes(&self) -> usize {
         let rest = self.rest.as_ref().map_or(0, |rest| rest.bytes());
@@ -210,6 +214,10 @@ impl Ended for Waiting {
     #[inline]
     fn is_announced(&self) -> bool {
         self.draft().is_announced
+    }
+
+    fn is_withdrawn(&self) -> bool {
+        self.draft().is_withdrawn()
     }
 
     #[inline]

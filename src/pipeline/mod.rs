@@ -4,10 +4,12 @@
 //! a record that has no place. Control (flush, shutdown) travels apart from the data.
 
 mod health;
+mod home;
 mod queue;
 mod writer;
 
 pub use health::Stats;
 pub(crate) use health::{Health, Loss};
+pub(crate) use home::Home;
 pub(crate) use queue::Queue;
 pub(crate) use writer::{Source, Writer};

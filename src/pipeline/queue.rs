@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
 
-use super::{Health, Loss};
+use super::{Health, Home, Loss};
 use crate::sink::Ended;
 
 /// What all waiting drafts may hold together: a queue of prompts must not eat the agent's memory.
@@ -27,7 +27,10 @@ pub(crate) struct Queue<D> {
     has_shown: AtomicBool,
     heavy_bytes: AtomicUsize,
     health: Arc<Health>,
+    home: Home,
     is_closed: AtomicBool,
+    /// The writer has taken its last draft.
+    is_over: AtomicBool,
     stop: AtomicBool,
     /// Flushes asked for; the writer answers with the number it has done.
     asked: AtomicU64,
@@ -38,14 +41,16 @@ pub(crate) struct Queue<D> {
 }
 
 impl<D: Ended> Queue<D> {
-    pub(crate) fn new(capacity: usize, health: Arc<Health>) -> Self {
+    pub(crate) fn new(capacity: usize, health: Arc<Health>, home: Home) -> Self {
         Queue {
             drafts: ArrayQueue::new(capacity.max(1)),
             shown: Mutex::default(),
             has_shown: AtomicBool::new(false),
             heavy_bytes: AtomicUsize::new(0),
             health,
+            home,
             is_closed: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             asked: AtomicU64::new(0),
             done: Mutex::new(0),
@@ -77,7 +82,7 @@ impl<D: Ended> Queue<D> {
     #[inline]
     fn offer(&self, draft: D) -> Result<(), (D, Loss)> {
         if self.is_closed.load(Ordering::Acquire) {
-            return Err((draft, Loss::AfterShutdown));
+            return Err((draft, self.why_closed()));
         }
         let bytes = draft.bytes();
         if bytes >= HEAVY_BYTES
@@ -86,14 +91,24 @@ impl<D: Ended> Queue<D> {
             self.heavy_bytes.fetch_sub(bytes, Ordering::Relaxed);
             return Err((draft, Loss::TooLarge));
         }
-        if let Err(draft) = self.drafts.push(draft) {
-            return self.keep_shown(draft).map_err(|draft| {
-                self.weigh_off(bytes);
-                (draft, Loss::QueueFull)
-            });
+        let is_full = match self.drafts.push(draft) {
+            Ok(()) => false,
+            Err(draft) => {
+                if let Err(draft) = self.keep_shown(draft) {
+                    self.weigh_off(bytes);
+                    return Err((draft, Loss::QueueFull));
+                }
+                true
+            }
+        };
+        // The writer says that it is over, then looks for drafts a last time; here a draft is put in
+        // the queue, and then it is looked whether the writer is over. In the one order of all that
+        // is `SeqCst`, to which the queue's own steps belong, one of the two finds the draft.
+        if self.is_over.load(Ordering::SeqCst) {
+            self.discard();
         }
         // Waking costs a system call, so it is done at one filling only: the writer polls besides.
-        if self.drafts.len() == self.drafts.capacity() / 2 {
+        if !is_full && self.drafts.len() == self.drafts.capacity() / 2 {
             self.wake();
         }
         Ok(())
@@ -109,7 +124,7 @@ impl<D: Ended> Queue<D> {
             return Err(draft);
         }
         shown.push_back(draft);
-        self.has_shown.store(true, Ordering::Release);
+        self.has_shown.store(true, Ordering::SeqCst);
         Ok(())
     }
 
@@ -121,13 +136,32 @@ impl<D: Ended> Queue<D> {
     }
 
     fn pop_shown(&self) -> Option<D> {
-        if !self.has_shown.load(Ordering::Acquire) {
+        if !self.has_shown.load(Ordering::SeqCst) {
             return None;
         }
         let mut shown = locked(&self.shown);
         let draft = shown.pop_front();
-        self.has_shown.store(!shown.is_empty(), Ordering::Release);
+        self.has_shown.store(!shown.is_empty(), Ordering::SeqCst);
         draft
+    }
+
+    /// Counts what nobody writes any more.
+    #[cold]
+    fn discard(&self) {
+        while let Some(draft) = self.pop() {
+            if !draft.is_withdrawn() {
+                self.health.dropped(Loss::AfterShutdown, 1);
+            }
+        }
+    }
+
+    #[cold]
+    fn why_closed(&self) -> Loss {
+        if self.home.is_known_to_be_left() {
+            Loss::AfterFork
+        } else {
+            Loss::AfterShutdown
+        }
     }
 
     fn weigh_off(&self, bytes: usize) {
@@ -178,7 +212,26 @@ impl<D: Ended> Queue<D> {
     /// There is no writer: nothing is taken, and nobody waits.
     pub(crate) fn abandon(&self) {
         self.close();
+        self.end();
         self.answer(u64::MAX);
+    }
+
+    /// The writer takes no more drafts: what is in the queue or still comes is lost.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+        self.discard();
+    }
+
+    /// Whether this process is a copy of the one with the writer. If so, nothing is taken any more.
+    ///
+    /// What is in the queue stays there: a thread that the copy does not have may have been about to
+    /// put something in, and whoever took that out would wait for it for ever.
+    pub(crate) fn is_in_fork(&self) -> bool {
+        let is_left = self.home.is_left();
+        if is_left {
+            self.is_closed.store(true, Ordering::Release);
+        }
+        is_left
     }
 
     /// Flushes asked for so far. Read before the queue is drained, answered after it was written.

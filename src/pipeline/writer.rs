@@ -63,6 +63,7 @@ impl<S: Source + 'static> Writer<S> {
     fn run(mut self) {
         self.queue.attend(thread::current());
         let mut last_tick = Instant::now();
+        let mut answered = 0;
         loop {
             // Read in this order, all that was queued when somebody asked is among `waiting`, and
             // the queue is first in, first out: once so many are written, the answer is due.
@@ -81,6 +82,11 @@ impl<S: Source + 'static> Writer<S> {
                 written += batch.len();
                 self.write(&batch);
             }
+            if ticket > answered {
+                // Who asks for a flush finds in the store what was lost until then, too.
+                self.tick();
+                answered = ticket;
+            }
             self.queue.answer(ticket);
             if is_stopping && waiting == 0 {
                 break;
@@ -93,6 +99,7 @@ impl<S: Source + 'static> Writer<S> {
         while let Some(batch) = self.drain() {
             self.write(&batch);
         }
+        self.queue.end();
         self.tick();
         for sink in &mut self.sinks {
             let _ = catch_unwind(AssertUnwindSafe(|| sink.close()));
@@ -105,24 +112,41 @@ impl<S: Source + 'static> Writer<S> {
         while batch.len() < BATCH
             && let Some(draft) = self.queue.pop()
         {
-            let mut record = draft.record();
+            let is_counted = !draft.is_withdrawn();
+            let record = caught(|| draft.record());
             self.source.reuse(draft);
-            // The exporter may hold the record too, and gets it as it was.
-            match Arc::get_mut(&mut record) {
-                Some(own) => self.policy.clean_in_place(own),
-                None => record = Arc::new(self.policy.keep(&record)),
+            match record.and_then(|record| caught(|| self.cleaned(record))) {
+                Some(record) => batch.push(record),
+                None => self.cannot_keep(is_counted),
             }
-            batch.push(record);
         }
         (!batch.is_empty()).then_some(batch)
     }
 
+    /// A record after policy. The exporter may hold it too, and gets it as it was.
+    fn cleaned(&self, mut record: Arc<SpanRecord>) -> Arc<SpanRecord> {
+        match Arc::get_mut(&mut record) {
+            Some(own) => self.policy.clean_in_place(own),
+            None => record = Arc::new(self.policy.keep(&record)),
+        }
+        record
+    }
+
+    /// One span that nobody can make a record of costs neither the others nor the writer.
+    #[cold]
+    fn cannot_keep(&self, is_counted: bool) {
+        self.diagnostics
+            .error("record", "a span could not be made a record of; it is lost");
+        if is_counted {
+            self.health.dropped(Loss::StoreError, 1);
+        }
+    }
+
     fn announce(&mut self) {
-        let running: Vec<_> = self
-            .source
-            .announce()
+        let running = caught(|| self.source.announce()).unwrap_or_default();
+        let running: Vec<_> = running
             .iter()
-            .map(|record| Arc::new(self.policy.keep(record)))
+            .filter_map(|record| caught(|| Arc::new(self.policy.keep(record))))
             .collect();
         for chunk in running.chunks(BATCH) {
             for sink in &mut self.sinks {
@@ -210,6 +234,11 @@ fn guarded(sink: &mut dyn Sink, batch: &[Arc<SpanRecord>]) -> Result<Outcome, Si
             message: "a sink panicked".to_owned(),
         })
     })
+}
+
+/// What code returns; `None` where it panicked.
+fn caught<T>(code: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(code)).ok()
 }
 
 fn now_ns() -> i64 {

@@ -55,6 +55,9 @@ pub(crate) trait Ended: Send + Sync + fmt::Debug {
     /// Whether the store shows the span as running.
     fn is_announced(&self) -> bool;
 
+    /// Whether it is but word that a stored span is to be taken out again.
+    fn is_withdrawn(&self) -> bool;
+
     /// About how much memory its values take.
     fn bytes(&self) -> usize;
 }
