@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
@@ -28,6 +29,10 @@ const SPANS: &str = "
 const RUNS: &str = "
     UPDATE tel_run_rows SET status = ?3, end_reason = ?4, end_ns = max(start_ns, ?2)
     WHERE writer = (SELECT id FROM tel_writers WHERE writer_id = ?1) AND end_ns IS NULL";
+
+/// A lock file of this age that nobody holds, and no entry asks for, is one of a process that died
+/// before it made its entry, or after it closed it. A younger one may not be locked yet.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// The sign of life of one writer: the operating system lets go of the lock when the process ends,
 /// however it ends.
@@ -66,7 +71,9 @@ pub(super) fn mark_dead(connection: &mut Connection, store: &Path) -> rusqlite::
     let unclosed = texts(connection, UNCLOSED, params![])?;
     let dead: Vec<_> = unclosed
         .iter()
-        .filter_map(|writer_id| Some((writer_id, Evidence::of_death(store, writer_id)?)))
+        .filter_map(|writer_id| {
+            Some((writer_id, Evidence::of_death(&lock_path(store, writer_id))?))
+        })
         .collect();
     if dead.is_empty() {
         return Ok(());
@@ -78,6 +85,29 @@ pub(super) fn mark_dead(connection: &mut Connection, store: &Path) -> rusqlite::
     transaction.commit()?;
     for (writer_id, _) in &dead {
         remove(&lock_path(store, writer_id));
+    }
+    Ok(())
+}
+
+/// Removes the lock files that nobody will ask for again.
+pub(super) fn sweep(connection: &Connection, store: &Path) -> rusqlite::Result<()> {
+    let Ok(files) = std::fs::read_dir(beside(store, "-writers")) else {
+        return Ok(());
+    };
+    let unclosed = texts(connection, UNCLOSED, params![])?;
+    for file in files.flatten() {
+        let is_old = file
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED_AFTER));
+        let name = file.file_name();
+        let is_asked_for = unclosed.iter().any(|writer_id| name == writer_id.as_str());
+        if is_old
+            && !is_asked_for
+            && let Some(Evidence::Lock(_held)) = Evidence::of_death(&file.path())
+        {
+            remove(&file.path());
+        }
     }
     Ok(())
 }
@@ -112,16 +142,13 @@ enum Evidence {
     /// Its lock file is gone: it ended, or never had one.
     NoFile,
     /// Its lock could be had. Held until its spans are marked, so that others leave them to us.
-    Lock(#[expect(dead_code, reason = "held, not read")] File),
+    Lock(File),
 }
 
 impl Evidence {
     /// Looks whether a writer is dead; in doubt it is not.
-    fn of_death(store: &Path, writer_id: &str) -> Option<Evidence> {
-        let options = File::options()
-            .read(true)
-            .write(true)
-            .open(lock_path(store, writer_id));
+    fn of_death(lock: &Path) -> Option<Evidence> {
+        let options = File::options().read(true).write(true).open(lock);
         let file = match options {
             Ok(file) => file,
             Err(error) => {
@@ -140,7 +167,8 @@ fn lock_path(store: &Path, writer_id: &str) -> PathBuf {
     beside(store, "-writers").join(writer_id)
 }
 
-/// Removes a lock file. One that stays behind does no harm: nobody asks for it again.
+/// Removes a lock file. One that stays behind does no harm: nobody asks for it again, and one day it
+/// is swept up.
 fn remove(path: &Path) {
     let _ = std::fs::remove_file(path);
 }
@@ -289,6 +317,45 @@ mod tests {
             let run = store.run(sample.run_id).unwrap().unwrap();
             assert_eq!((run.status, run.model_call_count), (Status::Interrupted, 2));
         }
+    }
+
+    #[test]
+    fn a_lock_file_that_nobody_asks_for_is_swept_up_once_it_is_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let living = Writer::open(&path, START).unwrap();
+        let locks = beside(&path, "-writers");
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(7200);
+        for (name, is_old) in [("1-old", true), ("2-new", false), ("3-held", true)] {
+            let file = std::fs::File::create(locks.join(name)).unwrap();
+            if is_old {
+                file.set_modified(long_ago).unwrap();
+            }
+        }
+        let held = std::fs::File::open(locks.join("3-held")).unwrap();
+        held.lock().unwrap();
+        let own = std::fs::read_dir(&locks).unwrap().flatten();
+        let own = own.map(|file| file.path()).find(|file| {
+            !["1-old", "2-new", "3-held"]
+                .iter()
+                .any(|name| file.ends_with(name))
+        });
+        std::fs::File::options()
+            .write(true)
+            .open(own.unwrap())
+            .unwrap()
+            .set_modified(long_ago)
+            .unwrap();
+        Writer::open(&path, START).unwrap().checkpoint_and_close();
+        let mut left: Vec<_> = std::fs::read_dir(&locks)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.retain(|name| *name != living.identity.name);
+        left.sort();
+        assert_eq!(left, ["2-new", "3-held"]);
+        assert!(locks.join(&living.identity.name).exists());
+        living.checkpoint_and_close();
     }
 
     const STORE: &str = "HERMES_TEST_STORE_OF_CHILD";

@@ -82,6 +82,7 @@ impl Writer {
         let mut connection = connect::create(path)?;
         // A store that cannot tell the dead from the living still takes what is written now.
         let _ = liveness::mark_dead(&mut connection, path);
+        let _ = liveness::sweep(&connection, path);
         // First the lock, then the entry: whoever finds the entry finds the lock held.
         let lock = Lock::take(path, &identity.id)?;
         let number = register(&connection, identity)
