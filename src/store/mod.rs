@@ -3,6 +3,7 @@
 mod column;
 mod connect;
 mod hex;
+mod inherited;
 mod liveness;
 mod migrate;
 mod put;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
 use super::connect::{self, failure, is_passing};
+use super::inherited::Opened;
 use super::liveness::{self, Lock};
 use super::put::Put;
 use super::row::Row;
@@ -45,6 +46,8 @@ pub(crate) struct Writer {
     pub(super) identity: Identity,
     pub(super) shapes: Shapes,
     lock: Lock,
+    /// Let go of after the connection.
+    _opened: Opened,
 }
 
 /// Who writes.
@@ -79,6 +82,7 @@ pub(crate) struct WriteError {
 impl Writer {
     /// Opens the store, makes or migrates it as needed, and marks what dead writers left open.
     pub(crate) fn open_as(path: &Path, identity: &WriterIdentity) -> Result<Writer, Error> {
+        let opened = Opened::note(path)?;
         let mut connection = connect::create(path)?;
         // A store that cannot tell the dead from the living still takes what is written now.
         let _ = liveness::mark_dead(&mut connection, path);
@@ -100,6 +104,7 @@ impl Writer {
             },
             shapes: Shapes::default(),
             lock,
+            _opened: opened,
         })
     }
 
