@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::assembly::Export;
+use crate::at_exit;
 use crate::capture::Waiting;
 use crate::error::{Error, ErrorKind};
 use crate::pipeline::{Health, Queue, Stats};
@@ -23,6 +24,10 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 ///
 /// Dropping it does what [`Telemetry::shutdown`] does, with five seconds to do it in. Bound to `_`
 /// it would be dropped at once: give it a name.
+///
+/// A program that ends without dropping it (it is in a static, or `std::process::exit` is called) has what
+/// ended until then written all the same, on Unix, where the thread that built Hermes ends the program.
+/// Where another thread does, what ended in the last 20 milliseconds may be lost.
 #[must_use = "telemetry ends when this is dropped: bind it to a name that lives as long as the program"]
 pub struct Telemetry {
     running: Option<Parts>,
@@ -39,6 +44,7 @@ pub(crate) struct Parts {
 
 impl Telemetry {
     pub(crate) fn new(parts: Parts, store_path: Option<PathBuf>) -> Self {
+        at_exit::write(&parts.queue, DROP_TIMEOUT);
         Telemetry {
             running: Some(parts),
             store_path,
