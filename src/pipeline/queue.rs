@@ -267,3 +267,286 @@ impl<D: Ended> Queue<D> {
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Not with loom: the queue's own steps are crossbeam's, which loom does not see, and a model without
+/// them would prove nothing of the order that [`Queue::end`] relies on. So one step after the other is
+/// compared with a model that anybody can read, the one race that matters is played by hand, and
+/// threads do the rest.
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, VecDeque};
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::sync::{Arc, Mutex};
+    use std::thread;
+
+    use proptest::prelude::*;
+
+    use super::{HEAVY_BYTES, MAX_BYTES, Queue};
+    use crate::diagnostic::Diagnostics;
+    use crate::pipeline::{Health, Home};
+    use crate::record::SpanRecord;
+    use crate::sink::Ended;
+
+    /// A draft that is but a number.
+    #[derive(Debug, Default)]
+    struct Item {
+        number: u64,
+        is_announced: bool,
+        is_withdrawn: bool,
+        bytes: usize,
+        /// What happens between the gate and the queue, where the draft is weighed.
+        meanwhile: Meanwhile,
+    }
+
+    #[derive(Default)]
+    struct Meanwhile(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+    impl std::fmt::Debug for Meanwhile {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Meanwhile")
+        }
+    }
+
+    impl Ended for Item {
+        fn record(&self) -> Arc<SpanRecord> {
+            panic!("nobody asks for it here")
+        }
+
+        fn is_announced(&self) -> bool {
+            self.is_announced
+        }
+
+        fn is_withdrawn(&self) -> bool {
+            self.is_withdrawn
+        }
+
+        fn bytes(&self) -> usize {
+            let meanwhile = self.meanwhile.0.lock().unwrap().take();
+            if let Some(meanwhile) = meanwhile {
+                meanwhile();
+            }
+            self.bytes
+        }
+    }
+
+    fn queue(capacity: usize) -> (Arc<Queue<Item>>, Arc<Health>) {
+        let health = Arc::new(Health::default());
+        let home = Home::here(Arc::new(Diagnostics::default()));
+        let queue = Queue::new(capacity, Arc::clone(&health), home);
+        (Arc::new(queue), health)
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Push { is_announced: bool, bytes: usize },
+        Withdraw,
+        Pop,
+        Close,
+        End,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let bytes = prop_oneof![
+            4 => Just(0),
+            1 => Just(HEAVY_BYTES),
+            1 => Just(MAX_BYTES / 2),
+            1 => Just(MAX_BYTES),
+        ];
+        prop_oneof![
+            12 => (any::<bool>(), bytes)
+                .prop_map(|(is_announced, bytes)| Step::Push { is_announced, bytes }),
+            2 => Just(Step::Withdraw),
+            8 => Just(Step::Pop),
+            1 => Just(Step::Close),
+            1 => Just(Step::End),
+        ]
+    }
+
+    /// What the queue is to do, in the simplest words.
+    #[derive(Default)]
+    struct Model {
+        capacity: usize,
+        drafts: VecDeque<(u64, usize, bool)>,
+        shown: VecDeque<(u64, usize, bool)>,
+        is_closed: bool,
+        captured: u64,
+        lost: BTreeMap<&'static str, u64>,
+    }
+
+    impl Model {
+        fn heavy(&self) -> usize {
+            let all = self.drafts.iter().chain(&self.shown);
+            all.map(|(_, bytes, _)| bytes)
+                .filter(|bytes| **bytes >= HEAVY_BYTES)
+                .sum()
+        }
+
+        fn offer(&mut self, item: &Item) -> Option<&'static str> {
+            let draft = (item.number, item.bytes, item.is_withdrawn);
+            if self.is_closed {
+                return Some("after_shutdown");
+            }
+            if item.bytes >= HEAVY_BYTES && self.heavy() + item.bytes > MAX_BYTES {
+                return Some("too_large");
+            }
+            if self.drafts.len() < self.capacity {
+                self.drafts.push_back(draft);
+            } else if item.is_announced && self.shown.len() < self.capacity {
+                self.shown.push_back(draft);
+            } else {
+                return Some("queue_full");
+            }
+            None
+        }
+
+        fn pop(&mut self) -> Option<(u64, usize, bool)> {
+            self.drafts.pop_front().or_else(|| self.shown.pop_front())
+        }
+
+        fn count(&mut self, reason: &'static str) {
+            *self.lost.entry(reason).or_default() += 1;
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_does_as_its_model_does(
+            capacity in 1_usize..5,
+            steps in prop::collection::vec(step(), 1..120),
+        ) {
+            let (queue, health) = queue(capacity);
+            let mut model = Model { capacity, ..Model::default() };
+            for (number, step) in (0..).zip(steps) {
+                match step {
+                    Step::Push { is_announced, bytes } => {
+                        let item = Item { number, is_announced, bytes, ..Item::default() };
+                        let loss = model.offer(&item);
+                        model.captured += 1;
+                        if let Some(reason) = loss {
+                            model.count(reason);
+                        }
+                        let back = queue.push(item).err().map(|item| item.number);
+                        prop_assert_eq!(back, loss.map(|_| number));
+                    }
+                    Step::Withdraw => {
+                        let withdrawal = || Item { number, is_withdrawn: true, ..Item::default() };
+                        model.offer(&withdrawal());
+                        queue.push_withdrawal(withdrawal());
+                    }
+                    Step::Pop => {
+                        let popped = queue.pop().map(|item| item.number);
+                        prop_assert_eq!(popped, model.pop().map(|draft| draft.0));
+                    }
+                    Step::Close => {
+                        model.is_closed = true;
+                        queue.close();
+                    }
+                    Step::End => {
+                        model.is_closed = true;
+                        queue.close();
+                        queue.end();
+                        while let Some((_, _, is_withdrawn)) = model.pop() {
+                            if !is_withdrawn {
+                                model.count("after_shutdown");
+                            }
+                        }
+                    }
+                }
+                prop_assert_eq!(queue.depth(), model.drafts.len() + model.shown.len());
+                prop_assert_eq!(queue.heavy_bytes.load(Ordering::Relaxed), model.heavy());
+                let losses: BTreeMap<_, _> = health.losses().into_iter().collect();
+                prop_assert_eq!(&losses, &model.lost);
+                prop_assert_eq!(health.stats(0).captured, model.captured);
+            }
+        }
+    }
+
+    #[test]
+    fn a_draft_that_comes_in_after_the_writers_last_look_is_counted() {
+        for is_full in [false, true] {
+            let (queue, health) = queue(1);
+            let ending = Arc::clone(&queue);
+            let meanwhile = move || {
+                ending.close();
+                ending.end();
+                if is_full {
+                    // By another that is late: this one then waits among those that are shown.
+                    ending.health.captured();
+                    ending.drafts.push(Item::default()).unwrap();
+                }
+            };
+            let late = Item {
+                is_announced: true,
+                meanwhile: Meanwhile(Mutex::new(Some(Box::new(meanwhile)))),
+                ..Item::default()
+            };
+            let _ = queue.push(late);
+            assert_eq!(queue.depth(), 0);
+            let captured = 1 + u64::from(is_full);
+            assert_eq!(health.losses(), [("after_shutdown", captured)]);
+            assert_eq!(health.stats(0).captured, captured);
+        }
+    }
+
+    #[test]
+    fn an_abandoned_queue_takes_nothing_and_lets_nobody_wait() {
+        let (queue, health) = queue(4);
+        queue.abandon();
+        assert!(queue.push(Item::default()).is_err());
+        assert!(queue.flush(std::time::Duration::MAX / 4));
+        assert_eq!(health.losses(), [("after_shutdown", 1)]);
+    }
+
+    #[test]
+    fn threads_that_push_while_it_ends_lose_nothing_uncounted() {
+        const EACH: u64 = if cfg!(miri) { 50 } else { 2_000 };
+        for _ in 0..if cfg!(miri) { 2 } else { 50 } {
+            let (queue, health) = queue(8);
+            let (popped, pushed) = (AtomicU64::new(0), AtomicU64::new(0));
+            let is_over = AtomicBool::new(false);
+            let mut seen = Vec::new();
+            thread::scope(|scope| {
+                for thread in 0..3 {
+                    let (queue, pushed) = (&queue, &pushed);
+                    scope.spawn(move || {
+                        for number in 0..EACH {
+                            let item = Item {
+                                number: thread << 32 | number,
+                                is_announced: number % 3 == 0,
+                                bytes: usize::from(number % 5 == 0) * HEAVY_BYTES,
+                                ..Item::default()
+                            };
+                            pushed.fetch_add(1, Ordering::Relaxed);
+                            let _ = queue.push(item);
+                        }
+                    });
+                }
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        let stats = health.stats(queue.depth());
+                        let lost: u64 = stats.dropped.values().sum();
+                        assert_eq!(stats.captured, stats.written + lost + stats.in_flight);
+                    }
+                });
+                while pushed.load(Ordering::Relaxed) < 2 * EACH {
+                    if let Some(item) = queue.pop() {
+                        seen.push(item.number);
+                        popped.fetch_add(1, Ordering::Relaxed);
+                        health.written(1);
+                    }
+                }
+                queue.close();
+                queue.end();
+                is_over.store(true, Ordering::Relaxed);
+            });
+            let stats = health.stats(queue.depth());
+            assert_eq!((stats.captured, stats.queue_depth), (3 * EACH, 0));
+            assert_eq!(stats.in_flight, 0, "{stats:?}");
+            assert_eq!(queue.heavy_bytes.load(Ordering::Relaxed), 0);
+            let count = seen.len();
+            seen.sort_unstable();
+            seen.dedup();
+            assert_eq!(seen.len(), count, "none came out twice");
+        }
+    }
+}
