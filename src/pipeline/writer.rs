@@ -248,3 +248,146 @@ fn now_ns() -> i64 {
         .and_then(|since| i64::try_from(since.as_nanos()).ok())
         .unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use super::{Source, Writer};
+    use crate::config::Content;
+    use crate::diagnostic::{Diagnostics, Verbosity};
+    use crate::pipeline::{Health, Home, Queue};
+    use crate::policy::Policy;
+    use crate::record::{Facts, RunId, RunRecord, SpanId, SpanRecord, Status, TraceId};
+    use crate::semconv::Kind;
+    use crate::sink::{Ended, Outcome, Sink, SinkError};
+
+    const SOON: Duration = Duration::from_secs(60);
+
+    /// A span by its start time; of some no record can be made.
+    #[derive(Debug)]
+    struct Item(i64);
+
+    impl Ended for Item {
+        fn record(&self) -> Arc<SpanRecord> {
+            assert!(self.0 % 10 != 3, "as it should");
+            Arc::new(SpanRecord {
+                trace_id: TraceId::generate(self.0),
+                span_id: SpanId::generate(),
+                parent_span_id: None,
+                wire_parent_span_id: None,
+                run: RunRecord {
+                    run_id: RunId::generate(self.0),
+                    is_root: false,
+                },
+                kind: Kind::Tool,
+                given_name: None,
+                start_ns: self.0,
+                end_ns: Some(self.0),
+                status: Status::Ok,
+                failure: None,
+                facts: Facts::default(),
+                extra: Vec::new(),
+                events: Vec::new(),
+                links: Vec::new(),
+                retries: None,
+                withdrawn: false,
+            })
+        }
+
+        fn is_announced(&self) -> bool {
+            false
+        }
+
+        fn is_withdrawn(&self) -> bool {
+            false
+        }
+
+        fn bytes(&self) -> usize {
+            0
+        }
+    }
+
+    #[derive(Debug, Default)]
+    struct Spans(AtomicU64);
+
+    impl Source for Spans {
+        type Draft = Item;
+
+        fn announce(&self) -> Vec<SpanRecord> {
+            panic!("as it should");
+        }
+
+        fn reuse(&self, _draft: Item) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn tick(&self, _is_quiet: bool) {}
+    }
+
+    /// Keeps the start times.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<i64>>>);
+
+    impl Sink for Kept {
+        fn keeps(&self) -> bool {
+            true
+        }
+
+        fn write(&mut self, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError> {
+            let mut kept = self.0.lock().unwrap();
+            kept.extend(batch.iter().map(|record| record.start_ns));
+            Ok(Outcome::default())
+        }
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_made_costs_only_itself_and_a_flush_covers_what_was_before_it() {
+        let health = Arc::new(Health::default());
+        let diagnostics = Arc::new(Diagnostics::open(Verbosity::Off, None));
+        let home = Home::here(Arc::clone(&diagnostics));
+        let queue = Arc::new(Queue::new(4_096, Arc::clone(&health), home));
+        let (source, kept) = (Arc::new(Spans::default()), Kept::default());
+        let writer = Writer {
+            queue: Arc::clone(&queue),
+            health: Arc::clone(&health),
+            policy: Arc::new(Policy::new(Content::Off, true, [7; 16])),
+            source: Arc::clone(&source),
+            sinks: vec![Box::new(kept.clone())],
+            diagnostics,
+            is_storeless: false,
+        };
+        let thread = writer.start().unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..3_i64 {
+                let (queue, kept) = (&queue, &kept);
+                scope.spawn(move || {
+                    for round in 0..40 {
+                        let mine: Vec<_> =
+                            (0..25).map(|n| thread << 40 | round << 20 | n).collect();
+                        for number in &mine {
+                            queue.push(Item(*number)).unwrap();
+                        }
+                        assert!(queue.flush(SOON));
+                        let kept = kept.0.lock().unwrap();
+                        for number in mine.iter().filter(|number| *number % 10 != 3) {
+                            assert!(kept.contains(number), "{number} was flushed");
+                        }
+                    }
+                });
+            }
+        });
+        queue.close();
+        assert!(queue.flush(SOON));
+        thread.join().unwrap();
+        let stats = health.stats(queue.depth());
+        let lost = stats.dropped["store_error"];
+        assert_eq!((stats.captured, stats.in_flight), (3_000, 0), "{stats:?}");
+        assert_eq!(stats.written + lost, 3_000);
+        assert_eq!(kept.0.lock().unwrap().len() as u64, stats.written);
+        assert!(lost > 200, "{lost}");
+        assert_eq!(source.0.load(Ordering::Relaxed), 3_000);
+    }
+}
