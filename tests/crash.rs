@@ -4,6 +4,7 @@
 //! `HERMES_CRASH_KILLS=5000 cargo test --test crash`. What failed is run again with the seed that it
 //! told: `HERMES_CRASH_SEED=…` (the times of the kills are then the same, the scheduling is not).
 
+#![expect(clippy::print_stderr, reason = "what a long run does is told")]
 #![expect(
     clippy::unwrap_used,
     reason = "a test that cannot set itself up has failed"
@@ -109,9 +110,10 @@ fn chat(number: u64, pace: Duration) -> Result<(), String> {
 fn tool(has_failed: bool, pace: Duration) -> Result<(), String> {
     note();
     thread::sleep(pace);
-    has_failed
-        .then(|| Err("no such file".to_owned()))
-        .unwrap_or(Ok(()))
+    if has_failed {
+        return Err("no such file".to_owned());
+    }
+    Ok(())
 }
 
 /// What a child process does until it is killed. By itself it does nothing.

@@ -2,6 +2,7 @@
 //!
 //! Of faults in the event log there is more in `tests/event_log`, where the others of these names are.
 
+#![expect(clippy::print_stderr, reason = "a process tells its parent")]
 #![expect(
     clippy::unwrap_used,
     reason = "a test that cannot set itself up has failed"
