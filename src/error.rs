@@ -37,6 +37,8 @@ pub enum ErrorKind {
     Timeout,
     /// Some of what was to be kept is lost.
     Lost,
+    /// The process is a copy, forked after Hermes was built, and has none of its threads.
+    Forked,
     /// A thread could not be started.
     Thread,
 }

@@ -26,6 +26,7 @@ mod insight;
 mod rebuild;
 
 mod assembly;
+mod at_exit;
 mod builder;
 mod config;
 mod diagnostic;

@@ -7,6 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::assembly::Export;
+use crate::at_exit;
 use crate::capture::Waiting;
 use crate::error::{Error, ErrorKind};
 use crate::pipeline::{Health, Queue, Stats};
@@ -26,6 +27,10 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 ///
 /// Dropping it does what [`Telemetry::shutdown`] does, with five seconds to do it in. Bound to `_`
 /// it would be dropped at once: give it a name.
+///
+/// A program that ends without dropping it (it is in a static, or `std::process::exit` is called) has what
+/// ended until then written all the same, on Unix, where the thread that built Hermes ends the program.
+/// Where another thread does, what ended in the last 20 milliseconds may be lost.
 #[must_use = "telemetry ends when this is dropped: bind it to a name that lives as long as the program"]
 pub struct Telemetry {
     running: Option<Parts>,
@@ -42,6 +47,7 @@ pub(crate) struct Parts {
 
 impl Telemetry {
     pub(crate) fn new(parts: Parts, store_path: Option<PathBuf>) -> Self {
+        at_exit::write(&parts.queue, DROP_TIMEOUT);
         Telemetry {
             running: Some(parts),
             store_path,
@@ -66,11 +72,13 @@ impl Telemetry {
     /// # Errors
     ///
     /// [`ErrorKind::Timeout`] if it was not done in time; [`ErrorKind::Lost`] if spans were lost to
-    /// the store, ever and not just since the last flush.
+    /// the store, ever and not just since the last flush; [`ErrorKind::Forked`], at once, in a process
+    /// that was forked after Hermes was built.
     pub fn flush(&self, timeout: Duration) -> Result<(), Error> {
         let Some(parts) = &self.running else {
             return Ok(());
         };
+        parts.is_at_home()?;
         let timeout = timeout.min(LONGEST);
         let deadline = Instant::now() + timeout;
         if !parts.queue.flush(timeout) {
@@ -94,6 +102,7 @@ impl Telemetry {
         let Some(parts) = &self.running else {
             return Ok(());
         };
+        parts.is_at_home()?;
         let Some(writer) = parts
             .writer
             .lock()
@@ -127,13 +136,16 @@ impl Telemetry {
     /// What came in, what was kept, what was lost and why, at this moment.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.running
-            .as_ref()
-            .map(|parts| Stats {
-                export_pending: parts.export.pending(),
-                ..parts.health.stats(parts.queue.depth())
-            })
-            .unwrap_or_default()
+        let Some(parts) = &self.running else {
+            return Stats::default();
+        };
+        if parts.queue.is_in_fork() {
+            return parts.health.stats_of_fork();
+        }
+        Stats {
+            export_pending: parts.export.pending(),
+            ..parts.health.stats(parts.queue.depth())
+        }
     }
 
     /// The local store, to read from. [`Telemetry::flush`] first to see all that has ended.
@@ -160,6 +172,19 @@ impl Telemetry {
 }
 
 impl Parts {
+    /// Whether this is the process that has the writer and the exporters: nobody must wait for them
+    /// in another.
+    fn is_at_home(&self) -> Result<(), Error> {
+        if self.queue.is_in_fork() {
+            return Err(Error::new(
+                ErrorKind::Forked,
+                "the process was forked after Hermes was built, and the copy has none of its threads: \
+                 fork first, then build Hermes in the child",
+            ));
+        }
+        Ok(())
+    }
+
     fn nothing_lost(&self) -> Result<(), Error> {
         match self.health.unwanted_losses() {
             0 => Ok(()),
@@ -181,6 +206,15 @@ fn not_in_time(timeout: Duration) -> Error {
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
+        if self
+            .running
+            .as_ref()
+            .is_some_and(|parts| parts.queue.is_in_fork())
+        {
+            // The exporters, dropped, would wait for threads that only the other process has.
+            std::mem::forget(self.running.take());
+            return;
+        }
         // Nobody is left to tell; the losses are counted and said on stderr.
         let _ = self.shutdown(DROP_TIMEOUT);
     }

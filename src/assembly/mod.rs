@@ -17,7 +17,7 @@ use crate::builder::HermesLayer;
 use crate::capture::{Capture, CaptureFilter, Core};
 use crate::config::{Config, EventLog};
 use crate::diagnostic::Diagnostics;
-use crate::pipeline::{Health, Queue, Reader, Writer};
+use crate::pipeline::{Health, Home, Queue, Reader, Writer};
 use crate::policy::Policy;
 use crate::record::{WriterIdentity, now_ns, seed};
 use crate::sink::{Backlog, Callback, EventLogSink, LiveSink, LogCounter, LogLimits, Sink};
@@ -44,7 +44,8 @@ where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
 {
     let health = Arc::new(Health::default());
-    let queue = Arc::new(Queue::new(wishes.queue_capacity, Arc::clone(&health)));
+    let home = Home::here(Arc::clone(diagnostics));
+    let queue = Arc::new(Queue::new(wishes.queue_capacity, Arc::clone(&health), home));
     let identity = WriterIdentity::of_this_process(now_ns());
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
     // Before the store: what is found in the store is then found in the log as well.
@@ -76,6 +77,7 @@ where
         health: Arc::clone(&health),
         policy,
         source: Arc::clone(&core.spans),
+        diagnostics: Arc::clone(diagnostics),
     };
     let writer = Writer {
         queue: Arc::clone(&queue),

@@ -183,6 +183,10 @@ impl Ended for Draft {
         self.ids.span_id
     }
 
+    fn is_withdrawn(&self) -> bool {
+        self.end.is_some_and(|end| end.is_withdrawn)
+    }
+
     #[inline]
     fn bytes(&self) -> usize {
         let rest = self.rest.as_ref().map_or(0, |rest| rest.bytes());
@@ -220,6 +224,10 @@ impl Ended for Waiting {
     #[inline]
     fn span_id(&self) -> SpanId {
         self.draft().ids.span_id
+    }
+
+    fn is_withdrawn(&self) -> bool {
+        self.draft().is_withdrawn()
     }
 
     #[inline]

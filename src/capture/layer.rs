@@ -80,10 +80,12 @@ impl Core {
         self.wire.as_ref().is_some_and(|wire| wire.is_suppressed())
     }
 
-    fn count_suppressed(&self, metadata: &Metadata<'_>) {
+    /// Counts a span that is lost before it has begun.
+    #[cold]
+    fn count_lost(&self, metadata: &Metadata<'_>, loss: Loss) {
         if Kind::of_span_name(metadata.name()).is_some() {
             self.health.captured();
-            self.health.dropped(Loss::Suppressed, 1);
+            self.health.dropped(loss, 1);
         }
     }
 
@@ -237,10 +239,16 @@ where
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
         if self.core.is_suppressed() {
-            self.core.count_suppressed(attributes.metadata());
+            self.core
+                .count_lost(attributes.metadata(), Loss::Suppressed);
             return;
         }
         let parent = self.parent(attributes, id, &context);
+        // Where a trace begins, so that its other spans pay nothing for it.
+        if parent.is_none() && self.core.queue.is_in_fork() {
+            self.core.count_lost(attributes.metadata(), Loss::AfterFork);
+            return;
+        }
         self.core.start(attributes, id, parent);
     }
 

@@ -211,17 +211,21 @@ impl OpenSpan {
 
     /// The span that sums up spans of this kind: a call's turn, a turn's session or agent.
     pub(super) fn tallied_by(&self, kind: Kind) -> Option<&Arc<OpenSpan>> {
-        let scope = |kinds: &[Kind]| {
-            self.ancestors()
-                .find(|open| open.kind().is_some_and(|kind| kinds.contains(&kind)))
+        let is_inner = match kind {
+            Kind::Chat | Kind::Tool => true,
+            Kind::Turn => false,
+            _ => return None,
         };
-        match kind {
-            Kind::Chat | Kind::Tool => {
-                scope(&[Kind::Turn]).or_else(|| scope(&[Kind::Agent, Kind::Session]))
+        let mut outer = None;
+        for open in self.ancestors() {
+            match open.kind() {
+                Some(Kind::Turn) if is_inner => return Some(open),
+                Some(Kind::Agent | Kind::Session) if !is_inner => return Some(open),
+                Some(Kind::Agent | Kind::Session) if outer.is_none() => outer = Some(open),
+                _ => {}
             }
-            Kind::Turn => scope(&[Kind::Session, Kind::Agent]),
-            _ => None,
         }
+        outer
     }
 
     /// Whether the span is stored, as far as is known.

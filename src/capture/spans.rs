@@ -185,3 +185,154 @@ fn is_overdue(open: &OpenSpan) -> bool {
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Not with loom: what is atomic here only saves a lock and is looked at again under it, and the spans
+/// are found by way of `std`'s locks throughout. One step after the other is compared with a map, and
+/// threads whose spans share their places do the rest.
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::thread;
+
+    use proptest::prelude::*;
+    use tracing::span::Id;
+    use tracing::{Level, Metadata, callsite::DefaultCallsite, metadata};
+
+    use super::{NOBODY, OpenSpan, PLACES, Spans};
+    use crate::capture::callsite::Shape;
+
+    fn shape() -> &'static Shape {
+        static METADATA: Metadata<'static> = metadata! {
+            name: "hermes.tool",
+            target: "test",
+            level: Level::INFO,
+            fields: &[],
+            callsite: &CALLSITE,
+            kind: tracing::metadata::Kind::SPAN,
+        };
+        static CALLSITE: DefaultCallsite = DefaultCallsite::new(&METADATA);
+        Shape::of(&METADATA)
+    }
+
+    fn open(id: u64) -> Arc<OpenSpan> {
+        Arc::new(OpenSpan::vacant(shape(), &Id::from_u64(id)))
+    }
+
+    /// Ids of which many share a place.
+    fn id(thread: u64, round: u64) -> u64 {
+        1 + (round % 3) + PLACES as u64 * (1 + thread + 8 * (round / 3))
+    }
+
+    fn is_empty(spans: &Spans) -> bool {
+        let is_vacant = spans.places.iter().all(|place| {
+            place.id.load(Ordering::Relaxed) == NOBODY && place.open.lock().unwrap().is_none()
+        });
+        is_vacant && spans.crowd.load(Ordering::Relaxed) == 0 && spans.collect(|_| true).is_empty()
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Insert(u64),
+        Get(u64),
+        Remove(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        (0..3, 0_u64..4, 0_u64..9).prop_map(|(step, thread, round)| match step {
+            0 => Step::Insert(id(thread, round)),
+            1 => Step::Get(id(thread, round)),
+            _ => Step::Remove(id(thread, round)),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn they_are_found_as_in_a_map(steps in prop::collection::vec(step(), 1..200)) {
+            let spans = Spans::new(4);
+            let mut model: HashMap<u64, Arc<OpenSpan>> = HashMap::new();
+            let pointer = |open: Option<&Arc<OpenSpan>>| open.map(Arc::as_ptr);
+            for step in steps {
+                match step {
+                    // No two open spans have the same id.
+                    Step::Insert(id) if !model.contains_key(&id) => {
+                        let open = open(id);
+                        model.insert(id, Arc::clone(&open));
+                        spans.insert(&Id::from_u64(id), open);
+                    }
+                    Step::Insert(id) | Step::Get(id) => {
+                        let found = spans.get(&Id::from_u64(id));
+                        prop_assert_eq!(pointer(found.as_ref()), pointer(model.get(&id)));
+                    }
+                    Step::Remove(id) => {
+                        let found = spans.remove(&Id::from_u64(id));
+                        prop_assert_eq!(pointer(found.as_ref()), pointer(model.remove(&id).as_ref()));
+                    }
+                }
+                prop_assert_eq!(spans.collect(|_| true).len(), model.len());
+            }
+            for id in model.keys() {
+                prop_assert!(spans.remove(&Id::from_u64(*id)).is_some());
+            }
+            prop_assert!(is_empty(&spans));
+        }
+    }
+
+    #[test]
+    fn threads_whose_spans_share_places_find_their_own() {
+        const ROUNDS: u64 = if cfg!(miri) { 30 } else { 20_000 };
+        let spans = Spans::new(4);
+        thread::scope(|scope| {
+            for thread in 0..4 {
+                let spans = &spans;
+                scope.spawn(move || {
+                    for round in 0..ROUNDS {
+                        let (id, other) = (id(thread, round % 9), id((thread + 1) % 4, round % 9));
+                        let (own, others) = (Id::from_u64(id), Id::from_u64(other));
+                        let open = open(id);
+                        spans.insert(&own, Arc::clone(&open));
+                        assert!(Arc::ptr_eq(&spans.get(&own).unwrap(), &open));
+                        if let Some(found) = spans.get(&others) {
+                            assert!(found.is_called(&others), "another one's span");
+                        }
+                        if round % 64 == 0 {
+                            assert!(spans.collect(|_| true).len() <= 4);
+                        }
+                        assert!(Arc::ptr_eq(&spans.remove(&own).unwrap(), &open));
+                        assert!(spans.get(&own).is_none());
+                    }
+                });
+            }
+        });
+        assert!(is_empty(&spans));
+    }
+
+    #[test]
+    fn a_span_that_is_used_again_knows_nothing_of_the_one_before() {
+        use crate::capture::open::{Outcome, State};
+        use crate::record::Value;
+        use crate::semconv::Fact;
+        let spans = Spans::new(4);
+        let (parent, mut used) = (open(1), open(2));
+        Arc::get_mut(&mut used).unwrap().origin.parent = Some(Arc::clone(&parent));
+        used.set(Fact::RequestModel, "m");
+        used.set_named("other".into(), Value::from(1));
+        used.end_with(Outcome::Cancelled);
+        used.set_announced();
+        used.state().links.push(parent.ids());
+        used.state().is_over = true;
+        spans.pool.put_span(used);
+        let mut again = spans.pool.span().unwrap();
+        let again = Arc::get_mut(&mut again).unwrap();
+        assert!(!again.is_announced() && again.origin.parent.is_none());
+        let fresh = State::default();
+        assert_eq!(format!("{:?}", again.own_state()), format!("{fresh:?}"));
+        assert_eq!(Arc::strong_count(&parent), 1);
+        // Whoever still holds one keeps it.
+        let held = open(3);
+        spans.pool.put_span(Arc::clone(&held));
+        assert_eq!(Arc::strong_count(&held), 1);
+        assert!(spans.pool.span().is_none());
+    }
+}

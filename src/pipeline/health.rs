@@ -20,7 +20,7 @@ pub struct Stats {
     /// held up, in this process or an earlier one.
     pub exported: u64,
     /// Captured spans that are lost to the store, by reason: `queue_full`, `after_shutdown`,
-    /// `store_error`, `filtered`, `suppressed`, `too_large`.
+    /// `after_fork`, `store_error`, `filtered`, `suppressed`, `too_large`.
     pub dropped: BTreeMap<String, u64>,
     /// Spans that no exporter will deliver any more, by reason. They are in the store.
     pub export_dropped: BTreeMap<String, u64>,
@@ -41,6 +41,8 @@ pub(crate) enum Loss {
     QueueFull,
     /// It ended after `shutdown`.
     AfterShutdown,
+    /// It ran in a process that was forked after Hermes was built.
+    AfterFork,
     /// The store refused it, or there is no store although one is wanted.
     StoreError,
     /// The capture filter took it out.
@@ -52,9 +54,10 @@ pub(crate) enum Loss {
 }
 
 impl Loss {
-    const ALL: [Loss; 6] = [
+    const ALL: [Loss; 7] = [
         Loss::QueueFull,
         Loss::AfterShutdown,
+        Loss::AfterFork,
         Loss::StoreError,
         Loss::Filtered,
         Loss::Suppressed,
@@ -65,6 +68,7 @@ impl Loss {
         match self {
             Loss::QueueFull => "queue_full",
             Loss::AfterShutdown => "after_shutdown",
+            Loss::AfterFork => "after_fork",
             Loss::StoreError => "store_error",
             Loss::Filtered => "filtered",
             Loss::Suppressed => "suppressed",
@@ -79,6 +83,11 @@ impl Loss {
 }
 
 /// The counters themselves, shared by every thread.
+///
+/// A span is counted as captured before it can be counted as written or lost, and whoever sees the
+/// later count sees the earlier one too: the later is added with `Release` by a thread that has the
+/// span from the former, and [`Health::stats`] reads it first, with `Acquire`. So the equation holds
+/// at any moment, on every processor.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
     captured: AtomicU64,
@@ -98,12 +107,12 @@ impl Health {
 
     /// Spans were committed.
     pub(crate) fn written(&self, count: u64) {
-        self.written.fetch_add(count, Ordering::Relaxed);
+        self.written.fetch_add(count, Ordering::Release);
     }
 
     /// Spans are lost.
     pub(crate) fn dropped(&self, loss: Loss, count: u64) {
-        self.dropped[loss as usize].fetch_add(count, Ordering::Relaxed);
+        self.dropped[loss as usize].fetch_add(count, Ordering::Release);
     }
 
     /// Spans were delivered by an exporter.
@@ -145,7 +154,8 @@ impl Health {
 
     /// All counts at this moment.
     pub(crate) fn stats(&self, queue_depth: usize) -> Stats {
-        // Read in this order, a span on its way may be seen as in flight too long, never as lost.
+        // What is settled is read before what came in: a span may be seen as in flight a moment too
+        // long, but never is more settled than came in.
         let written = self.written.load(Ordering::Acquire);
         let losses = self.losses();
         let dropped: u64 = losses.iter().map(|(_, count)| count).sum();
@@ -171,6 +181,17 @@ impl Health {
             event_log_dropped: self.event_log_dropped.load(Ordering::Relaxed),
             queue_depth,
         }
+    }
+
+    /// The counts as a copy of the process has them: what was on its way has nobody who writes it.
+    pub(crate) fn stats_of_fork(&self) -> Stats {
+        let mut stats = self.stats(0);
+        let lost = std::mem::take(&mut stats.in_flight);
+        if lost > 0 {
+            let reason = Loss::AfterFork.reason().to_owned();
+            *stats.dropped.entry(reason).or_default() += lost;
+        }
+        stats
     }
 
     fn lost(&self, loss: Loss) -> u64 {

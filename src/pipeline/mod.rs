@@ -4,12 +4,14 @@
 //! a record that has no place. Control (flush, shutdown) travels apart from the data.
 
 mod health;
+mod home;
 mod queue;
 mod reader;
 mod writer;
 
 pub use health::Stats;
 pub(crate) use health::{Health, Loss};
+pub(crate) use home::Home;
 pub(crate) use queue::Queue;
 pub(crate) use reader::{Reader, Source};
 pub(crate) use writer::Writer;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::writer::{Work, Writer};
 use super::{Health, Loss, Queue};
+use crate::diagnostic::Diagnostics;
 use crate::policy::Policy;
 use crate::record::SpanRecord;
 use crate::sink::Ended;
@@ -45,6 +46,7 @@ pub(crate) struct Reader<S: Source> {
     pub(crate) health: Arc<Health>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) source: Arc<S>,
+    pub(crate) diagnostics: Arc<Diagnostics>,
 }
 
 /// The way to the writer, and back.
@@ -74,7 +76,7 @@ where
 
     fn run(self, ahead: &Ahead) {
         self.queue.attend(thread::current());
-        let mut last_tick = Instant::now();
+        let (mut last_tick, mut answered) = (Instant::now(), 0);
         loop {
             // Read in this order, all that was queued when somebody asked is among `waiting`, and
             // the queue is first in, first out: once so many are written, the answer is due.
@@ -92,8 +94,11 @@ where
             {
                 read += count;
             }
-            if self.queue.is_awaited(ticket) {
+            if ticket > answered {
+                // Who asks for a flush finds in the store what was lost until then, too.
+                self.tick(ahead);
                 ahead.pass(Work::Answer(ticket));
+                answered = ticket;
             }
             if is_stopping && waiting == 0 {
                 break;
@@ -104,6 +109,7 @@ where
         }
         // A caller that had passed the gate when it closed may have been late by a moment.
         while self.pass_on(ahead).is_some() {}
+        self.queue.end();
         self.tick(ahead);
     }
 
@@ -115,10 +121,12 @@ where
             && let Some(draft) = self.queue.pop()
         {
             count += 1;
-            // Nothing here is known to panic. If something does, it costs one span and no thread.
-            match catch_unwind(AssertUnwindSafe(|| self.clean(draft))) {
-                Ok(record) => batch.push(record),
-                Err(_) => self.health.dropped(Loss::StoreError, 1),
+            let is_counted = !draft.is_withdrawn();
+            let record = caught(|| draft.record());
+            self.source.reuse(draft);
+            match record.and_then(|record| caught(|| self.cleaned(record))) {
+                Some(record) => batch.push(record),
+                None => self.cannot_keep(is_counted),
             }
         }
         if !batch.is_empty() {
@@ -127,10 +135,8 @@ where
         (count > 0).then_some(count)
     }
 
-    fn clean(&self, draft: S::Draft) -> Arc<SpanRecord> {
-        let mut record = draft.record();
-        self.source.reuse(draft);
-        // The exporter may hold the record too, and gets it as it was.
+    /// A record after policy. The exporter may hold it too, and gets it as it was.
+    fn cleaned(&self, mut record: Arc<SpanRecord>) -> Arc<SpanRecord> {
         match Arc::get_mut(&mut record) {
             Some(own) => self.policy.clean_in_place(own),
             None => record = Arc::new(self.policy.keep(&record)),
@@ -138,12 +144,21 @@ where
         record
     }
 
+    /// One span that nobody can make a record of costs neither the others nor the thread.
+    #[cold]
+    fn cannot_keep(&self, is_counted: bool) {
+        self.diagnostics
+            .error("record", "a span could not be made a record of; it is lost");
+        if is_counted {
+            self.health.dropped(Loss::StoreError, 1);
+        }
+    }
+
     fn announce(&self, ahead: &Ahead) {
-        let running: Vec<_> = self
-            .source
-            .announce()
+        let running = caught(|| self.source.announce()).unwrap_or_default();
+        let running: Vec<_> = running
             .iter()
-            .map(|record| Arc::new(self.policy.keep(record)))
+            .filter_map(|record| caught(|| Arc::new(self.policy.keep(record))))
             .collect();
         for chunk in running.chunks(BATCH) {
             ahead.pass(Work::Show(chunk.to_vec()));
@@ -153,7 +168,12 @@ where
     fn tick(&self, ahead: &Ahead) {
         ahead.pass(Work::Tick {
             losses: self.health.losses(),
-            lost: self.queue.take_lost().iter().map(Ended::record).collect(),
+            lost: self
+                .queue
+                .take_lost()
+                .iter()
+                .filter_map(|draft| caught(|| draft.record()))
+                .collect(),
         });
     }
 }
@@ -170,4 +190,161 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<Joi
         .name(name.to_owned())
         // Hermes does not observe itself: nothing on these threads reaches a subscriber.
         .spawn(|| tracing::dispatcher::with_default(&tracing::Dispatch::none(), run))
+}
+
+/// What code returns; `None` where it panicked.
+fn caught<T>(code: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(code)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Arc, Mutex};
+    use std::time::Duration;
+
+    use super::{Reader, Source};
+    use crate::config::Content;
+    use crate::diagnostic::{Diagnostics, Verbosity};
+    use crate::pipeline::{Health, Home, Queue, Writer};
+    use crate::policy::Policy;
+    use crate::record::{Facts, RunId, RunRecord, SpanId, SpanRecord, Status, TraceId};
+    use crate::semconv::Kind;
+    use crate::sink::{Ended, Outcome, Sink, SinkError};
+
+    const SOON: Duration = Duration::from_secs(60);
+
+    /// A span by its start time; of some no record can be made.
+    #[derive(Debug)]
+    struct Item(i64);
+
+    impl Ended for Item {
+        fn record(&self) -> Arc<SpanRecord> {
+            assert!(self.0 % 10 != 3, "as it should");
+            Arc::new(SpanRecord {
+                trace_id: TraceId::generate(self.0),
+                span_id: SpanId::generate(),
+                parent_span_id: None,
+                wire_parent_span_id: None,
+                run: RunRecord {
+                    run_id: RunId::generate(self.0),
+                    is_root: false,
+                },
+                kind: Kind::Tool,
+                given_name: None,
+                start_ns: self.0,
+                end_ns: Some(self.0),
+                status: Status::Ok,
+                failure: None,
+                facts: Facts::default(),
+                extra: Vec::new(),
+                events: Vec::new(),
+                links: Vec::new(),
+                retries: None,
+                withdrawn: false,
+            })
+        }
+
+        fn is_missed(&self) -> bool {
+            false
+        }
+
+        fn is_withdrawn(&self) -> bool {
+            false
+        }
+
+        fn span_id(&self) -> SpanId {
+            SpanId::generate()
+        }
+
+        fn bytes(&self) -> usize {
+            0
+        }
+    }
+
+    #[derive(Debug, Default)]
+    struct Spans(AtomicU64);
+
+    impl Source for Spans {
+        type Draft = Item;
+
+        fn announce(&self) -> Vec<SpanRecord> {
+            panic!("as it should");
+        }
+
+        fn reuse(&self, _draft: Item) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn tick(&self, _is_quiet: bool) {}
+    }
+
+    /// Keeps the start times.
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<i64>>>);
+
+    impl Sink for Kept {
+        fn keeps(&self) -> bool {
+            true
+        }
+
+        fn write(&mut self, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError> {
+            let mut kept = self.0.lock().unwrap();
+            kept.extend(batch.iter().map(|record| record.start_ns));
+            Ok(Outcome::default())
+        }
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_made_costs_only_itself_and_a_flush_covers_what_was_before_it() {
+        let health = Arc::new(Health::default());
+        let diagnostics = Arc::new(Diagnostics::open(Verbosity::Off, None));
+        let home = Home::here(Arc::clone(&diagnostics));
+        let queue = Arc::new(Queue::new(4_096, Arc::clone(&health), home));
+        let (source, kept) = (Arc::new(Spans::default()), Kept::default());
+        let reader = Reader {
+            queue: Arc::clone(&queue),
+            health: Arc::clone(&health),
+            policy: Arc::new(Policy::new(Content::Off, true, [7; 16])),
+            source: Arc::clone(&source),
+            diagnostics: Arc::clone(&diagnostics),
+        };
+        let writer = Writer {
+            queue: Arc::clone(&queue),
+            health: Arc::clone(&health),
+            sinks: vec![Box::new(kept.clone())],
+            diagnostics,
+            is_storeless: false,
+        };
+        let thread = reader.start(writer).unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..3_i64 {
+                let (queue, kept) = (&queue, &kept);
+                scope.spawn(move || {
+                    for round in 0..40 {
+                        let mine: Vec<_> =
+                            (0..25).map(|n| thread << 40 | round << 20 | n).collect();
+                        for number in &mine {
+                            queue.push(Item(*number)).unwrap();
+                        }
+                        assert!(queue.flush(SOON));
+                        let kept = kept.0.lock().unwrap();
+                        for number in mine.iter().filter(|number| *number % 10 != 3) {
+                            assert!(kept.contains(number), "{number} was flushed");
+                        }
+                    }
+                });
+            }
+        });
+        queue.close();
+        assert!(queue.flush(SOON));
+        thread.join().unwrap();
+        let stats = health.stats(queue.depth());
+        let lost = stats.dropped["store_error"];
+        assert_eq!((stats.captured, stats.in_flight), (3_000, 0), "{stats:?}");
+        assert_eq!(stats.written + lost, 3_000);
+        assert_eq!(kept.0.lock().unwrap().len() as u64, stats.written);
+        assert!(lost > 200, "{lost}");
+        assert_eq!(source.0.load(Ordering::Relaxed), 3_000);
+    }
 }

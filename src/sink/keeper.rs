@@ -329,7 +329,10 @@ impl Sink for Keeper {
 
 /// Whether trying again is no use.
 fn is_for_good(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::StoreTooNew | ErrorKind::NotAStore)
+    matches!(
+        error.kind(),
+        ErrorKind::StoreTooNew | ErrorKind::NotAStore | ErrorKind::Forked
+    )
 }
 
 #[cfg(test)]

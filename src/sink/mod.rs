@@ -73,6 +73,9 @@ pub(crate) trait Ended: Send + Sync + fmt::Debug {
     /// run there for ever.
     fn is_missed(&self) -> bool;
 
+    /// Whether it is but word that a stored span is to be taken out again.
+    fn is_withdrawn(&self) -> bool;
+
     /// About how much memory its values take.
     fn bytes(&self) -> usize;
 }

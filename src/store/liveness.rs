@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
@@ -40,6 +41,9 @@ const RUN: &str = "
 /// A writer without a lock file that was seen so recently is taken for alive: somebody removed the
 /// folder of locks, and a writer that lives makes a new one with its next sign of life.
 const GRACE_NS: i64 = 30_000_000_000;
+/// A lock file of this age that nobody holds, and no entry asks for, is one of a process that died
+/// before it made its entry, or after it closed it. A younger one may not be locked yet.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// The sign of life of one writer: the operating system lets go of the lock when the process ends,
 /// however it ends. So it needs no process ids, which repeat and mean nothing in another container.
@@ -127,7 +131,8 @@ pub(super) fn mark_dead(
         .iter()
         .filter_map(|(writer_id, seen_ns)| {
             let silence_ns = now_ns.saturating_sub(*seen_ns);
-            Some((writer_id, Evidence::of_death(store, writer_id, silence_ns)?))
+            let lock = lock_path(store, writer_id);
+            Some((writer_id, Evidence::of_death(&lock, silence_ns)?))
         })
         .collect();
     if dead.is_empty() {
@@ -140,6 +145,32 @@ pub(super) fn mark_dead(
     transaction.commit()?;
     for (writer_id, _) in &dead {
         remove(&lock_path(store, writer_id));
+    }
+    Ok(())
+}
+
+/// Removes the lock files that nobody will ask for again.
+pub(super) fn sweep(connection: &Connection, store: &Path) -> rusqlite::Result<()> {
+    let Ok(files) = std::fs::read_dir(beside(store, "-writers")) else {
+        return Ok(());
+    };
+    let unclosed: Vec<String> = connection
+        .prepare_cached(UNCLOSED)?
+        .query_map([], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    for file in files.flatten() {
+        let is_old = file
+            .metadata()
+            .and_then(|metadata| metadata.modified())
+            .is_ok_and(|at| at.elapsed().is_ok_and(|age| age > ABANDONED_AFTER));
+        let name = file.file_name();
+        let is_asked_for = unclosed.iter().any(|writer_id| name == writer_id.as_str());
+        if is_old
+            && !is_asked_for
+            && let Some(Evidence::Lock(_held)) = Evidence::of_death(&file.path(), 0)
+        {
+            remove(&file.path());
+        }
     }
     Ok(())
 }
@@ -216,7 +247,7 @@ enum Evidence {
     /// Its lock file is gone, and nobody has heard of it for some time.
     Silence,
     /// Its lock could be had. Held until its spans are marked, so that others leave them to us.
-    Lock(#[expect(dead_code, reason = "held, not read")] File),
+    Lock(File),
 }
 
 impl Evidence {
@@ -224,11 +255,8 @@ impl Evidence {
     ///
     /// A process that was forked off and lives on holds its parent's lock as well: what the parent
     /// left open is then marked when both are gone.
-    fn of_death(store: &Path, writer_id: &str, silence_ns: i64) -> Option<Evidence> {
-        let options = File::options()
-            .read(true)
-            .write(true)
-            .open(lock_path(store, writer_id));
+    fn of_death(lock: &Path, silence_ns: i64) -> Option<Evidence> {
+        let options = File::options().read(true).write(true).open(lock);
         let file = match options {
             Ok(file) => file,
             Err(error) => {
@@ -249,7 +277,8 @@ fn lock_path(store: &Path, writer_id: &str) -> PathBuf {
     beside(store, "-writers").join(writer_id)
 }
 
-/// Removes a lock file. One that stays behind does no harm: nobody asks for it again.
+/// Removes a lock file. One that stays behind does no harm: nobody asks for it again, and one day it
+/// is swept up.
 fn remove(path: &Path) {
     let _ = std::fs::remove_file(path);
 }
@@ -512,6 +541,45 @@ mod tests {
         );
         let run = store.run(other.run_id).unwrap().unwrap();
         assert_eq!(run.status, Status::Running, "others run on");
+    }
+
+    #[test]
+    fn a_lock_file_that_nobody_asks_for_is_swept_up_once_it_is_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let living = Writer::open(&path, START).unwrap();
+        let locks = beside(&path, "-writers");
+        let long_ago = std::time::SystemTime::now() - Duration::from_secs(7200);
+        for (name, is_old) in [("1-old", true), ("2-new", false), ("3-held", true)] {
+            let file = std::fs::File::create(locks.join(name)).unwrap();
+            if is_old {
+                file.set_modified(long_ago).unwrap();
+            }
+        }
+        let held = std::fs::File::open(locks.join("3-held")).unwrap();
+        held.lock().unwrap();
+        let own = std::fs::read_dir(&locks).unwrap().flatten();
+        let own = own.map(|file| file.path()).find(|file| {
+            !["1-old", "2-new", "3-held"]
+                .iter()
+                .any(|name| file.ends_with(name))
+        });
+        std::fs::File::options()
+            .write(true)
+            .open(own.unwrap())
+            .unwrap()
+            .set_modified(long_ago)
+            .unwrap();
+        Writer::open(&path, START).unwrap().checkpoint_and_close();
+        let mut left: Vec<_> = std::fs::read_dir(&locks)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.retain(|name| *name != living.identity.name);
+        left.sort();
+        assert_eq!(left, ["2-new", "3-held"]);
+        assert!(locks.join(&living.identity.name).exists());
+        living.checkpoint_and_close();
     }
 
     const STORE: &str = "HERMES_TEST_STORE_OF_CHILD";

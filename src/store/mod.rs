@@ -4,6 +4,7 @@ mod aside;
 mod column;
 mod connect;
 mod hex;
+mod inherited;
 mod liveness;
 mod migrate;
 #[cfg_attr(

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
 use super::connect::{self, BUSY, Opening, failure, is_damage, is_passing};
+use super::inherited::Opened;
 use super::liveness::{self, Lock};
 use super::place::Footprint;
 use super::put::Put;
@@ -50,6 +51,8 @@ pub(crate) struct Writer {
     pub(super) lock: Lock,
     /// The files that the connection works on.
     pub(super) footprint: Footprint,
+    /// Let go of after the connection.
+    _opened: Opened,
 }
 
 /// Who writes.
@@ -84,14 +87,16 @@ pub(crate) struct WriteError {
 
 impl Writer {
     /// Opens the store, makes or migrates it as needed, and marks what dead writers left open.
-    /// Opens the store for the writer that the lock stands for, which may have written to another
-    /// file before and goes on under the same name.
+    ///
+    /// The writer that the lock stands for may have written to another file before, and goes on
+    /// under the same name.
     pub(crate) fn open_as(
         lock: &Lock,
         path: &Path,
         now_ns: i64,
         opening: Opening,
     ) -> Result<Writer, Error> {
+        let opened = Opened::note(path)?;
         let (mut connection, file) = connect::create(path, opening)?;
         let failed = |source| failure("cannot write to the store", path, source);
         // First the lock, then the entry: whoever finds the entry finds the lock held.
@@ -101,6 +106,7 @@ impl Writer {
             // A store that cannot tell the dead from the living still takes what is written now.
             _ => {}
         }
+        let _ = liveness::sweep(&connection, path);
         let number = register(&connection, lock.writer()).map_err(failed)?;
         // The pipeline tries again by itself, and must hear of a shutdown meanwhile.
         connection.busy_timeout(BUSY).map_err(failed)?;
@@ -114,6 +120,7 @@ impl Writer {
             shapes: Shapes::default(),
             lock: lock.clone(),
             footprint: Footprint::of(path, file)?,
+            _opened: opened,
         })
     }
 

@@ -10,6 +10,7 @@
 
 mod support;
 
+mod accounting;
 mod attributes;
 mod content;
 mod export;
@@ -17,6 +18,7 @@ mod failures;
 mod filter;
 mod foreign;
 mod macros;
+mod open_spans;
 mod runs;
 mod session;
 mod subscribers;
