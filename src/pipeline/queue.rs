@@ -140,7 +140,9 @@ impl<D: Ended> Queue<D> {
 
     /// The next draft, for the writer.
     pub(super) fn pop(&self) -> Option<D> {
-        let draft = self.drafts.pop().or_else(|| self.pop_missed())?;
+        let Some(draft) = self.drafts.pop() else {
+            return self.pop_missed();
+        };
         self.weigh_off(draft.bytes());
         Some(draft)
     }
@@ -150,14 +152,17 @@ impl<D: Ended> Queue<D> {
         std::iter::from_fn(|| self.lost.pop()).take(LOST).collect()
     }
 
-    fn pop_missed(&self) -> Option<D> {
+    /// The next of those that would be missed, before all others.
+    pub(super) fn pop_missed(&self) -> Option<D> {
         if !self.has_missed.load(Ordering::SeqCst) {
             return None;
         }
         let mut missed = locked(&self.missed);
-        let draft = missed.pop_front();
+        let draft = missed.pop_front()?;
         self.has_missed.store(!missed.is_empty(), Ordering::SeqCst);
-        draft
+        drop(missed);
+        self.weigh_off(draft.bytes());
+        Some(draft)
     }
 
     /// Counts what nobody writes any more.
@@ -187,12 +192,16 @@ impl<D: Ended> Queue<D> {
 
     /// How many drafts wait.
     pub(crate) fn depth(&self) -> usize {
-        let missed = if self.has_missed.load(Ordering::Acquire) {
+        self.drafts.len() + self.missed()
+    }
+
+    /// How many of them would be missed.
+    pub(super) fn missed(&self) -> usize {
+        if self.has_missed.load(Ordering::Acquire) {
             locked(&self.missed).len()
         } else {
             0
-        };
-        self.drafts.len() + missed
+        }
     }
 
     /// Asks the writer to write all that is queued by now, and waits until it has.

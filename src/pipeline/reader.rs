@@ -78,10 +78,11 @@ where
         self.queue.attend(thread::current());
         let (mut last_tick, mut answered) = (Instant::now(), 0);
         loop {
-            // Read in this order, all that was queued when somebody asked is among `waiting`, and
-            // the queue is first in, first out: once so many are written, the answer is due.
+            // Read in this order, all that was queued when somebody asked is among `waiting` and
+            // `missed`, and both are first in, first out: once so many are written, the answer is
+            // due.
             let (ticket, is_stopping) = (self.queue.asked(), self.queue.is_stopping());
-            let waiting = self.queue.depth();
+            let (waiting, missed) = (self.queue.depth(), self.queue.missed());
             if last_tick.elapsed() >= TICK {
                 last_tick = Instant::now();
                 self.announce(ahead);
@@ -90,7 +91,14 @@ where
             }
             let mut read = 0;
             while read < waiting
-                && let Some(count) = self.pass_on(ahead)
+                && let Some(count) = self.pass_on(ahead, Queue::pop)
+            {
+                read += count;
+            }
+            // While others keep the queue full, nobody comes to these by themselves.
+            let mut read = 0;
+            while read < missed
+                && let Some(count) = self.pass_on(ahead, Queue::pop_missed)
             {
                 read += count;
             }
@@ -108,17 +116,21 @@ where
             }
         }
         // A caller that had passed the gate when it closed may have been late by a moment.
-        while self.pass_on(ahead).is_some() {}
+        while self.pass_on(ahead, Queue::pop).is_some() {}
         self.queue.end();
         self.tick(ahead);
     }
 
     /// Makes the next batch; returns how many drafts it took, `None` where there are none.
-    fn pass_on(&self, ahead: &Ahead) -> Option<usize> {
+    fn pass_on(
+        &self,
+        ahead: &Ahead,
+        pop: fn(&Queue<S::Draft>) -> Option<S::Draft>,
+    ) -> Option<usize> {
         while ahead.written.try_recv().is_ok() {}
         let (mut batch, mut count) = (Vec::with_capacity(BATCH.min(self.queue.depth())), 0);
         while batch.len() < BATCH
-            && let Some(draft) = self.queue.pop()
+            && let Some(draft) = pop(&self.queue)
         {
             count += 1;
             let is_counted = !draft.is_withdrawn();
@@ -199,7 +211,7 @@ fn caught<T>(code: impl FnOnce() -> T) -> Option<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
     use std::sync::{Arc, Mutex};
     use std::time::Duration;
 
@@ -246,7 +258,7 @@ mod tests {
         }
 
         fn is_missed(&self) -> bool {
-            false
+            self.0 < 0
         }
 
         fn is_withdrawn(&self) -> bool {
@@ -293,6 +305,49 @@ mod tests {
             kept.extend(batch.iter().map(|record| record.start_ns));
             Ok(Outcome::default())
         }
+    }
+
+    #[test]
+    fn a_flush_covers_what_waits_in_the_second_place_while_others_keep_the_first_one_full() {
+        let health = Arc::new(Health::default());
+        let diagnostics = Arc::new(Diagnostics::open(Verbosity::Off, None));
+        let home = Home::here(Arc::clone(&diagnostics));
+        let queue = Arc::new(Queue::new(64, Arc::clone(&health), home));
+        let kept = Kept::default();
+        let reader = Reader {
+            queue: Arc::clone(&queue),
+            health: Arc::clone(&health),
+            policy: Arc::new(Policy::new(Content::Off, true, [7; 16])),
+            source: Arc::new(Spans::default()),
+            diagnostics: Arc::clone(&diagnostics),
+        };
+        let writer = Writer {
+            queue: Arc::clone(&queue),
+            health,
+            sinks: vec![Box::new(kept.clone())],
+            diagnostics,
+            is_storeless: false,
+        };
+        let thread = reader.start(writer).unwrap();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let _ = queue.push(Item(10));
+                }
+            });
+            for number in 1..200 {
+                let missed = -10 * number;
+                if queue.push(Item(missed)).is_ok() {
+                    assert!(queue.flush(SOON));
+                    assert!(kept.0.lock().unwrap().contains(&missed), "{missed}");
+                }
+                kept.0.lock().unwrap().clear();
+            }
+            is_over.store(true, Ordering::Relaxed);
+        });
+        queue.close();
+        thread.join().unwrap();
     }
 
     #[test]
