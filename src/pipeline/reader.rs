@@ -312,7 +312,7 @@ mod tests {
         let health = Arc::new(Health::default());
         let diagnostics = Arc::new(Diagnostics::open(Verbosity::Off, None));
         let home = Home::here(Arc::clone(&diagnostics));
-        let queue = Arc::new(Queue::new(64, Arc::clone(&health), home));
+        let queue = Arc::new(Queue::new(1_024, Arc::clone(&health), home));
         let kept = Kept::default();
         let reader = Reader {
             queue: Arc::clone(&queue),
@@ -329,23 +329,34 @@ mod tests {
             is_storeless: false,
         };
         let thread = reader.start(writer).unwrap();
-        let is_over = AtomicBool::new(false);
+        let (is_over, mut is_flushed) = (AtomicBool::new(false), true);
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !is_over.load(Ordering::Relaxed) {
-                    let _ = queue.push(Item(10));
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while !is_over.load(Ordering::Relaxed) {
+                        let _ = queue.push(Item(10));
+                    }
+                });
+            }
+            for number in 1..20 {
+                // The writer is held up until the queue is full and the second place is used.
+                let held = kept.0.lock().unwrap();
+                let mut sent = vec![-100_000 * number];
+                queue.push(Item(sent[0])).unwrap();
+                while queue.missed() == 0 {
+                    let missed = sent[sent.len() - 1] - 10;
+                    queue.push(Item(missed)).unwrap();
+                    sent.push(missed);
                 }
-            });
-            for number in 1..200 {
-                let missed = -10 * number;
-                if queue.push(Item(missed)).is_ok() {
-                    assert!(queue.flush(SOON));
-                    assert!(kept.0.lock().unwrap().contains(&missed), "{missed}");
-                }
-                kept.0.lock().unwrap().clear();
+                drop(held);
+                is_flushed &= queue.flush(SOON);
+                let mut kept = kept.0.lock().unwrap();
+                is_flushed &= sent.iter().all(|missed| kept.contains(missed));
+                kept.clear();
             }
             is_over.store(true, Ordering::Relaxed);
         });
+        assert!(is_flushed);
         queue.close();
         thread.join().unwrap();
     }
