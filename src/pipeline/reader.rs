@@ -178,11 +178,9 @@ where
     }
 
     fn tick(&self, ahead: &Ahead) {
+        let lost = self.queue.take_lost();
         ahead.pass(Work::Tick {
-            losses: self.health.losses(),
-            lost: self
-                .queue
-                .take_lost()
+            lost: lost
                 .iter()
                 .filter_map(|draft| caught(|| draft.record()))
                 .collect(),
