@@ -53,7 +53,7 @@ pub use record::{
 };
 pub use semconv::Kind;
 pub use sink::Batch;
-pub use span::{Current, ModelOutput, ModelResponse, current};
+pub use span::{Current, ModelError, ModelOutput, ModelResponse, StreamedResponse, current};
 #[cfg(feature = "sqlite")]
 pub use store::{
     ErrorEvent, ModelCall, PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged,

@@ -13,6 +13,6 @@ mod url;
 #[doc(hidden)]
 pub use call::{Call, Returns, Watch, response, run, watch};
 pub use current::{Current, current};
-pub use response::{ModelOutput, ModelResponse};
+pub use response::{ModelError, ModelOutput, ModelResponse, StreamedResponse};
 #[doc(hidden)]
 pub use url::{server_address, server_port};
