@@ -10,6 +10,8 @@
     expect(unused_imports, reason = "exporters alone use them")
 )]
 
+#[cfg(any(feature = "reqwest", feature = "tower"))]
+pub mod client;
 mod span;
 mod capture;
 mod semconv;
