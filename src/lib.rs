@@ -53,7 +53,10 @@ pub use record::{
 };
 pub use semconv::Kind;
 pub use sink::Batch;
-pub use span::{Current, ModelOutput, ModelResponse, current};
+pub use span::{
+    Cause, Current, ModelOutput, ModelResponse, OwnedSpan, Start, agent, chat, current, embedding,
+    kind, reranker, retriever, session, step, tool, turn,
+};
 #[cfg(feature = "sqlite")]
 pub use store::{
     ErrorEvent, ModelCall, PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged,

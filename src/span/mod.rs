@@ -2,6 +2,7 @@
 
 mod call;
 mod current;
+pub(crate) mod owned;
 pub(crate) mod probe;
 mod part;
 mod request;
@@ -13,6 +14,10 @@ mod url;
 #[doc(hidden)]
 pub use call::{Call, Returns, Watch, response, run, watch};
 pub use current::{Current, current};
+pub use owned::{
+    Cause, OwnedSpan, Start, agent, chat, embedding, kind, reranker, retriever, session, step,
+    tool, turn,
+};
 pub use response::{ModelOutput, ModelResponse};
 #[doc(hidden)]
 pub use url::{server_address, server_port};

@@ -257,7 +257,7 @@ fn json_text<T: Serialize + ?Sized>(value: &T) -> String {
 }
 
 /// The texts of an error and its sources, those left out that repeat what was said.
-fn chain(error: &dyn Error) -> String {
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     // Chains are short; a cyclic one must not hang the agent.
@@ -274,7 +274,7 @@ fn chain(error: &dyn Error) -> String {
 
 /// The type of the innermost source whose type can be known: an erased error tells its type to
 /// those alone who guess it.
-fn innermost_known(error: &(dyn Error + 'static)) -> Option<&'static str> {
+pub(super) fn innermost_known(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let mut known = None;
     let mut next = Some(error);
     for _ in 0..16 {
@@ -321,7 +321,7 @@ fn known_type(error: &(dyn Error + 'static)) -> Option<&'static str> {
 }
 
 /// A type's name without its generic arguments: `error.type` has low cardinality.
-fn plain_type_name<T: ?Sized>() -> &'static str {
+pub(super) fn plain_type_name<T: ?Sized>() -> &'static str {
     let name = type_name::<T>().trim_start_matches('&');
     name.split('<').next().unwrap_or(name)
 }
