@@ -64,3 +64,7 @@ pub use store::{
 };
 pub use telemetry::Telemetry;
 pub use wire::{FinishedEvent, FinishedSpan};
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/integrations/hook-style.md")]
+struct HookStyle;
