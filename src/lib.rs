@@ -55,7 +55,10 @@ pub use record::{
 };
 pub use semconv::Kind;
 pub use sink::Batch;
-pub use span::{Current, ModelError, ModelOutput, ModelResponse, StreamedResponse, current};
+pub use span::{
+    Cause, Current, ModelError, ModelOutput, ModelResponse, OwnedSpan, Start, StreamedResponse,
+    agent, chat, current, embedding, kind, reranker, retriever, session, step, tool, turn,
+};
 #[cfg(feature = "sqlite")]
 pub use store::{
     ErrorEvent, ModelCall, PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged,
@@ -63,3 +66,7 @@ pub use store::{
 };
 pub use telemetry::Telemetry;
 pub use wire::{FinishedEvent, FinishedSpan};
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/integrations/hook-style.md")]
+struct HookStyle;

@@ -3,7 +3,7 @@
 //! What takes longer, which is to say everything that turns notes into a record, waits for the
 //! writer's thread ([`super::finish`]).
 
-use super::draft::{Draft, End};
+use super::draft::{Draft, End, Waiting};
 use super::layer::Core;
 use super::open::{OpenSpan, State};
 use super::verdict;
@@ -22,6 +22,8 @@ pub(super) enum Closed {
     },
     /// It never turned out to be one of ours.
     Foreign,
+    /// It was ended before, by its handle.
+    Before,
 }
 
 impl Core {
@@ -40,6 +42,11 @@ impl Core {
         let is_kept = self.filter_keeps(open);
         let mut draft = self.spans.pool.draft(open);
         let mut state = open.state();
+        if state.is_over {
+            drop(state);
+            self.spans.pool.put_draft(Waiting::Own(draft));
+            return Closed::Before;
+        }
         state.is_left_out = !is_kept;
         state.is_over = true;
         let was_kept = state.was_kept;

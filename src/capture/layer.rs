@@ -185,19 +185,37 @@ impl Capture {
             .map(|ids| ids.span_id)
     }
 
-    fn finish(&self, id: &Id, open: Arc<OpenSpan>) {
+    /// Asks for the ids of a span that nobody may ever enter, so that they are known from its start.
+    pub(crate) fn settle_ids(&self, open: &OpenSpan) {
+        if let Some((wire, dispatch)) = self.core.wire() {
+            self.learn_ids_around(open, wire.as_ref(), &dispatch);
+            if !open.is_final() {
+                self.learn_ids(open, wire.as_ref(), &dispatch);
+            }
+        }
+    }
+
+    /// Ends a span while its handle lives, at the stated time or now. `tracing` will close it when the
+    /// last handle and the last child are gone; until then spans are still placed under it.
+    pub(crate) fn end(&self, open: &OpenSpan, end_ns: Option<i64>) {
+        self.conclude(&open.origin.tracing_id, open, end_ns);
+        // Nothing is left to be shown of it.
+        open.set_announced();
+    }
+
+    fn conclude(&self, id: &Id, open: &OpenSpan, stated_end_ns: Option<i64>) {
         let core = &self.core;
-        let end_ns = open.origin.clock.now_ns();
+        let end_ns = stated_end_ns.unwrap_or_else(|| open.origin.clock.now_ns());
         let wire = core.wire();
         let mut wire_parent = None;
         if let Some((wire, dispatch)) = &wire {
-            self.learn_ids_around(&open, wire.as_ref(), dispatch);
+            self.learn_ids_around(open, wire.as_ref(), dispatch);
             if !open.is_final() {
-                self.learn_ids(&open, wire.as_ref(), dispatch);
+                self.learn_ids(open, wire.as_ref(), dispatch);
             }
-            wire_parent = self.wire_parent(&open, wire.as_ref(), dispatch);
+            wire_parent = self.wire_parent(open, wire.as_ref(), dispatch);
         }
-        match core.close(&open, end_ns, wire_parent) {
+        match core.close(open, end_ns, wire_parent) {
             Closed::Kept(draft) => {
                 let draft = match &wire {
                     None => Waiting::Own(draft),
@@ -219,9 +237,8 @@ impl Capture {
                     core.queue.push_withdrawal(Waiting::Own(draft));
                 }
             }
-            Closed::Foreign => {}
+            Closed::Foreign | Closed::Before => {}
         }
-        core.spans.pool.put_span(open);
     }
 }
 
@@ -293,7 +310,8 @@ where
 
     fn on_close(&self, id: Id, _context: Context<'_, S>) {
         if let Some(open) = self.core.spans.remove(&id) {
-            self.finish(&id, open);
+            self.conclude(&id, &open, None);
+            self.core.spans.pool.put_span(open);
         }
     }
 }

@@ -89,7 +89,7 @@ pub(crate) enum Outcome {
     Returned(Option<Verdict>),
     /// It returned an `Err`.
     Failed {
-        type_name: Option<&'static str>,
+        type_name: Option<Cow<'static, str>>,
         message: Option<String>,
     },
     /// It panicked.

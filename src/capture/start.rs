@@ -9,6 +9,7 @@ use super::clock::Clock;
 use super::layer::Core;
 use super::notes::Notes;
 use super::open::{Ids, OpenSpan, State};
+use super::opening::take_stated_start;
 use super::visitor::Visitor;
 use crate::record::{RunId, RunRecord, SpanId, TraceId};
 use crate::semconv::{Fact, Kind};
@@ -46,7 +47,7 @@ impl Core {
     ) {
         let around = parent.as_ref().map(|parent| &parent.open);
         let clock = around.map_or_else(Clock::read, |around| around.origin.clock);
-        let start_ns = clock.now_ns();
+        let start_ns = take_stated_start().unwrap_or_else(|| clock.now_ns());
         let place = place(around, kind, start_ns);
         let origin = &mut span.origin;
         origin.shape = shape;

@@ -43,6 +43,15 @@ pub fn current() -> Current {
     Current { spans }
 }
 
+impl Current {
+    /// The spans around this one, itself the innermost.
+    pub(super) fn at(open: Option<&(Arc<Core>, Arc<OpenSpan>)>) -> Self {
+        Current {
+            spans: open.cloned(),
+        }
+    }
+}
+
 /// The kinds that carry a model.
 const CALLS: &[Kind] = &[Kind::Chat, Kind::Embedding, Kind::Retriever, Kind::Reranker];
 /// The kinds that fail for a reason of their own.
@@ -50,6 +59,15 @@ const STEPS: &[Kind] = &[
     Kind::Chat,
     Kind::Tool,
     Kind::Embedding,
+    Kind::Retriever,
+    Kind::Reranker,
+];
+
+/// The kinds that have something to say at their end.
+const SPEAKERS: &[Kind] = &[
+    Kind::Chat,
+    Kind::Tool,
+    Kind::Turn,
     Kind::Retriever,
     Kind::Reranker,
 ];
@@ -98,11 +116,11 @@ impl Current {
         self
     }
 
-    /// What the model, tool or turn said. Content: kept only where content is captured; of a model's
-    /// answer its length is kept always.
+    /// What the model, tool or turn said, or the retriever found. Content: kept only where content is
+    /// captured; of a model's answer its length is kept always.
     pub fn output(&self, text: impl AsRef<str>) -> &Self {
         let text = text.as_ref();
-        let Some(open) = self.nearest(&[Kind::Chat, Kind::Tool, Kind::Turn]) else {
+        let Some(open) = self.nearest(SPEAKERS) else {
             return self;
         };
         let keeps_content = self.keeps_content();
@@ -119,6 +137,9 @@ impl Current {
             }
             Some(Kind::Tool) if keeps_content => open.set(Fact::ToolResult, text),
             Some(Kind::Turn) if keeps_content => open.set(Fact::AssistantResponse, text),
+            Some(Kind::Retriever | Kind::Reranker) if keeps_content => {
+                open.set(Fact::Documents, text);
+            }
             _ => {}
         }
         self

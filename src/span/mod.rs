@@ -2,6 +2,7 @@
 
 mod call;
 mod current;
+pub(crate) mod owned;
 pub(crate) mod probe;
 mod part;
 mod request;
@@ -15,6 +16,10 @@ pub(crate) use call::state_response;
 #[doc(hidden)]
 pub use call::{Call, Returns, Watch, response, run, watch};
 pub use current::{Current, current};
+pub use owned::{
+    Cause, OwnedSpan, Start, agent, chat, embedding, kind, reranker, retriever, session, step,
+    tool, turn,
+};
 pub use response::{ModelError, ModelOutput, ModelResponse, StreamedResponse};
 #[doc(hidden)]
 pub use url::{server_address, server_port};
