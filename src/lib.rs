@@ -11,6 +11,7 @@
 )]
 
 mod span;
+pub mod propagation;
 mod capture;
 mod semconv;
 mod record;

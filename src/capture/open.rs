@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tracing::Metadata;
 use tracing::span::Id;
 
+use super::attached::RemoteParent;
 use super::callsite::Shape;
 use super::clock::Clock;
 use super::notes::Notes;
@@ -42,6 +43,8 @@ pub(super) struct Origin {
     pub(super) parent: Option<Arc<OpenSpan>>,
     /// Whether no span of others stands between this one and its parent.
     pub(super) is_next_to_parent: bool,
+    /// The parent in another process, where there is none in this one.
+    pub(super) remote: Option<Box<RemoteParent>>,
     pub(super) run: RunRecord,
     /// Whether the run is that of a session.
     pub(super) is_in_session: bool,
@@ -120,6 +123,7 @@ impl OpenSpan {
                 tracing_id: id.clone(),
                 parent: None,
                 is_next_to_parent: false,
+                remote: None,
                 run: RunRecord {
                     run_id: RunId::generate(0),
                     is_root: false,
@@ -288,6 +292,7 @@ impl OpenSpan {
     /// Forgets the span, so that another can take its place.
     pub(super) fn clear(&mut self) {
         self.let_go_of_parents();
+        self.origin.remote = None;
         if self.origin.is_exported {
             self.final_ids.take();
         }

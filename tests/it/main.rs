@@ -19,6 +19,7 @@ mod filter;
 mod foreign;
 mod macros;
 mod open_spans;
+mod propagation;
 mod runs;
 mod session;
 mod subscribers;

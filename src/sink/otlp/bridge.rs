@@ -6,12 +6,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use tracing::Dispatch;
+use tracing::Span;
 use tracing::span::Id;
 use tracing_opentelemetry::get_otel_context;
 
 use super::finished::Finished;
+use super::remote;
 use super::tally::{Door, Tally};
-use crate::record::{SpanId, TraceId};
+use crate::record::{SpanId, TraceContext, TraceId};
 use crate::sink::{Ended, Wire, WireIds};
 
 /// [`Wire`] by way of the `tracing-opentelemetry` layer that stands behind capture.
@@ -58,6 +60,18 @@ impl Wire for Bridge {
 
     fn withdraw(&self, span: SpanId, parent: Option<SpanId>) {
         self.finished.withdraw(span, parent);
+    }
+
+    fn context(&self, id: &Id, dispatch: &Dispatch) -> Option<TraceContext> {
+        remote::of(get_otel_context(id, dispatch)?.span().span_context())
+    }
+
+    fn remote(&self) -> Option<TraceContext> {
+        remote::remote()
+    }
+
+    fn adopt(&self, span: &Span, context: &TraceContext) {
+        remote::adopt(span, context);
     }
 
     fn is_suppressed(&self) -> bool {
