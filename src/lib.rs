@@ -54,7 +54,12 @@ pub use record::{
 };
 pub use semconv::Kind;
 pub use sink::Batch;
-pub use span::{Current, ModelOutput, ModelResponse, current};
+pub use span::{
+    Current, InCurrent, ModelOutput, ModelResponse, Surroundings, current, in_current,
+    in_current_fn,
+};
+#[cfg(feature = "tokio")]
+pub use span::{spawn, spawn_blocking};
 #[cfg(feature = "sqlite")]
 pub use store::{
     ErrorEvent, ModelCall, PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged,

@@ -1,9 +1,11 @@
 //! The context of another process that is attached to this thread, and what it means for a new span.
 
 use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tracing::dispatcher;
 use tracing::span::Id;
 
 use crate::record::{SpanId, TraceContext};
@@ -12,17 +14,8 @@ use crate::record::{SpanId, TraceContext};
 static EVER: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
-    static ATTACHED: RefCell<Vec<Attached>> = const { RefCell::new(Vec::new()) };
+    static ATTACHED: RefCell<Vec<(u64, Attachment)>> = const { RefCell::new(Vec::new()) };
     static NUMBER: Cell<u64> = const { Cell::new(0) };
-}
-
-/// What is attached to a thread.
-#[derive(Clone, Debug)]
-struct Attached {
-    number: u64,
-    context: Arc<TraceContext>,
-    /// The span that the thread was in: one that it enters later stands below the context.
-    under: Option<Id>,
 }
 
 /// The parent of a span in another process.
@@ -47,37 +40,71 @@ impl RemoteParent {
     }
 }
 
-/// Attaches a context to this thread; what is returned takes it away again.
-pub(crate) fn attach(context: Arc<TraceContext>, under: Option<Id>) -> u64 {
-    EVER.store(true, Ordering::Relaxed);
-    let number = NUMBER.with(|last| {
-        last.set(last.get() + 1);
-        last.get()
-    });
-    // While the thread ends, there is nowhere to attach to.
-    let _ = ATTACHED.try_with(|attached| {
-        attached.borrow_mut().push(Attached {
-            number,
-            context,
-            under,
+/// A context and where it was attached, to be taken along to other threads.
+#[derive(Clone, Debug)]
+pub(crate) struct Attachment {
+    context: Arc<TraceContext>,
+    /// The span that the thread was in: one that it enters later stands below the context.
+    under: Option<Id>,
+}
+
+/// Takes what was attached away again, on the thread that it belongs to.
+#[derive(Debug)]
+pub(crate) struct Detach {
+    number: u64,
+    _thread: PhantomData<*const ()>,
+}
+
+impl Attachment {
+    /// A context for what starts on this thread outside of spans that are entered later.
+    pub(crate) fn here(context: Arc<TraceContext>) -> Self {
+        let under = dispatcher::get_default(|dispatch| dispatch.current_span().id().cloned());
+        Attachment { context, under }
+    }
+
+    /// What was attached last.
+    pub(crate) fn current() -> Option<Self> {
+        if !may_be_any() {
+            return None;
+        }
+        ATTACHED
+            .try_with(|attached| attached.borrow().last().map(|(_, last)| last.clone()))
+            .ok()
+            .flatten()
+    }
+
+    /// Attaches it to this thread.
+    pub(crate) fn hold(&self) -> Detach {
+        EVER.store(true, Ordering::Relaxed);
+        let number = NUMBER.with(|last| {
+            last.set(last.get() + 1);
+            last.get()
         });
-    });
-    number
+        // While the thread ends, there is nowhere to attach to.
+        let _ = ATTACHED.try_with(|attached| attached.borrow_mut().push((number, self.clone())));
+        Detach {
+            number,
+            _thread: PhantomData,
+        }
+    }
+
+    pub(crate) fn context(&self) -> &Arc<TraceContext> {
+        &self.context
+    }
 }
 
-/// Takes a context away, also where others were attached after it.
-pub(crate) fn detach(number: u64) {
-    let taken = ATTACHED.try_with(|attached| {
-        let mut attached = attached.borrow_mut();
-        let at = attached.iter().rposition(|known| known.number == number)?;
-        Some(attached.remove(at))
-    });
-    drop(taken);
-}
-
-/// The context attached last.
-pub(crate) fn attached() -> Option<Arc<TraceContext>> {
-    last().map(|attached| attached.context)
+impl Drop for Detach {
+    /// Also where others were attached after it.
+    fn drop(&mut self) {
+        let taken = ATTACHED.try_with(|attached| {
+            let mut attached = attached.borrow_mut();
+            let at = attached
+                .iter()
+                .rposition(|(number, _)| *number == self.number)?;
+            Some(attached.remove(at))
+        });
+        drop(taken);
+    }
 }
 
 /// Whether a context may be attached to this thread.
@@ -93,8 +120,8 @@ pub(super) fn nearer<T>(
     around: impl Iterator<Item = Id>,
     seen: impl Fn(&Id) -> Option<T>,
 ) -> Option<Nearer<T>> {
-    let attached = last().filter(|attached| !attached.context.is_empty());
-    let remote = |attached: Attached, is_next| {
+    let attached = Attachment::current().filter(|attached| !attached.context.is_empty());
+    let remote = |attached: Attachment, is_next| {
         Nearer::Remote(RemoteParent {
             context: attached.context,
             under: attached.under,
@@ -116,29 +143,27 @@ pub(super) fn nearer<T>(
     attached.map(|attached| remote(attached, is_next))
 }
 
-fn last() -> Option<Attached> {
-    if !may_be_any() {
-        return None;
-    }
-    ATTACHED
-        .try_with(|attached| attached.borrow().last().cloned())
-        .ok()
-        .flatten()
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use tracing::span::Id;
 
-    use super::{Nearer, attach, attached, detach, nearer};
+    use super::{Attachment, Detach, Nearer, nearer};
     use crate::record::{SpanId, TraceContext, TraceId};
 
     fn context(number: u8) -> Arc<TraceContext> {
         let trace = TraceId::from_bytes([7; 16]).unwrap();
         let span = SpanId::from_bytes([number; 8]).unwrap();
         Arc::new(TraceContext::new(trace, span))
+    }
+
+    fn attach(context: Arc<TraceContext>, under: Option<Id>) -> Detach {
+        Attachment { context, under }.hold()
+    }
+
+    fn attached() -> Option<Arc<TraceContext>> {
+        Attachment::current().map(|attached| attached.context)
     }
 
     /// Of the ids, the odd ones are seen.
@@ -164,10 +189,9 @@ mod tests {
         assert_eq!(found(&[3]), Some(Err((2, true))));
         assert_eq!(found(&[4, 3]), Some(Err((2, false))));
         assert_eq!(found(&[5, 4, 3]), Some(Ok(5)));
-        detach(one);
+        drop(one);
         assert_eq!(attached(), Some(context(2)));
-        detach(two);
-        detach(two);
+        drop(two);
         assert_eq!((attached(), found(&[3])), (None, Some(Ok(3))));
     }
 
@@ -175,6 +199,6 @@ mod tests {
     fn an_empty_context_is_no_parent() {
         let empty = attach(Arc::default(), Some(Id::from_u64(3)));
         assert_eq!((found(&[]), found(&[3])), (None, Some(Ok(3))));
-        detach(empty);
+        drop(empty);
     }
 }

@@ -22,7 +22,7 @@ mod start;
 mod verdict;
 mod visitor;
 
-pub(crate) use attached::{attach, attached, detach};
+pub(crate) use attached::{Attachment, Detach};
 pub(crate) use draft::Waiting;
 pub(crate) use filter::CaptureFilter;
 pub(crate) use layer::{Capture, Core};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::Dispatch;
 use tracing::span::Id;
 
-use super::attached::{self, Nearer, RemoteParent};
+use super::attached::{self, Attachment, Nearer, RemoteParent};
 use super::layer::Capture;
 use super::open::OpenSpan;
 use super::start::{Above, Parent};
@@ -102,8 +102,11 @@ impl Capture {
                 .with_trace_state(above.trace_state().to_owned()),
             _ => context,
         };
-        let attached = attached::attached();
-        if let Some(carried) = attached.as_deref().or(above) {
+        let attached = Attachment::current();
+        let attached = attached
+            .as_ref()
+            .map(|attached| attached.context().as_ref());
+        if let Some(carried) = attached.or(above) {
             context = context.with_baggage(carried.baggage().clone());
         }
         if let Some(open) = nearest.filter(|_| self.core().shares_session) {

@@ -2,15 +2,12 @@
 
 use std::fmt;
 use std::future::Future;
-use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tracing::dispatcher;
-
 use super::{Extract, extract};
-use crate::capture;
+use crate::capture::{Attachment, Detach};
 use crate::record::TraceContext;
 use crate::sink::{self, Held};
 
@@ -62,26 +59,16 @@ pub fn in_remote<F: Future>(carrier: &(impl Extract + ?Sized), future: F) -> InR
 
 /// A context attached to a thread; see [`attach`].
 pub struct Attached {
-    number: u64,
+    _ours: Detach,
     _held: Held,
-    /// It belongs to its thread.
-    _thread: PhantomData<*const ()>,
 }
 
 impl Attached {
-    pub(crate) fn new(context: &Arc<TraceContext>) -> Self {
-        let under = dispatcher::get_default(|dispatch| dispatch.current_span().id().cloned());
+    fn new(context: &Arc<TraceContext>) -> Self {
         Attached {
-            number: capture::attach(Arc::clone(context), under),
+            _ours: Attachment::here(Arc::clone(context)).hold(),
             _held: sink::hold(context),
-            _thread: PhantomData,
         }
-    }
-}
-
-impl Drop for Attached {
-    fn drop(&mut self) {
-        capture::detach(self.number);
     }
 }
 

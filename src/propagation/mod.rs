@@ -42,7 +42,7 @@ pub use environment::{extract_env, inject_env};
 pub use guard::{Attached, InRemote, attach, in_remote};
 pub use message::{extract_meta, inject_meta};
 
-use crate::capture::{self, Capture};
+use crate::capture::{Attachment, Capture};
 use crate::record::BaggageEntry;
 pub use crate::record::{Baggage, TraceContext};
 
@@ -115,8 +115,8 @@ pub fn current() -> Option<TraceContext> {
         capture.context(dispatch, current.id()?)
     });
     of_span.or_else(|| {
-        let attached = capture::attached()?;
-        Some(attached.as_ref().clone()).filter(|context| !context.is_empty())
+        let attached = Attachment::current()?;
+        Some(attached.context().as_ref().clone()).filter(|context| !context.is_empty())
     })
 }
 

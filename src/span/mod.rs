@@ -7,6 +7,9 @@ mod part;
 mod request;
 mod response;
 mod shape;
+mod spawn;
+#[cfg(feature = "tokio")]
+mod spawn_tokio;
 mod tokens;
 mod url;
 
@@ -14,5 +17,8 @@ mod url;
 pub use call::{Call, Returns, Watch, response, run, watch};
 pub use current::{Current, current};
 pub use response::{ModelOutput, ModelResponse};
+pub use spawn::{InCurrent, Surroundings, in_current, in_current_fn};
+#[cfg(feature = "tokio")]
+pub use spawn_tokio::{spawn, spawn_blocking};
 #[doc(hidden)]
 pub use url::{server_address, server_port};

@@ -22,5 +22,6 @@ mod open_spans;
 mod propagation;
 mod runs;
 mod session;
+mod spawn;
 mod subscribers;
 mod troubles;
