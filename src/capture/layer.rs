@@ -272,9 +272,10 @@ where
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, _context: Context<'_, S>) {
-        if let (Some(open), Some(followed)) = (self.find(id), self.find(follows)) {
-            let ids = followed.ids();
-            open.state().links.push(ids);
+        if let Some(open) = self.find(id)
+            && let Some(followed) = self.lasting_ids(follows)
+        {
+            open.link(followed);
         }
     }
 

@@ -21,6 +21,9 @@ use crate::semconv::{Fact, Kind};
 /// Events kept per span; the SDK's own limit.
 pub(super) const MAX_EVENTS: usize = 128;
 
+/// Links kept per span; the SDK's own limit.
+const MAX_LINKS: usize = 128;
+
 /// A captured span, from its start to its record.
 #[derive(Debug)]
 pub(crate) struct OpenSpan {
@@ -255,6 +258,15 @@ impl OpenSpan {
         let mut state = self.state();
         if !state.is_over {
             facts(&mut state.said.notes);
+        }
+    }
+
+    /// Notes a span that this one follows from.
+    pub(crate) fn link(&self, linked: (TraceId, SpanId)) {
+        let mut state = self.state();
+        let is_known = state.links.contains(&linked);
+        if !(state.is_over || is_known) && state.links.len() < MAX_LINKS {
+            state.links.push(linked);
         }
     }
 

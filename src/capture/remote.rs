@@ -9,7 +9,7 @@ use super::attached::{self, Attachment, Nearer, RemoteParent};
 use super::layer::Capture;
 use super::open::OpenSpan;
 use super::start::{Above, Parent};
-use crate::record::{BaggageEntry, SpanId, TraceContext, Value};
+use crate::record::{BaggageEntry, SpanId, TraceContext, TraceId, Value};
 use crate::semconv::Fact;
 use crate::sink::Wire;
 
@@ -64,6 +64,21 @@ impl Capture {
             .take_while(|id| remote.under.as_ref() != Some(*id));
         let next = between.filter_map(|id| wire.ids(id, dispatch)).next();
         next.map(|ids| ids.span_id).or(remote.span_id())
+    }
+
+    /// The ids of a span that will not change any more: of one of ours, or one that OTLP has.
+    #[cold]
+    pub(super) fn lasting_ids(&self, id: &Id) -> Option<(TraceId, SpanId)> {
+        let wire = self.core().wire();
+        let Some(open) = self.find(id) else {
+            let (wire, dispatch) = wire.as_ref()?;
+            let ids = wire.ids(id, dispatch)?;
+            return Some((ids.trace_id, ids.span_id));
+        };
+        if let Some((wire, dispatch)) = wire.as_ref().filter(|_| !open.is_final()) {
+            self.learn_ids(&open, wire.as_ref(), dispatch);
+        }
+        Some(open.ids())
     }
 
     /// What another process is told of a span, or of the nearest around it that is kept.

@@ -133,6 +133,19 @@ impl TraceContext {
     }
 }
 
+impl TraceContext {
+    /// Says that a span follows from the one of this context: a link, in the store and on OTLP.
+    pub fn link_to(&self, span: &Span) {
+        let Some(linked) = self.span() else { return };
+        span.with_subscriber(|(id, dispatch)| {
+            let capture = dispatch.downcast_ref::<Capture>();
+            if let Some(open) = capture.and_then(|capture| capture.find(id)) {
+                open.link(linked);
+            }
+        });
+    }
+}
+
 impl Baggage {
     /// The same baggage with one entry more; a key that is no token of HTTP is left out.
     ///

@@ -17,7 +17,7 @@ mod surrounding;
 use std::fmt;
 use std::sync::Arc;
 
-use tracing::{Dispatch, Span, span};
+use tracing::{Dispatch, span};
 
 pub(crate) use backlog::Backlog;
 #[cfg(feature = "sqlite")]
@@ -124,9 +124,6 @@ pub(crate) trait Wire: Send + Sync + fmt::Debug {
 
     /// The span of another process that this thread is next to.
     fn remote(&self) -> Option<TraceContext>;
-
-    /// Makes a span of another process the parent of one that has just begun.
-    fn adopt(&self, span: &Span, context: &TraceContext);
 
     /// Whether this thread runs inside OTel's telemetry-suppressed scope.
     fn is_suppressed(&self) -> bool;

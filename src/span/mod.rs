@@ -3,6 +3,7 @@
 mod call;
 mod current;
 pub(crate) mod probe;
+mod parentage;
 mod part;
 mod request;
 mod response;
@@ -16,6 +17,8 @@ mod url;
 #[doc(hidden)]
 pub use call::{Call, Returns, Watch, response, run, watch};
 pub use current::{Current, current};
+#[doc(hidden)]
+pub use parentage::{LocalParent, Parent, Parentage, RemoteParent, below, follow};
 pub use response::{ModelOutput, ModelResponse};
 pub use spawn::{InCurrent, Surroundings, in_current, in_current_fn};
 #[cfg(feature = "tokio")]

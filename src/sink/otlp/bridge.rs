@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, TraceContextExt};
 use tracing::Dispatch;
-use tracing::Span;
 use tracing::span::Id;
 use tracing_opentelemetry::get_otel_context;
 
@@ -68,10 +67,6 @@ impl Wire for Bridge {
 
     fn remote(&self) -> Option<TraceContext> {
         remote::remote()
-    }
-
-    fn adopt(&self, span: &Span, context: &TraceContext) {
-        remote::adopt(span, context);
     }
 
     fn is_suppressed(&self) -> bool {

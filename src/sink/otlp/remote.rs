@@ -4,8 +4,6 @@ use std::str::FromStr;
 
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use opentelemetry::{Context, ContextGuard};
-use tracing::Span;
-use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::record::{self, TraceContext};
 
@@ -39,13 +37,6 @@ impl Surrounding {
         Held {
             _guard: Some(self.0.clone().attach()),
         }
-    }
-}
-
-/// Makes a remote span the parent of a span that was not entered yet; one that was keeps its own.
-pub(super) fn adopt(span: &Span, context: &TraceContext) {
-    if let Some(parent) = span_context(context) {
-        let _ = span.set_parent(Context::new().with_remote_span_context(parent));
     }
 }
 
