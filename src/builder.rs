@@ -79,6 +79,7 @@ pub struct Builder {
     content: Option<ContentCapture>,
     capture_filter: Option<String>,
     capture_all: bool,
+    shares_session: bool,
     drops_error_text: bool,
     queue_capacity: Option<usize>,
     subscribers: Vec<Callback>,
@@ -248,6 +249,16 @@ impl Builder {
         self
     }
 
+    /// Whether [`propagation`](crate::propagation) tells other processes the session's id, as the entry
+    /// `hermes.session.id` of the `baggage`. Default: no, for baggage goes to whoever is called.
+    ///
+    /// What another process sends is taken up in any case: spans that begin there without a session of
+    /// their own belong to that one.
+    pub fn propagate_session_id(mut self, tell: bool) -> Self {
+        self.shares_session = tell;
+        self
+    }
+
     /// Whether the texts of errors are kept, redacted and cut to 500 characters. Default: yes.
     pub fn capture_error_text(mut self, keep: bool) -> Self {
         self.drops_error_text = !keep;
@@ -294,6 +305,7 @@ impl Builder {
         }
         let wishes = Wishes {
             capture_all: self.capture_all,
+            shares_session: self.shares_session,
             keeps_error_text: !self.drops_error_text,
             queue_capacity: self.queue_capacity.unwrap_or(QUEUE_CAPACITY),
             event_log_limits: self.event_log_limits,

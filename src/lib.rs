@@ -13,6 +13,7 @@
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 pub mod client;
 mod span;
+pub mod propagation;
 mod capture;
 mod semconv;
 mod record;
@@ -56,9 +57,12 @@ pub use record::{
 pub use semconv::Kind;
 pub use sink::Batch;
 pub use span::{
-    Cause, Current, ModelError, ModelOutput, ModelResponse, OwnedSpan, Start, StreamedResponse,
-    agent, chat, current, embedding, kind, reranker, retriever, session, step, tool, turn,
+    Cause, Current, InCurrent, ModelError, ModelOutput, ModelResponse, OwnedSpan, Start,
+    StreamedResponse, Surroundings, agent, chat, current, embedding, in_current, in_current_fn,
+    kind, reranker, retriever, session, step, tool, turn,
 };
+#[cfg(feature = "tokio")]
+pub use span::{spawn, spawn_blocking};
 #[cfg(feature = "sqlite")]
 pub use store::{
     ErrorEvent, ModelCall, PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged,

@@ -60,6 +60,8 @@ pub(super) struct Rest {
     pub(super) extra: Vec<(Cow<'static, str>, Value)>,
     pub(super) events: Vec<EventRecord>,
     pub(super) links: Vec<(TraceId, SpanId)>,
+    /// The parent in another process.
+    pub(super) remote: Option<SpanId>,
 }
 
 /// A draft in the queue: the writer's own, or one that the exporter reads as well.
@@ -136,6 +138,9 @@ impl Draft {
             self.tally = state.tally;
         }
         self.is_announced = open.is_announced();
+        if let Some(remote) = &open.origin.remote {
+            self.rest.get_or_insert_default().remote = remote.span_id();
+        }
         let notes = state.said.notes.bytes();
         self.noted = notes.len();
         if let Some(inline) = self.notes.get_mut(..notes.len()) {

@@ -49,7 +49,8 @@ impl Draft {
             trace_id: self.ids.trace_id,
             span_id: self.ids.span_id,
             parent_span_id,
-            wire_parent_span_id: parent_span_id,
+            wire_parent_span_id: parent_span_id.or(rest.remote),
+            remote_parent_span_id: rest.remote,
             run: self.run.clone(),
             kind: self.kind,
             given_name: given_name(self.kind, self.shape.metadata),
@@ -68,7 +69,7 @@ impl Draft {
         let verdict = verdict(self.kind, self.outcome.as_ref(), self.class, &record.facts);
         record.end_ns = Some(end.at_ns);
         record.withdrawn = end.is_withdrawn;
-        record.wire_parent_span_id = end.wire_parent.or(parent_span_id);
+        record.wire_parent_span_id = end.wire_parent.or(record.wire_parent_span_id);
         record.status = verdict.status;
         record.failure = verdict.failure;
         self.inherit(&mut record.facts);

@@ -10,13 +10,14 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::attached;
 use super::callsite::Shape;
 use super::clock::Clock;
 use super::close::Closed;
 use super::draft::Waiting;
 use super::interest::Interests;
 use super::open::{Ids, OpenSpan};
-use super::start::Parent;
+use super::start::{Above, Parent};
 use super::visitor::{Said, Visitor};
 use super::{CaptureFilter, Spans};
 use crate::pipeline::{Health, Loss, Queue};
@@ -35,6 +36,8 @@ pub(crate) struct Core {
     pub(crate) filter: Arc<CaptureFilter>,
     /// Spans of other libraries are stored as steps.
     pub(crate) captures_all: bool,
+    /// The session's id is told to other processes.
+    pub(crate) shares_session: bool,
     pub(crate) wire: Option<Arc<dyn Wire>>,
     dispatch: OnceLock<WeakDispatch>,
 }
@@ -55,6 +58,7 @@ impl Core {
         health: Arc<Health>,
         filter: CaptureFilter,
         captures_all: bool,
+        shares_session: bool,
         wire: Option<Arc<dyn Wire>>,
     ) -> Self {
         // Sets the clock up now, and not in the agent's first span.
@@ -66,6 +70,7 @@ impl Core {
             health,
             filter: Arc::new(filter),
             captures_all,
+            shares_session,
             wire,
             dispatch: OnceLock::new(),
         }
@@ -89,10 +94,15 @@ impl Core {
         }
     }
 
+    /// The dispatcher that the layer is part of.
+    pub(super) fn dispatch(&self) -> Option<Dispatch> {
+        self.dispatch.get()?.upgrade()
+    }
+
     /// The OTel side and the dispatcher by which it finds its spans, where spans are exported.
-    fn wire(&self) -> Option<(&Arc<dyn Wire>, Dispatch)> {
+    pub(super) fn wire(&self) -> Option<(&Arc<dyn Wire>, Dispatch)> {
         let wire = self.wire.as_ref()?;
-        Some((wire, self.dispatch.get()?.upgrade()?))
+        Some((wire, self.dispatch()?))
     }
 }
 
@@ -127,7 +137,7 @@ impl Capture {
     /// Learns the OTel ids of a span; without OTel the span's own are final.
     ///
     /// Two threads may do it at once and learn the same.
-    fn learn_ids(&self, open: &OpenSpan, wire: &dyn Wire, dispatch: &Dispatch) {
+    pub(super) fn learn_ids(&self, open: &OpenSpan, wire: &dyn Wire, dispatch: &Dispatch) {
         let own = open.origin.own_ids;
         let ids = match wire.ids(&open.origin.tracing_id, dispatch) {
             Some(ids) => Ids {
@@ -163,7 +173,7 @@ impl Capture {
         }
     }
 
-    fn around(&self, id: &Id, dispatch: &Dispatch) -> Vec<Id> {
+    pub(super) fn around(&self, id: &Id, dispatch: &Dispatch) -> Vec<Id> {
         self.around
             .map(|around| around(dispatch, id))
             .unwrap_or_default()
@@ -178,6 +188,9 @@ impl Capture {
             && ids.span_id != parent.origin.own_ids.span_id
         {
             return Some(ids.span_id);
+        }
+        if let Some(remote) = &open.origin.remote {
+            return self.parent_below(remote, open, wire, dispatch);
         }
         self.around(&open.origin.tracing_id, dispatch)
             .iter()
@@ -260,13 +273,13 @@ where
                 .count_lost(attributes.metadata(), Loss::Suppressed);
             return;
         }
-        let parent = self.parent(attributes, id, &context);
+        let above = self.above(attributes, id, &context);
         // Where a trace begins, so that its other spans pay nothing for it.
-        if parent.is_none() && self.core.queue.is_in_fork() {
+        if !matches!(above, Above::Local(_)) && self.core.queue.is_in_fork() {
             self.core.count_lost(attributes.metadata(), Loss::AfterFork);
             return;
         }
-        self.core.start(attributes, id, parent);
+        self.core.start(attributes, id, above);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _context: Context<'_, S>) {
@@ -276,9 +289,10 @@ where
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, _context: Context<'_, S>) {
-        if let (Some(open), Some(followed)) = (self.find(id), self.find(follows)) {
-            let ids = followed.ids();
-            open.state().links.push(ids);
+        if let Some(open) = self.find(id)
+            && let Some(followed) = self.lasting_ids(follows)
+        {
+            open.link(followed);
         }
     }
 
@@ -317,6 +331,21 @@ where
 }
 
 impl Capture {
+    /// What a new span stands below.
+    fn above<S>(&self, attributes: &Attributes<'_>, id: &Id, context: &Context<'_, S>) -> Above
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        if attached::may_be_any() && attributes.is_contextual() {
+            return self.above_or_attached(id);
+        }
+        match self.parent(attributes, id, context) {
+            Some(parent) => Above::Local(parent),
+            None if attributes.is_contextual() => self.above_on_wire(),
+            None => Above::Nothing,
+        }
+    }
+
     /// The nearest span around a new one that capture sees.
     fn parent<S>(
         &self,

@@ -4,6 +4,7 @@
 //! take, then finish); nothing blocks or does I/O; nothing emits a `tracing` event; a lock is held
 //! for one span at a time, never for two.
 
+mod attached;
 mod callsite;
 mod close;
 mod clock;
@@ -17,11 +18,13 @@ mod notes;
 mod open;
 mod opening;
 mod pool;
+mod remote;
 mod spans;
 mod start;
 mod verdict;
 mod visitor;
 
+pub(crate) use attached::{Attachment, Detach};
 pub(crate) use draft::Waiting;
 pub(crate) use filter::CaptureFilter;
 pub(crate) use layer::{Capture, Core};

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tracing::Metadata;
 use tracing::span::Id;
 
+use super::attached::RemoteParent;
 use super::callsite::Shape;
 use super::clock::Clock;
 use super::exchange::Exchanges;
@@ -20,6 +21,9 @@ use crate::semconv::{Fact, Kind};
 
 /// Events kept per span; the SDK's own limit.
 pub(super) const MAX_EVENTS: usize = 128;
+
+/// Links kept per span; the SDK's own limit.
+const MAX_LINKS: usize = 128;
 
 /// A captured span, from its start to its record.
 #[derive(Debug)]
@@ -43,6 +47,8 @@ pub(super) struct Origin {
     pub(super) parent: Option<Arc<OpenSpan>>,
     /// Whether no span of others stands between this one and its parent.
     pub(super) is_next_to_parent: bool,
+    /// The parent in another process, where there is none in this one.
+    pub(super) remote: Option<Box<RemoteParent>>,
     pub(super) run: RunRecord,
     /// Whether the run is that of a session.
     pub(super) is_in_session: bool,
@@ -122,6 +128,7 @@ impl OpenSpan {
                 tracing_id: id.clone(),
                 parent: None,
                 is_next_to_parent: false,
+                remote: None,
                 run: RunRecord {
                     run_id: RunId::generate(0),
                     is_root: false,
@@ -256,6 +263,15 @@ impl OpenSpan {
         }
     }
 
+    /// Notes a span that this one follows from.
+    pub(crate) fn link(&self, linked: (TraceId, SpanId)) {
+        let mut state = self.state();
+        let is_known = state.links.contains(&linked);
+        if !(state.is_over || is_known) && state.links.len() < MAX_LINKS {
+            state.links.push(linked);
+        }
+    }
+
     /// States a field that no table knows; a known one finds its fact.
     pub(crate) fn set_named(&self, name: Cow<'static, str>, value: Value) {
         if let Some(fact) = Fact::named(&name) {
@@ -299,6 +315,7 @@ impl OpenSpan {
     /// Forgets the span, so that another can take its place.
     pub(super) fn clear(&mut self) {
         self.let_go_of_parents();
+        self.origin.remote = None;
         if self.origin.is_exported {
             self.final_ids.take();
         }

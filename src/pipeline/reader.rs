@@ -236,6 +236,7 @@ mod tests {
                 span_id: SpanId::generate(),
                 parent_span_id: None,
                 wire_parent_span_id: None,
+                remote_parent_span_id: None,
                 run: RunRecord {
                     run_id: RunId::generate(self.0),
                     is_root: false,

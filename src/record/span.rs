@@ -14,6 +14,8 @@ pub(crate) struct SpanRecord {
     pub(crate) parent_span_id: Option<SpanId>,
     /// The parent on OTLP, which may be a span of another library.
     pub(crate) wire_parent_span_id: Option<SpanId>,
+    /// The nearest ancestor in another process, which may be in the same store.
+    pub(crate) remote_parent_span_id: Option<SpanId>,
     pub(crate) run: RunRecord,
     pub(crate) kind: Kind,
     /// The name the code gave the span, where it differs from the kind's own.

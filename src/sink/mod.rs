@@ -11,6 +11,8 @@ mod live;
 pub(crate) mod otlp;
 #[cfg(feature = "sqlite")]
 mod store;
+#[cfg(not(feature = "otlp"))]
+mod surrounding;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,12 +27,16 @@ pub(crate) use event_log::{EventLogSink, LogCounter, LogLimits};
 pub(crate) use keeper::{Keeper, StoreWishes};
 pub use live::Batch;
 pub(crate) use live::{Callback, LiveSink};
+#[cfg(feature = "otlp")]
+pub(crate) use otlp::remote::{Held, Surrounding, hold};
 #[cfg(feature = "sqlite")]
 pub(crate) use store::Rows;
 #[cfg(feature = "sqlite")]
 use store::StoreSink;
+#[cfg(not(feature = "otlp"))]
+pub(crate) use surrounding::{Held, Surrounding, hold};
 
-use crate::record::{SpanId, SpanRecord, TraceId};
+use crate::record::{SpanId, SpanRecord, TraceContext, TraceId};
 
 /// A way out that the writer thread feeds, batch by batch.
 pub(crate) trait Sink: Send {
@@ -112,6 +118,12 @@ pub(crate) trait Wire: Send + Sync + fmt::Debug {
 
     /// A span that the capture filter took out: it is not exported, its children move to `parent`.
     fn withdraw(&self, span: SpanId, parent: Option<SpanId>);
+
+    /// What another process is told of a span; `None`: there is no such OTel span.
+    fn context(&self, id: &span::Id, dispatch: &Dispatch) -> Option<TraceContext>;
+
+    /// The span of another process that this thread is next to.
+    fn remote(&self) -> Option<TraceContext>;
 
     /// Whether this thread runs inside OTel's telemetry-suppressed scope.
     fn is_suppressed(&self) -> bool;

@@ -317,6 +317,7 @@ mod tests {
             span_id: SpanId::from_bytes([2; 8]).unwrap(),
             parent_span_id: None,
             wire_parent_span_id: None,
+            remote_parent_span_id: None,
             run: RunRecord {
                 run_id: RunId::from_bytes([3; 16]).unwrap(),
                 is_root: true,

@@ -10,8 +10,9 @@ use tracing::span::Id;
 use tracing_opentelemetry::get_otel_context;
 
 use super::finished::Finished;
+use super::remote;
 use super::tally::{Door, Tally};
-use crate::record::{SpanId, TraceId};
+use crate::record::{SpanId, TraceContext, TraceId};
 use crate::sink::{Ended, Wire, WireIds};
 
 /// [`Wire`] by way of the `tracing-opentelemetry` layer that stands behind capture.
@@ -58,6 +59,14 @@ impl Wire for Bridge {
 
     fn withdraw(&self, span: SpanId, parent: Option<SpanId>) {
         self.finished.withdraw(span, parent);
+    }
+
+    fn context(&self, id: &Id, dispatch: &Dispatch) -> Option<TraceContext> {
+        remote::of(get_otel_context(id, dispatch)?.span().span_context())
+    }
+
+    fn remote(&self) -> Option<TraceContext> {
+        remote::remote()
     }
 
     fn is_suppressed(&self) -> bool {

@@ -22,6 +22,7 @@ mod http;
 mod line;
 mod partial_success;
 mod reach;
+pub(super) mod remote;
 mod rename;
 #[cfg(feature = "sqlite")]
 mod resend;

@@ -263,13 +263,14 @@ fn status(record: &SpanRecord) -> Status {
 fn add_links(record: &SpanRecord, span: &mut SpanData) {
     for (trace_id, linked) in &record.links {
         let linked = SpanId::from_bytes(linked.to_bytes());
+        let trace = TraceId::from_bytes(trace_id.to_bytes());
         let links = &mut span.links.links;
-        if !links
-            .iter()
-            .any(|known| known.span_context.span_id() == linked)
-        {
+        if !links.iter().any(|known| {
+            let known = &known.span_context;
+            known.span_id() == linked && known.trace_id() == trace
+        }) {
             links.push(Link::with_context(SpanContext::new(
-                TraceId::from_bytes(trace_id.to_bytes()),
+                trace,
                 linked,
                 TraceFlags::SAMPLED,
                 false,

@@ -37,6 +37,7 @@ pub(super) fn record(span: RecordedSpan) -> Option<SpanRecord> {
         span_id: span.span_id,
         parent_span_id: span.parent_span_id,
         wire_parent_span_id: span.wire_parent_span_id,
+        remote_parent_span_id: None,
         run: RunRecord {
             run_id: span.run_id,
             is_root: false,

@@ -178,6 +178,7 @@ mod tests {
             span_id: SpanId::generate(),
             parent_span_id: None,
             wire_parent_span_id: None,
+            remote_parent_span_id: None,
             run: RunRecord {
                 run_id: run.1,
                 is_root: kind == Kind::Session,
