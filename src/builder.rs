@@ -14,6 +14,7 @@ use crate::assembly::{Wishes, assemble};
 use crate::config::{self, Config, Content, EventLog, Placement};
 use crate::diagnostic::Diagnostics;
 use crate::error::{Error, ErrorKind};
+use crate::logs::WithIds;
 use crate::record::Value;
 use crate::sink::{Batch, Callback, LogLimits};
 use crate::telemetry::Telemetry;
@@ -90,7 +91,7 @@ pub fn builder() -> Builder {
 }
 
 /// Sets Hermes up as the environment says and installs the global subscriber: Hermes, and a layer
-/// that logs to stderr as `RUST_LOG` says.
+/// that logs to stderr as `RUST_LOG` says, with the ids of the span around each line.
 ///
 /// Hold the guard for as long as the program runs.
 ///
@@ -316,6 +317,7 @@ impl Builder {
         let (layer, telemetry) = self.build()?;
         let log = tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
+            .map_event_format(WithIds::new)
             .with_filter(EnvFilter::from_default_env());
         let subscriber = tracing_subscriber::registry().with(layer).with(log);
         tracing::subscriber::set_global_default(subscriber).map_err(|_| already_installed())?;

@@ -25,6 +25,8 @@ mod insight;
 #[cfg(feature = "sqlite")]
 mod rebuild;
 
+pub mod logs;
+
 mod assembly;
 mod at_exit;
 mod builder;
@@ -61,3 +63,10 @@ pub use store::{
 };
 pub use telemetry::Telemetry;
 pub use wire::{FinishedEvent, FinishedSpan};
+
+/// The pages of `docs/integrations`, so that their code is compiled.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../docs/integrations/logs.md")]
+    mod logs {}
+}

@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pipeline", &["record", "policy", "sink"]),
     ("capture",  &["semconv", "record", "policy", "sink", "pipeline"]),
     ("span",     &["semconv", "record", "wire", "capture"]),
+    ("logs",     &["record", "capture"]),
 ];
 
 /// Text that belongs to one place, and that place.
@@ -33,7 +34,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("\"gen_ai.",            &["semconv"]),
     ("\"llm.",               &["semconv"]),
     ("rusqlite::",           &["store"]),
-    ("tracing_subscriber::", &["capture", "sink", "builder", "assembly"]),
+    ("tracing_subscriber::", &["capture", "logs", "sink", "builder", "assembly"]),
     ("opentelemetry::",      &["sink"]),
     ("opentelemetry_sdk::",  &["sink"]),
     ("opentelemetry_otlp::", &["sink"]),

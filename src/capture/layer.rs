@@ -14,6 +14,7 @@ use super::callsite::Shape;
 use super::clock::Clock;
 use super::close::Closed;
 use super::draft::Waiting;
+use super::installed;
 use super::interest::Interests;
 use super::open::{Ids, OpenSpan};
 use super::start::Parent;
@@ -163,7 +164,7 @@ impl Capture {
         }
     }
 
-    fn around(&self, id: &Id, dispatch: &Dispatch) -> Vec<Id> {
+    pub(super) fn around(&self, id: &Id, dispatch: &Dispatch) -> Vec<Id> {
         self.around
             .map(|around| around(dispatch, id))
             .unwrap_or_default()
@@ -235,6 +236,7 @@ where
 
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         let _ = self.core.dispatch.set(dispatch.downgrade());
+        installed::note(dispatch);
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {

@@ -10,6 +10,7 @@ mod clock;
 mod draft;
 mod filter;
 mod finish;
+mod installed;
 mod interest;
 mod layer;
 mod notes;
@@ -22,6 +23,7 @@ mod visitor;
 
 pub(crate) use draft::Waiting;
 pub(crate) use filter::CaptureFilter;
+pub(crate) use installed::ids_around;
 pub(crate) use layer::{Capture, Core};
 pub(crate) use notes::Notes;
 pub(crate) use open::{OpenSpan, Outcome};

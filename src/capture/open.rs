@@ -233,6 +233,11 @@ impl OpenSpan {
         self.kind().is_some() && !self.state().is_left_out
     }
 
+    /// Whether the capture filter takes the span out, as far as is known.
+    pub(super) fn is_left_out(&self) -> bool {
+        self.state().is_left_out
+    }
+
     /// The nearest ancestor that is stored.
     pub(super) fn kept_parent(&self) -> Option<SpanId> {
         self.ancestors()

@@ -17,6 +17,7 @@ mod export;
 mod failures;
 mod filter;
 mod foreign;
+mod log_lines;
 mod macros;
 mod open_spans;
 mod runs;
