@@ -134,6 +134,7 @@ impl Capture {
             Some(ids) => Ids {
                 trace_id: ids.trace_id,
                 span_id: ids.span_id,
+                is_sampled: ids.is_sampled,
             },
             // Not on OTLP: the span keeps an id of its own, in the trace of its parent.
             None => Ids {

@@ -56,6 +56,8 @@ pub(super) struct Origin {
 pub(super) struct Ids {
     pub(super) trace_id: TraceId,
     pub(super) span_id: SpanId,
+    /// Whether OTel exports the span.
+    pub(super) is_sampled: bool,
 }
 
 /// What changes while the span is open.
@@ -128,6 +130,7 @@ impl OpenSpan {
                 own_ids: Ids {
                     trace_id: TraceId::generate(0),
                     span_id: SpanId::generate(),
+                    is_sampled: false,
                 },
                 is_exported: false,
             },
