@@ -14,6 +14,7 @@ use crate::assembly::{Wishes, assemble};
 use crate::config::{self, Config, Content, EventLog, Placement};
 use crate::diagnostic::Diagnostics;
 use crate::error::{Error, ErrorKind};
+use crate::logs::WithIds;
 use crate::record::Value;
 use crate::sink::{Batch, Callback, LogLimits};
 use crate::telemetry::Telemetry;
@@ -75,6 +76,8 @@ pub struct Builder {
     otlp_endpoint: Option<String>,
     otlp_headers: Vec<(String, String)>,
     exporters: Option<String>,
+    traces_sampler: Option<String>,
+    traces_sampler_arg: Option<f64>,
     semconv: Option<String>,
     content: Option<ContentCapture>,
     capture_filter: Option<String>,
@@ -91,7 +94,7 @@ pub fn builder() -> Builder {
 }
 
 /// Sets Hermes up as the environment says and installs the global subscriber: Hermes, and a layer
-/// that logs to stderr as `RUST_LOG` says.
+/// that logs to stderr as `RUST_LOG` says, with the ids of the span around each line.
 ///
 /// Hold the guard for as long as the program runs.
 ///
@@ -220,6 +223,24 @@ impl Builder {
         self
     }
 
+    /// Which traces are exported, in the words of `OTEL_TRACES_SAMPLER`: `always_on`, `always_off`,
+    /// `traceidratio`, or one of these behind `parentbased_` (a span with a parent goes where its parent
+    /// goes). Default: that variable, else `parentbased_always_on`.
+    ///
+    /// The local store keeps every span, whatever the sampler says, with the ids that it would have
+    /// had; [`Stats::export_sampled_out`](crate::Stats::export_sampled_out) counts what stays at home.
+    pub fn traces_sampler(mut self, sampler: impl Into<String>) -> Self {
+        self.traces_sampler = Some(sampler.into());
+        self
+    }
+
+    /// The share of traces that the sampler `traceidratio` takes, from 0 to 1. Default:
+    /// `OTEL_TRACES_SAMPLER_ARG`, else 1.
+    pub fn traces_sampler_arg(mut self, share: f64) -> Self {
+        self.traces_sampler_arg = Some(share);
+        self
+    }
+
     /// The names that exported spans carry, in the words of `HERMES_OTEL_SEMCONV`: `hermes`,
     /// `genai`, `genai-1.41`, `genai-1.36` or `hermes-classic`, optionally with `,openinference`.
     pub fn semconv(mut self, profile: impl Into<String>) -> Self {
@@ -328,6 +349,7 @@ impl Builder {
         let (layer, telemetry) = self.build()?;
         let log = tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
+            .map_event_format(WithIds::new)
             .with_filter(EnvFilter::from_default_env());
         let subscriber = tracing_subscriber::registry().with(layer).with(log);
         tracing::subscriber::set_global_default(subscriber).map_err(|_| already_installed())?;
@@ -371,6 +393,7 @@ impl Builder {
                 exporters.push(otlp);
             }
         }
+        config.read_sampler(self.traces_sampler.take(), self.traces_sampler_arg);
         if let Some(semconv) = self.semconv.take() {
             config.read_naming("semconv", &semconv);
         }

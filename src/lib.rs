@@ -28,6 +28,8 @@ mod insight;
 #[cfg(feature = "sqlite")]
 mod rebuild;
 
+pub mod logs;
+
 mod assembly;
 mod at_exit;
 mod builder;
@@ -71,6 +73,11 @@ pub use store::{
 pub use telemetry::Telemetry;
 pub use wire::{FinishedEvent, FinishedSpan};
 
+/// The pages of `docs/integrations`, so that their code is compiled.
 #[cfg(doctest)]
-#[doc = include_str!("../docs/integrations/hook-style.md")]
-struct HookStyle;
+mod pages {
+    #[doc = include_str!("../docs/integrations/hook-style.md")]
+    mod hook_style {}
+    #[doc = include_str!("../docs/integrations/logs.md")]
+    mod logs {}
+}

@@ -27,6 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("propagation", &["semconv", "record", "sink", "capture"]),
     ("span",     &["semconv", "record", "wire", "sink", "capture", "propagation"]),
     ("client",   &["semconv", "record", "capture", "span"]),
+    ("logs",     &["record", "capture"]),
 ];
 
 /// Text that belongs to one place, and that place.
@@ -35,7 +36,7 @@ const LIVES_IN: &[(&str, &[&str])] = &[
     ("\"gen_ai.",            &["semconv"]),
     ("\"llm.",               &["semconv"]),
     ("rusqlite::",           &["store"]),
-    ("tracing_subscriber::", &["capture", "sink", "builder", "assembly"]),
+    ("tracing_subscriber::", &["capture", "logs", "sink", "builder", "assembly"]),
     ("opentelemetry::",      &["sink"]),
     ("opentelemetry_sdk::",  &["sink"]),
     ("opentelemetry_otlp::", &["sink"]),

@@ -125,6 +125,10 @@ impl ExportCounter for Counter {
         self.health.not_exported(reason, spans);
     }
 
+    fn sampled_out(&self, spans: u64) {
+        self.health.sampled_out(spans);
+    }
+
     fn trouble(&self, kind: &'static str, message: &str) {
         self.diagnostics.warn(kind, message);
     }

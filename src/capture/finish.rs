@@ -48,6 +48,7 @@ impl Draft {
         let mut record = SpanRecord {
             trace_id: self.ids.trace_id,
             span_id: self.ids.span_id,
+            is_sampled: self.ids.is_sampled,
             parent_span_id,
             wire_parent_span_id: parent_span_id.or(rest.remote),
             remote_parent_span_id: rest.remote,

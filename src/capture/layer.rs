@@ -15,6 +15,7 @@ use super::callsite::Shape;
 use super::clock::Clock;
 use super::close::Closed;
 use super::draft::Waiting;
+use super::installed;
 use super::interest::Interests;
 use super::open::{Ids, OpenSpan};
 use super::start::{Above, Parent};
@@ -143,6 +144,7 @@ impl Capture {
             Some(ids) => Ids {
                 trace_id: ids.trace_id,
                 span_id: ids.span_id,
+                is_sampled: ids.is_sampled,
             },
             // Not on OTLP: the span keeps an id of its own, in the trace of its parent.
             None => Ids {
@@ -265,6 +267,7 @@ where
 
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         let _ = self.core.dispatch.set(dispatch.downgrade());
+        installed::note(dispatch);
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {

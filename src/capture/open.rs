@@ -63,6 +63,8 @@ pub(super) struct Origin {
 pub(super) struct Ids {
     pub(super) trace_id: TraceId,
     pub(super) span_id: SpanId,
+    /// Whether OTel exports the span.
+    pub(super) is_sampled: bool,
 }
 
 /// What changes while the span is open.
@@ -137,6 +139,7 @@ impl OpenSpan {
                 own_ids: Ids {
                     trace_id: TraceId::generate(0),
                     span_id: SpanId::generate(),
+                    is_sampled: false,
                 },
                 is_exported: false,
             },
@@ -240,6 +243,11 @@ impl OpenSpan {
     /// Whether the span is stored, as far as is known.
     pub(super) fn is_kept(&self) -> bool {
         self.kind().is_some() && !self.state().is_left_out
+    }
+
+    /// Whether the capture filter takes the span out, as far as is known.
+    pub(super) fn is_left_out(&self) -> bool {
+        self.state().is_left_out
     }
 
     /// The nearest ancestor that is stored.

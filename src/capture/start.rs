@@ -76,6 +76,7 @@ impl Core {
         origin.own_ids = Ids {
             trace_id: place.trace_id,
             span_id: SpanId::generate(),
+            is_sampled: false,
         };
         origin.is_exported = self.wire.is_some();
         origin.is_next_to_parent = parent.as_ref().is_some_and(|parent| parent.is_next);

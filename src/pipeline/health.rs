@@ -29,6 +29,9 @@ pub struct Stats {
     /// back, by this process or a later one. Those that earlier processes left behind count from the
     /// moment in which this one takes them over.
     pub export_pending: u64,
+    /// Spans that sampling keeps from leaving; they are in the store, where they are ours. Those of other
+    /// libraries count where tail rules decide; a sampler at the start of a trace does not make them.
+    pub export_sampled_out: u64,
     /// Captured spans whose lines could not be written to the event log. They are in the store.
     pub event_log_dropped: u64,
     /// Records waiting in the queue.
@@ -106,6 +109,7 @@ pub(crate) struct Health {
     settled: Mutex<Option<Losses>>,
     exported: AtomicU64,
     event_log_dropped: AtomicU64,
+    sampled_out: AtomicU64,
     export_dropped: Mutex<BTreeMap<&'static str, u64>>,
 }
 
@@ -135,6 +139,11 @@ impl Health {
     pub(crate) fn not_exported(&self, reason: &'static str, count: u64) {
         let mut dropped = locked(&self.export_dropped);
         *dropped.entry(reason).or_default() += count;
+    }
+
+    /// Spans are not exported, as sampling has it.
+    pub(crate) fn sampled_out(&self, count: u64) {
+        self.sampled_out.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Spans are not in the event log.
@@ -190,6 +199,7 @@ impl Health {
                 .map(|(reason, count)| ((*reason).to_owned(), *count))
                 .collect(),
             export_pending: 0,
+            export_sampled_out: self.sampled_out.load(Ordering::Relaxed),
             event_log_dropped: self.event_log_dropped.load(Ordering::Relaxed),
             queue_depth,
         }

@@ -234,6 +234,7 @@ mod tests {
             Arc::new(SpanRecord {
                 trace_id: TraceId::generate(self.0),
                 span_id: SpanId::generate(),
+                is_sampled: true,
                 parent_span_id: None,
                 wire_parent_span_id: None,
                 remote_parent_span_id: None,

@@ -31,8 +31,6 @@ pub(crate) struct Terms {
     pub(crate) exits: u8,
     /// Whether content may leave.
     pub(crate) may_carry_content: bool,
-    /// Whether every span is exported, so that one that never ends may be as well.
-    pub(crate) takes_all: bool,
 }
 
 /// Who keeps the store at present.

@@ -73,13 +73,13 @@ impl Debts {
                 is_ready,
             })
         };
+        if !record.is_sampled {
+            // By the record and not by word, which may be lost: what is sampled out never leaves.
+            return Export::Settled;
+        }
         if record.end_ns.is_none() {
             // Should its process die, the span ends there: its children are not to be orphans.
-            return if terms.takes_all {
-                owed(terms.exits, false)
-            } else {
-                Export::None
-            };
+            return owed(terms.exits, false);
         }
         match self.early.get(&record.span_id) {
             Some((Fate::Settled, _)) => Export::Settled,
@@ -217,6 +217,7 @@ mod tests {
         SpanRecord {
             trace_id: TraceId::generate(1),
             span_id: SpanId::generate(),
+            is_sampled: true,
             parent_span_id: None,
             wire_parent_span_id: None,
             remote_parent_span_id: None,
@@ -252,7 +253,6 @@ mod tests {
             backlog.open(Terms {
                 exits: 1,
                 may_carry_content: false,
-                takes_all: true,
             });
             let folder = tempfile::tempdir().unwrap();
             Bench {

@@ -102,6 +102,9 @@ pub(crate) trait ExportCounter: fmt::Debug + Send + Sync {
     /// Spans that were not exported, or not everywhere; the reason is a word for counters.
     fn lost(&self, reason: &'static str, spans: u64);
 
+    /// Spans that sampling keeps at home.
+    fn sampled_out(&self, _spans: u64) {}
+
     /// Something the operator can mend, to be said once per kind.
     fn trouble(&self, kind: &'static str, message: &str);
 }
@@ -134,4 +137,6 @@ pub(crate) trait Wire: Send + Sync + fmt::Debug {
 pub(crate) struct WireIds {
     pub(crate) trace_id: TraceId,
     pub(crate) span_id: SpanId,
+    /// Whether the span is to be exported.
+    pub(crate) is_sampled: bool,
 }

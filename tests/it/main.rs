@@ -18,6 +18,7 @@ mod failures;
 mod filter;
 mod foreign;
 mod links;
+mod log_lines;
 mod macros;
 mod open_spans;
 mod owned;

@@ -313,6 +313,7 @@ mod tests {
 
     fn span(end_ns: Option<i64>) -> Arc<SpanRecord> {
         Arc::new(SpanRecord {
+            is_sampled: false,
             trace_id: TraceId::from_bytes([1; 16]).unwrap(),
             span_id: SpanId::from_bytes([2; 8]).unwrap(),
             parent_span_id: None,

@@ -51,6 +51,8 @@ impl Wire for Bridge {
             } else {
                 self.tally.turned_away(Door::Closed, Some(draft.span_id()));
             }
+        } else if span_context.is_valid() && !span_context.is_sampled() {
+            self.tally.sampled_out(1);
         } else {
             self.tally.stays(draft.span_id());
         }
@@ -89,5 +91,6 @@ fn wire_ids(context: &SpanContext) -> Option<WireIds> {
     Some(WireIds {
         trace_id: TraceId::from_bytes(context.trace_id().to_bytes())?,
         span_id: span_id(context.span_id())?,
+        is_sampled: context.is_sampled(),
     })
 }

@@ -54,7 +54,7 @@ use self::gate::{Gate, QueueSize};
 use self::rename::Rename;
 #[cfg(feature = "sqlite")]
 use self::resend::Resender;
-use self::setup::{Setup, samples_all};
+use self::setup::{Setup, sampler};
 use self::tally::Tally;
 use crate::config::{ExportConfig, Placement};
 use crate::policy::Policy;
@@ -98,7 +98,6 @@ impl Outlet {
         let terms = Terms {
             exits,
             may_carry_content: policy.content_placement() != Placement::NOWHERE,
-            takes_all: samples_all(),
         };
         let size = QueueSize::from_env();
         // A record waits as long as its span, and a little room keeps those apart that the SDK
@@ -129,6 +128,7 @@ impl Outlet {
         let provider = SdkTracerProvider::builder()
             .with_span_processor(gate)
             .with_resource(setup.resource())
+            .with_sampler(sampler(config.head))
             .build();
         let mut outlet = Outlet {
             provider,

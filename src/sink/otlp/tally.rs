@@ -159,7 +159,12 @@ impl Tally {
         self.backlog.is_kept()
     }
 
-    /// A span of ours that is not exported: it is not sampled.
+    /// Spans that sampling keeps at home.
+    pub(super) fn sampled_out(&self, spans: usize) {
+        self.counter.sampled_out(count(spans));
+    }
+
+    /// A span of ours that is not exported: OTel has none of it, or ended it before.
     pub(super) fn stays(&self, span: SpanId) {
         self.backlog.settled(&[span]);
     }
@@ -307,7 +312,6 @@ mod tests {
         backlog.open(Terms {
             exits: 1,
             may_carry_content: false,
-            takes_all: true,
         });
         backlog.attend("store".into(), 1);
     }

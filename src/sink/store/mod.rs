@@ -176,6 +176,7 @@ mod tests {
         SpanRecord {
             trace_id: run.0,
             span_id: SpanId::generate(),
+            is_sampled: true,
             parent_span_id: None,
             wire_parent_span_id: None,
             remote_parent_span_id: None,

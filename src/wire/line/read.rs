@@ -92,6 +92,7 @@ fn span(members: &mut Members, withdrawn: bool) -> Option<SpanRecord> {
     let mut extra = attributes(members.object("extra"));
     extra.extend(unknown);
     Some(SpanRecord {
+        is_sampled: false,
         trace_id: TraceId::from_hex(&members.text("trace_id")?)?,
         span_id: SpanId::from_hex(&members.text("span_id")?)?,
         parent_span_id: span_id(members, "parent_span_id"),

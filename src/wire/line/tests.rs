@@ -33,6 +33,7 @@ fn span(record: SpanRecord) -> Line<'static> {
 
 fn sample() -> SpanRecord {
     SpanRecord {
+        is_sampled: false,
         trace_id: TraceId::from_bytes([1; 16]).unwrap(),
         span_id: SpanId::from_bytes([2; 8]).unwrap(),
         parent_span_id: None,
@@ -156,6 +157,7 @@ fn record() -> impl Strategy<Value = SpanRecord> {
             facts.set(fact, value);
         }
         SpanRecord {
+            is_sampled: false,
             trace_id: ids.0,
             span_id: ids.1,
             parent_span_id: ids.2,
