@@ -17,7 +17,7 @@ use super::draft::Waiting;
 use super::interest::Interests;
 use super::open::{Ids, OpenSpan};
 use super::start::Parent;
-use super::visitor::{Said, Visitor};
+use super::visitor::{Formatted, Said, Visitor};
 use super::{CaptureFilter, Spans};
 use crate::pipeline::{Health, Loss, Queue};
 use crate::policy::Policy;
@@ -197,7 +197,7 @@ impl Capture {
             }
             wire_parent = self.wire_parent(&open, wire.as_ref(), dispatch);
         }
-        match core.close(&open, end_ns, wire_parent) {
+        match core.close(open, end_ns, wire_parent) {
             Closed::Kept(draft) => {
                 let draft = match &wire {
                     None => Waiting::Own(draft),
@@ -211,9 +211,13 @@ impl Capture {
                     core.spans.pool.put_draft(lost);
                 }
             }
-            Closed::Filtered { withdrawal } => {
+            Closed::Filtered {
+                span,
+                parent,
+                withdrawal,
+            } => {
                 if let Some((wire, _)) = &wire {
-                    wire.withdraw(open.ids().1, wire_parent.or(open.kept_parent()));
+                    wire.withdraw(span, wire_parent.or(parent));
                 }
                 if let Some(draft) = withdrawal {
                     core.queue.push_withdrawal(Waiting::Own(draft));
@@ -221,7 +225,6 @@ impl Capture {
             }
             Closed::Foreign => {}
         }
-        core.spans.pool.put_span(open);
     }
 }
 
@@ -253,8 +256,34 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _context: Context<'_, S>) {
-        let Some(open) = self.find(id) else { return };
-        values.record(&mut Visitor::shared(&open, self.core.visits_content()));
+        let keeps_content = self.core.visits_content();
+        // Found and locked as little as can be: the rest of what a record cost was a pointer
+        // counted up and down, and two more locks.
+        let later = self.core.spans.visit(id, |open| {
+            let shape = open.origin.shape;
+            let needs_formatting = match Arc::get_mut(open) {
+                Some(own) => {
+                    let mut visitor = Visitor::held(shape, keeps_content, own.own_state());
+                    values.record(&mut visitor);
+                    visitor.needs_formatting()
+                }
+                None => {
+                    let mut state = open.state();
+                    let mut visitor = Visitor::held(shape, keeps_content, &mut state);
+                    values.record(&mut visitor);
+                    visitor.needs_formatting()
+                }
+            };
+            let is_to_be_looked_at = shape.kind.is_none() || self.core.filter.reads_fields();
+            (needs_formatting || is_to_be_looked_at).then(|| (Arc::clone(open), needs_formatting))
+        });
+        let Some((open, needs_formatting)) = later.flatten() else {
+            return;
+        };
+        if needs_formatting {
+            let visitor = Visitor::shared(&open, keeps_content);
+            values.record(&mut Formatted(visitor));
+        }
         self.core.reconsider(&open);
     }
 

@@ -320,7 +320,10 @@ impl OpenSpan {
     fn let_go_of_parents(&mut self) {
         let mut parent = self.origin.parent.take();
         while let Some(mut open) = parent {
-            parent = Arc::get_mut(&mut open).and_then(|open| open.origin.parent.take());
+            // Most have other children, and the count alone tells so.
+            parent = (Arc::strong_count(&open) == 1)
+                .then(|| Arc::get_mut(&mut open)?.origin.parent.take())
+                .flatten();
         }
     }
 }

@@ -28,13 +28,20 @@ pub(super) struct Said {
 pub(super) struct Visitor<'a> {
     shape: &'static Shape,
     keeps_content: bool,
+    /// A value was left out whose formatting is user code.
+    needs_formatting: bool,
     into: Into<'a>,
 }
+
+/// Takes only the values that are formatted, which a visitor under a lock leaves out.
+pub(super) struct Formatted<'a>(pub(super) Visitor<'a>);
 
 /// Where values go.
 enum Into<'a> {
     /// Something that nobody else sees yet.
     Own(&'a mut Said),
+    /// A span that is held under a lock by whoever made the visitor.
+    Held(&'a mut State),
     /// A span that others see.
     Locked(&'a OpenSpan, MutexGuard<'a, State>),
     /// The same while user code runs.
@@ -47,8 +54,27 @@ impl<'a> Visitor<'a> {
         Visitor {
             shape,
             keeps_content,
+            needs_formatting: false,
             into: Into::Own(said),
         }
+    }
+
+    /// Adds to what is known of a span that is held under a lock. What takes user code is left to a
+    /// second visit, after the lock.
+    #[inline]
+    pub(super) fn held(shape: &'static Shape, keeps_content: bool, state: &'a mut State) -> Self {
+        Visitor {
+            shape,
+            keeps_content,
+            needs_formatting: false,
+            into: Into::Held(state),
+        }
+    }
+
+    /// Whether a second visit is needed, by [`Formatted`].
+    #[inline]
+    pub(super) fn needs_formatting(&self) -> bool {
+        self.needs_formatting
     }
 
     /// Adds to what is known of an open span, which is locked meanwhile, save while user code runs.
@@ -56,6 +82,7 @@ impl<'a> Visitor<'a> {
         Visitor {
             shape: open.origin.shape,
             keeps_content,
+            needs_formatting: false,
             into: Into::Locked(open, open.state()),
         }
     }
@@ -73,10 +100,11 @@ impl<'a> Visitor<'a> {
         }
         match &mut self.into {
             Into::Own(said) => Some((fact, &mut said.notes)),
+            Into::Held(state) if !state.has_settled(fact) => Some((fact, &mut state.said.notes)),
             Into::Locked(_, state) if !state.has_settled(fact) => {
                 Some((fact, &mut state.said.notes))
             }
-            Into::Locked(..) | Into::LetGo(_) => None,
+            Into::Held(_) | Into::Locked(..) | Into::LetGo(_) => None,
         }
     }
 
@@ -91,8 +119,9 @@ impl<'a> Visitor<'a> {
         }
         let said = match &mut self.into {
             Into::Own(said) => said,
+            Into::Held(state) if !state.is_over => &mut state.said,
             Into::Locked(_, state) if !state.is_over => &mut state.said,
-            Into::Locked(..) | Into::LetGo(_) => return,
+            Into::Held(_) | Into::Locked(..) | Into::LetGo(_) => return,
         };
         said.put_extra(Cow::Borrowed(field.name()), value);
     }
@@ -117,6 +146,10 @@ impl<'a> Visitor<'a> {
     fn put_formatted(&mut self, field: &Field, format: impl FnOnce(Statement) -> String) {
         let statement = self.shape.statement(field);
         if self.keeps_content || matches!(statement, Statement::Plain(_)) {
+            if matches!(self.into, Into::Held(_)) {
+                self.needs_formatting = true;
+                return;
+            }
             self.let_go();
             let text = format(statement);
             self.put_value(field, Value::from(text));
@@ -198,6 +231,24 @@ impl Visit for Visitor<'_> {
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.put_formatted(field, |_| value.to_string());
     }
+}
+
+impl Visit for Formatted<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.record_debug(field, value);
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.0.record_error(field, value);
+    }
+
+    fn record_str(&mut self, _: &Field, _: &str) {}
+    fn record_i64(&mut self, _: &Field, _: i64) {}
+    fn record_u64(&mut self, _: &Field, _: u64) {}
+    fn record_i128(&mut self, _: &Field, _: i128) {}
+    fn record_u128(&mut self, _: &Field, _: u128) {}
+    fn record_f64(&mut self, _: &Field, _: f64) {}
+    fn record_bool(&mut self, _: &Field, _: bool) {}
 }
 
 impl Said {
