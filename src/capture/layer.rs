@@ -19,7 +19,7 @@ use super::installed;
 use super::interest::Interests;
 use super::open::{Ids, OpenSpan};
 use super::start::{Above, Parent};
-use super::visitor::{Said, Visitor};
+use super::visitor::{Formatted, Said, Visitor};
 use super::{CaptureFilter, Spans};
 use crate::pipeline::{Health, Loss, Queue};
 use crate::policy::Policy;
@@ -212,23 +212,23 @@ impl Capture {
 
     /// Ends a span while its handle lives, at the stated time or now. `tracing` will close it when the
     /// last handle and the last child are gone; until then spans are still placed under it.
-    pub(crate) fn end(&self, open: &OpenSpan, end_ns: Option<i64>) {
-        self.conclude(&open.origin.tracing_id, open, end_ns);
+    pub(crate) fn end(&self, open: &Arc<OpenSpan>, end_ns: Option<i64>) {
+        self.conclude(&open.origin.tracing_id, Arc::clone(open), end_ns);
         // Nothing is left to be shown of it.
         open.set_announced();
     }
 
-    fn conclude(&self, id: &Id, open: &OpenSpan, stated_end_ns: Option<i64>) {
+    fn conclude(&self, id: &Id, open: Arc<OpenSpan>, stated_end_ns: Option<i64>) {
         let core = &self.core;
         let end_ns = stated_end_ns.unwrap_or_else(|| open.origin.clock.now_ns());
         let wire = core.wire();
         let mut wire_parent = None;
         if let Some((wire, dispatch)) = &wire {
-            self.learn_ids_around(open, wire.as_ref(), dispatch);
+            self.learn_ids_around(&open, wire.as_ref(), dispatch);
             if !open.is_final() {
-                self.learn_ids(open, wire.as_ref(), dispatch);
+                self.learn_ids(&open, wire.as_ref(), dispatch);
             }
-            wire_parent = self.wire_parent(open, wire.as_ref(), dispatch);
+            wire_parent = self.wire_parent(&open, wire.as_ref(), dispatch);
         }
         match core.close(open, end_ns, wire_parent) {
             Closed::Kept(draft) => {
@@ -244,9 +244,13 @@ impl Capture {
                     core.spans.pool.put_draft(lost);
                 }
             }
-            Closed::Filtered { withdrawal } => {
+            Closed::Filtered {
+                span,
+                parent,
+                withdrawal,
+            } => {
                 if let Some((wire, _)) = &wire {
-                    wire.withdraw(open.ids().1, wire_parent.or(open.kept_parent()));
+                    wire.withdraw(span, wire_parent.or(parent));
                 }
                 if let Some(draft) = withdrawal {
                     core.queue.push_withdrawal(Waiting::Own(draft));
@@ -286,8 +290,34 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _context: Context<'_, S>) {
-        let Some(open) = self.find(id) else { return };
-        values.record(&mut Visitor::shared(&open, self.core.visits_content()));
+        let keeps_content = self.core.visits_content();
+        // Found and locked as little as can be: the rest of what a record cost was a pointer
+        // counted up and down, and two more locks.
+        let later = self.core.spans.visit(id, |open| {
+            let shape = open.origin.shape;
+            let needs_formatting = match Arc::get_mut(open) {
+                Some(own) => {
+                    let mut visitor = Visitor::held(shape, keeps_content, own.own_state());
+                    values.record(&mut visitor);
+                    visitor.needs_formatting()
+                }
+                None => {
+                    let mut state = open.state();
+                    let mut visitor = Visitor::held(shape, keeps_content, &mut state);
+                    values.record(&mut visitor);
+                    visitor.needs_formatting()
+                }
+            };
+            let is_to_be_looked_at = shape.kind.is_none() || self.core.filter.reads_fields();
+            (needs_formatting || is_to_be_looked_at).then(|| (Arc::clone(open), needs_formatting))
+        });
+        let Some((open, needs_formatting)) = later.flatten() else {
+            return;
+        };
+        if needs_formatting {
+            let visitor = Visitor::shared(&open, keeps_content);
+            values.record(&mut Formatted(visitor));
+        }
         self.core.reconsider(&open);
     }
 
@@ -327,8 +357,7 @@ where
 
     fn on_close(&self, id: Id, _context: Context<'_, S>) {
         if let Some(open) = self.core.spans.remove(&id) {
-            self.conclude(&id, &open, None);
-            self.core.spans.pool.put_span(open);
+            self.conclude(&id, open, None);
         }
     }
 }

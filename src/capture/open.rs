@@ -357,7 +357,10 @@ impl OpenSpan {
     fn let_go_of_parents(&mut self) {
         let mut parent = self.origin.parent.take();
         while let Some(mut open) = parent {
-            parent = Arc::get_mut(&mut open).and_then(|open| open.origin.parent.take());
+            // Most have other children, and the count alone tells so.
+            parent = (Arc::strong_count(&open) == 1)
+                .then(|| Arc::get_mut(&mut open)?.origin.parent.take())
+                .flatten();
         }
     }
 }
@@ -381,8 +384,6 @@ impl Tally {
 }
 
 impl State {
-    /// Whether what is said now comes too late: the span is over, or its function has returned, and
-    /// what the expansion tells other layers of a failure comes back as an echo.
     /// Whether the span sums up others.
     #[inline]
     pub(super) fn is_scope(&self) -> bool {
@@ -398,10 +399,11 @@ impl State {
         !(self.said.extra.is_empty() && self.events.is_empty() && self.links.is_empty())
     }
 
+    /// Whether what is said now comes too late: the span is over, or its function has returned, and
+    /// what the expansion tells other layers of a failure comes back as an echo.
     #[inline]
     pub(super) fn has_settled(&self, fact: Fact) -> bool {
-        let is_echo = matches!(fact, Fact::OtelStatusCode | Fact::ErrorType);
-        self.is_over || (is_echo && self.outcome.is_some())
+        self.is_over || (self.outcome.is_some() && is_echo(fact))
     }
 
     pub(super) fn put_event(&mut self, event: EventRecord) {
@@ -409,6 +411,12 @@ impl State {
             self.events.push(event);
         }
     }
+}
+
+/// What the expansion of an annotation tells other layers of a failure.
+#[inline]
+pub(super) fn is_echo(fact: Fact) -> bool {
+    matches!(fact, Fact::OtelStatusCode | Fact::ErrorType)
 }
 
 /// Nanoseconds as seconds.
