@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::dialect::Hindsight;
 use super::draft::{Draft, End, Waiting};
 use super::layer::Core;
 use super::open::{OpenSpan, State};
@@ -19,6 +20,13 @@ pub(super) enum Closed {
     Kept(Box<Draft>),
     /// The capture filter took it out; its children hang under its parent.
     Filtered {
+        span: SpanId,
+        parent: Option<SpanId>,
+        /// Word to the store, where children may have been stored under it.
+        withdrawal: Option<Box<Draft>>,
+    },
+    /// It described the same call as the span around it, which has taken it in.
+    Folded {
         span: SpanId,
         parent: Option<SpanId>,
         /// Word to the store, where children may have been stored under it.
@@ -40,11 +48,20 @@ impl Core {
         end_ns: i64,
         wire_parent: Option<SpanId>,
     ) -> Closed {
+        if !open.origin.shape.is_own {
+            self.settle_other(&open);
+        }
         let Some(kind) = open.kind() else {
             self.spans.pool.put_span(open);
             return Closed::Foreign;
         };
         let is_kept = self.filter_keeps(&open);
+        if open.may_be_part()
+            && is_kept
+            && let Some(whole) = open.whole(kind).cloned()
+        {
+            return self.fold(open, &whole, kind, end_ns);
+        }
         let mut draft = self.spans.pool.draft(&open);
         let end = End {
             at_ns: end_ns.max(open.origin.start_ns),
@@ -52,13 +69,16 @@ impl Core {
             is_withdrawn: !is_kept,
         };
         draft.take_origin(&open);
-        if is_kept {
+        // How another library's call went may be known later only.
+        if is_kept && open.origin.shape.is_own {
             // A span without children or handles is nobody else's: it needs no lock, and gives its
             // parent away. That was a tenth of what Hermes costs.
             if let Some(own) = Arc::get_mut(&mut open) {
-                if own.own_state().is_over {
+                let state = own.own_state();
+                if state.is_over {
                     return self.ended_before(open, draft);
                 }
+                state.take_in_parts();
                 if kind == Kind::Chat {
                     Sum::of(own.own_state()).add_up(own);
                 }
@@ -76,11 +96,15 @@ impl Core {
             return self.ended_before(open, draft);
         }
         state.is_left_out = !is_kept;
+        state.take_in_parts();
         state.is_over = true;
         let was_kept = state.was_kept;
         let sum = (is_kept && kind == Kind::Chat).then(|| Sum::of(&state));
         draft.take_end(&mut state, kind, end);
         drop(state);
+        if !open.origin.shape.is_own {
+            draft.hindsight = Hindsight::of(&open, kind).map(Box::new);
+        }
 
         let closed = if is_kept {
             if let Some(sum) = sum {
@@ -107,16 +131,55 @@ impl Core {
         Closed::Before
     }
 
+    /// A span that describes the same call as the one around it is no row of its own.
+    #[cold]
+    fn fold(&self, open: Arc<OpenSpan>, whole: &OpenSpan, kind: Kind, end_ns: i64) -> Closed {
+        let was_shown = {
+            let mut state = open.state();
+            if state.is_over {
+                drop(state);
+                self.spans.pool.put_span(open);
+                return Closed::Before;
+            }
+            !std::mem::replace(&mut state.is_part, true)
+        };
+        open.fold_into(whole, kind);
+        let withdrawal = was_shown.then(|| {
+            count_out(&open, kind);
+            let mut draft = self.spans.pool.draft(&open);
+            let end = End {
+                at_ns: end_ns.max(open.origin.start_ns),
+                wire_parent: None,
+                is_withdrawn: true,
+            };
+            draft.take_origin(&open);
+            draft.parent.clone_from(&open.origin.parent);
+            draft.take_end(&mut open.state(), kind, end);
+            draft
+        });
+        let closed = Closed::Folded {
+            span: open.ids().1,
+            parent: open.kept_parent(),
+            withdrawal,
+        };
+        self.spans.pool.put_span(open);
+        closed
+    }
+
     /// A span that is left out counts nowhere.
     #[cold]
     fn leave_out(&self, open: &OpenSpan, kind: Kind) {
-        if let Some(scope) = open.tallied_by(kind)
-            && let Some(count) = scope.state().tally.count_of(kind)
-        {
-            *count -= 1;
-        }
+        count_out(open, kind);
         self.health.captured();
         self.health.dropped(Loss::Filtered, 1);
+    }
+}
+
+fn count_out(open: &OpenSpan, kind: Kind) {
+    if let Some(scope) = open.tallied_by(kind)
+        && let Some(count) = scope.state().tally.count_of(kind)
+    {
+        *count -= 1;
     }
 }
 

@@ -8,6 +8,7 @@ mod attached;
 mod callsite;
 mod close;
 mod clock;
+mod dialect;
 mod draft;
 mod exchange;
 mod filter;
@@ -26,6 +27,8 @@ mod verdict;
 mod visitor;
 
 pub(crate) use attached::{Attachment, Detach};
+pub(crate) use callsite::Dialects;
+pub use dialect::Dialect;
 pub(crate) use draft::Waiting;
 pub(crate) use filter::CaptureFilter;
 pub(crate) use installed::ids_around;

@@ -13,6 +13,7 @@ use tracing::span::Id;
 use super::attached::RemoteParent;
 use super::callsite::Shape;
 use super::clock::Clock;
+use super::dialect::{Folded, Heard};
 use super::exchange::Exchanges;
 use super::notes::Notes;
 use super::visitor::Said;
@@ -49,6 +50,8 @@ pub(super) struct Origin {
     pub(super) is_next_to_parent: bool,
     /// The parent in another process, where there is none in this one.
     pub(super) remote: Option<Box<RemoteParent>>,
+    /// Whether another library's span may describe the same call.
+    pub(super) is_in_other: bool,
     pub(super) run: RunRecord,
     /// Whether the run is that of a session.
     pub(super) is_in_session: bool,
@@ -86,6 +89,14 @@ pub(super) struct State {
     pub(super) retries: Option<SpanId>,
     pub(super) tally: Tally,
     pub(super) exchanges: Exchanges,
+    /// The span is a part of the call around it, and no row of its own.
+    pub(super) is_part: bool,
+    /// A call began inside the span before anybody knew what that is.
+    pub(super) has_inner: bool,
+    /// What its parts said.
+    pub(super) folded: Option<Box<Folded>>,
+    /// What an event said of its failure.
+    pub(super) heard: Option<Box<Heard>>,
     /// What is said from here on is not heard.
     pub(super) is_over: bool,
 }
@@ -131,6 +142,7 @@ impl OpenSpan {
                 parent: None,
                 is_next_to_parent: false,
                 remote: None,
+                is_in_other: false,
                 run: RunRecord {
                     run_id: RunId::generate(0),
                     is_root: false,
@@ -242,7 +254,12 @@ impl OpenSpan {
 
     /// Whether the span is stored, as far as is known.
     pub(super) fn is_kept(&self) -> bool {
-        self.kind().is_some() && !self.state().is_left_out
+        self.kind().is_some() && !self.state().is_hidden()
+    }
+
+    /// Whether the span is a part of the call around it.
+    pub(super) fn is_part(&self) -> bool {
+        self.state().is_part
     }
 
     /// Whether the capture filter takes the span out, as far as is known.
@@ -345,6 +362,10 @@ impl OpenSpan {
         state.found_kind = None;
         state.ordinal = 0;
         state.is_left_out = false;
+        state.is_part = false;
+        state.has_inner = false;
+        state.folded = None;
+        state.heard = None;
         state.was_kept = false;
         state.class = None;
         state.retries = None;
@@ -384,6 +405,12 @@ impl Tally {
 }
 
 impl State {
+    /// Whether no row is kept of the span: the capture filter took it out, or it is a part of another.
+    #[inline]
+    pub(super) fn is_hidden(&self) -> bool {
+        self.is_left_out || self.is_part
+    }
+
     /// Whether the span sums up others.
     #[inline]
     pub(super) fn is_scope(&self) -> bool {
