@@ -12,7 +12,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::assembly::{Wishes, assemble};
 use crate::capture::Dialect;
-use crate::config::{self, Config, Content, EventLog, Placement};
+use crate::config::{self, Config, Content, EventLog, Placement, TailSampling};
 use crate::diagnostic::Diagnostics;
 use crate::error::{Error, ErrorKind};
 use crate::logs::WithIds;
@@ -79,6 +79,7 @@ pub struct Builder {
     exporters: Option<String>,
     traces_sampler: Option<String>,
     traces_sampler_arg: Option<f64>,
+    tail_sampling: Option<TailSampling>,
     semconv: Option<String>,
     content: Option<ContentCapture>,
     capture_filter: Option<String>,
@@ -243,6 +244,15 @@ impl Builder {
         self
     }
 
+    /// Which traces are exported, decided when they have ended: those that failed, were slow or dear, and
+    /// a share of the rest. See [`TailSampling`]. Default: every trace that the sampler let start.
+    ///
+    /// The local store keeps every span.
+    pub fn tail_sampling(mut self, rules: TailSampling) -> Self {
+        self.tail_sampling = Some(rules);
+        self
+    }
+
     /// The names that exported spans carry, in the words of `HERMES_OTEL_SEMCONV`: `hermes`,
     /// `genai`, `genai-1.41`, `genai-1.36` or `hermes-classic`, optionally with `,openinference`.
     pub fn semconv(mut self, profile: impl Into<String>) -> Self {
@@ -404,6 +414,7 @@ impl Builder {
                 exporters.push(otlp);
             }
         }
+        config.export.tail = self.tail_sampling.take();
         config.read_sampler(self.traces_sampler.take(), self.traces_sampler_arg);
         if let Some(semconv) = self.semconv.take() {
             config.read_naming("semconv", &semconv);

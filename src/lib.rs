@@ -45,6 +45,7 @@ pub mod __private;
 
 pub use builder::{Builder, ContentCapture, HermesLayer, builder, init};
 pub use capture::Dialect;
+pub use config::TailSampling;
 pub use error::{Error, ErrorKind};
 pub use hermes_macros::{
     agent, chat, embedding, instrument, reranker, retriever, session, tool, turn,

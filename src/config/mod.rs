@@ -6,12 +6,13 @@
 
 mod environment;
 mod sampling;
+mod tail;
 
 use std::path::PathBuf;
 
 use environment::Environment;
-use sampling::SamplerWords;
-pub(crate) use sampling::{HeadRule, HeadSampling};
+pub(crate) use sampling::{HeadRule, HeadSampling, SamplerWords};
+pub use tail::TailSampling;
 
 use crate::diagnostic::Verbosity;
 use crate::record::Value;
@@ -97,7 +98,9 @@ pub(crate) struct ExportConfig {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) naming: Naming,
     pub(crate) head: HeadSampling,
-    sampler: SamplerWords,
+    pub(crate) sampler: SamplerWords,
+    /// `None`: what a sampler let start, leaves.
+    pub(crate) tail: Option<TailSampling>,
     pub(crate) resource: Vec<(String, Value)>,
 }
 
@@ -148,6 +151,7 @@ impl Config {
                 &mut env.warnings,
             ),
             sampler,
+            tail: None,
             resource: env.resource(),
         };
         Config {

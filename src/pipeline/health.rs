@@ -29,6 +29,9 @@ pub struct Stats {
     /// back, by this process or a later one. Those that earlier processes left behind count from the
     /// moment in which this one takes them over.
     pub export_pending: u64,
+    /// Spans that wait until it is decided whether their trace leaves
+    /// ([`TailSampling`](crate::TailSampling)).
+    pub export_undecided: u64,
     /// Spans that sampling keeps from leaving; they are in the store, where they are ours. Those of other
     /// libraries count where tail rules decide; a sampler at the start of a trace does not make them.
     pub export_sampled_out: u64,
@@ -199,6 +202,7 @@ impl Health {
                 .map(|(reason, count)| ((*reason).to_owned(), *count))
                 .collect(),
             export_pending: 0,
+            export_undecided: 0,
             export_sampled_out: self.sampled_out.load(Ordering::Relaxed),
             event_log_dropped: self.event_log_dropped.load(Ordering::Relaxed),
             queue_depth,

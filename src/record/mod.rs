@@ -3,6 +3,8 @@
 mod facts;
 mod failure;
 mod id;
+#[cfg(feature = "otlp")]
+mod merit;
 mod span;
 mod status;
 mod time;
@@ -16,6 +18,8 @@ pub(crate) use facts::Facts;
 pub(crate) use failure::classify;
 pub(crate) use id::seed;
 pub use id::{RunId, SpanId, TraceId};
+#[cfg(feature = "otlp")]
+pub(crate) use merit::Merit;
 pub(crate) use span::{EventRecord, Failure, RunRecord, SpanRecord};
 pub(crate) use status::{CostStatus, FinalStatus};
 pub use status::{EndReason, ErrorClass, ResultClass, Status};

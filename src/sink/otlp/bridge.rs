@@ -81,6 +81,12 @@ pub(super) fn system_time(unix_ns: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(u64::try_from(unix_ns).unwrap_or(0))
 }
 
+/// Nanoseconds since the Unix epoch.
+pub(super) fn unix_ns(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// A span id of OpenTelemetry as ours; `None` where it is all zero.
 pub(super) fn span_id(id: opentelemetry::trace::SpanId) -> Option<SpanId> {
     SpanId::from_bytes(id.to_bytes())

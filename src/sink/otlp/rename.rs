@@ -30,7 +30,7 @@ pub(super) struct Rename {
 #[derive(Debug)]
 pub(super) enum Renamed {
     /// One of ours: what leaves is what the store holds.
-    Ours(SpanData),
+    Ours(SpanData, Arc<SpanRecord>),
     /// One of another library.
     Foreign(SpanData),
     /// It was taken out.
@@ -54,8 +54,9 @@ impl Rename {
         }
         self.move_to_parent_left(&mut span);
         if let Some(draft) = id.and_then(|id| self.finished.take(id)) {
-            self.rebuild(&draft.record(), &mut span);
-            Renamed::Ours(span)
+            let record = draft.record();
+            self.rebuild(&record, &mut span);
+            Renamed::Ours(span, record)
         } else {
             self.clean(&mut span);
             Renamed::Foreign(span)
@@ -105,7 +106,8 @@ impl Rename {
         self.policy.foreign_text(text)
     }
 
-    fn move_to_parent_left(&self, span: &mut SpanData) {
+    /// A parent that was taken out since gives its place to the one around it.
+    pub(super) fn move_to_parent_left(&self, span: &mut SpanData) {
         let Some(parent) = span_id(span.parent_span_id) else {
             return;
         };
