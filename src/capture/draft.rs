@@ -153,8 +153,12 @@ impl Draft {
 
     /// Forgets the span, and gives back its parent.
     pub(super) fn clear(&mut self) -> Option<Arc<OpenSpan>> {
-        self.outcome = None;
-        self.rest = None;
+        if self.outcome.is_some() {
+            self.outcome = None;
+        }
+        if self.rest.is_some() {
+            self.rest = None;
+        }
         self.parent.take()
     }
 

@@ -35,6 +35,7 @@ pub(crate) struct Core {
     pub(crate) filter: Arc<CaptureFilter>,
     /// Spans of other libraries are stored as steps.
     pub(crate) captures_all: bool,
+    visits_content: bool,
     pub(crate) wire: Option<Arc<dyn Wire>>,
     dispatch: OnceLock<WeakDispatch>,
 }
@@ -60,6 +61,7 @@ impl Core {
         // Sets the clock up now, and not in the agent's first span.
         Clock::read();
         Core {
+            visits_content: policy.captures_content() || filter.reads_fields(),
             policy,
             spans: Arc::new(Spans::new(queue.capacity())),
             queue,
@@ -72,8 +74,9 @@ impl Core {
     }
 
     /// Whether field values are wanted that may be content: to be kept, or to be filtered on.
+    #[inline]
     pub(super) fn visits_content(&self) -> bool {
-        self.policy.captures_content() || self.filter.reads_fields()
+        self.visits_content
     }
 
     fn is_suppressed(&self) -> bool {
