@@ -70,4 +70,6 @@ pub use wire::{FinishedEvent, FinishedSpan};
 mod pages {
     #[doc = include_str!("../docs/integrations/logs.md")]
     mod logs {}
+    #[doc = include_str!("../docs/integrations/sampling.md")]
+    mod sampling {}
 }

@@ -21,6 +21,7 @@ mod log_lines;
 mod macros;
 mod open_spans;
 mod runs;
+mod sampling;
 mod session;
 mod subscribers;
 mod troubles;
