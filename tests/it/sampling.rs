@@ -576,6 +576,32 @@ fn what_is_undecided_when_a_process_ends_is_decided_by_the_next() {
     assert_eq!(names(&all).len(), 2, "then everything leaves");
 }
 
+#[test]
+fn what_was_decided_to_leave_is_not_decided_again() {
+    let home = tempfile::tempdir().unwrap();
+    let start = |endpoint: String| {
+        Process::start(home.path(), |builder| {
+            let builder = builder.otlp_endpoint(endpoint);
+            builder.tail_sampling(TailSampling::new().errors())
+        })
+    };
+    let nowhere = start("http://127.0.0.1:9".to_owned());
+    nowhere.run(|| {
+        // What speaks for the trace is in no store.
+        let _server = tracing::info_span!("server", otel.status_code = "ERROR").entered();
+        session("dull", dull);
+    });
+    nowhere.wait_until(|stats| stats.export_pending == 3);
+    nowhere.end();
+    let collector = Collector::start();
+    let next = start(collector.endpoint());
+    let stats = next.wait_until(|stats| stats.exported == 3);
+    assert_eq!(stats.export_sampled_out, 0);
+    next.end();
+    let expected = ["chat m", "hermes.session", "hermes.tool.look_up"];
+    assert_eq!(sorted(&collector.spans()), expected);
+}
+
 /// Run by the test below alone.
 #[test]
 fn child_that_is_killed() {
