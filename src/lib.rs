@@ -82,4 +82,6 @@ mod pages {
     mod hook_style {}
     #[doc = include_str!("../docs/integrations/logs.md")]
     mod logs {}
+    #[doc = include_str!("../docs/integrations/sampling.md")]
+    mod sampling {}
 }

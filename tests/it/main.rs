@@ -24,6 +24,7 @@ mod open_spans;
 mod owned;
 mod propagation;
 mod runs;
+mod sampling;
 mod session;
 mod spawn;
 mod subscribers;
