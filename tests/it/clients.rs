@@ -840,3 +840,77 @@ fn without_hermes_the_answer_is_the_same() {
     assert_eq!(answer, fixture("openai_chat.sse"));
     assert_eq!(model.requests()[0].header("traceparent"), None);
 }
+
+fn openai(url: &str) -> async_openai::Client<async_openai::config::OpenAIConfig> {
+    use async_openai::error::OpenAIError;
+    use async_openai::middleware::{HttpRequestFactory, retry::OpenAIRetryLayer};
+    let http = TracedLayer::new().layer(reqwest::Client::new());
+    let service = tower::service_fn(move |request: HttpRequestFactory| {
+        let http = http.clone();
+        async move {
+            let request = request.build().await?;
+            http.oneshot(request).await.map_err(OpenAIError::Reqwest)
+        }
+    });
+    let service = tower::ServiceBuilder::new()
+        .layer(OpenAIRetryLayer::default())
+        .service(service);
+    let config = async_openai::config::OpenAIConfig::new()
+        .with_api_base(format!("{url}/v1"))
+        .with_api_key("sk-of-nobody");
+    async_openai::Client::with_config(config).with_http_service(service)
+}
+
+#[test]
+fn async_openai_is_traced_with_its_retries_and_streams() {
+    use async_openai::types::chat::CreateChatCompletionRequest;
+    use futures_util::StreamExt;
+    let request: CreateChatCompletionRequest = serde_json::from_value(
+        json!({"model": "gpt-4.1", "messages": [{"role": "user", "content": "Weather?"}]}),
+    )
+    .unwrap();
+    let bench = Bench::new();
+    let model = Model::answering([
+        Answer::json(r#"{"error":{"message":"slow down","type":"requests","code":"rate_limit_exceeded","param":null}}"#).status(429),
+        Answer::json(fixture("openai_chat.json")),
+        Answer::stream(EVENTS, &fixture("azure_chat.sse"), 30),
+    ]);
+    run(
+        &bench,
+        session(async {
+            let client = openai(&model.url);
+            client.chat().create(request.clone()).await.unwrap();
+            let mut stream = client.chat().create_stream(request).await.unwrap();
+            while let Some(chunk) = stream.next().await {
+                chunk.unwrap();
+            }
+        }),
+    );
+    assert_eq!(
+        bench.picture(),
+        "hermes.session\n  chat gpt-4.1 [error] ✗ rate_limit\n  chat gpt-4.1\n  chat gpt-4.1\n"
+    );
+    let told: Vec<_> = bench
+        .all_spans()
+        .iter()
+        .skip(1)
+        .map(|span| {
+            let streams = span
+                .attributes
+                .contains_key("gen_ai.response.time_to_first_chunk");
+            (
+                int(span, "hermes.retry_count"),
+                int(span, "gen_ai.usage.input_tokens"),
+                streams,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (None, None, false),
+            (Some(1), Some(2006), false),
+            (None, Some(18), true)
+        ]
+    );
+}
