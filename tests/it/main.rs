@@ -12,6 +12,7 @@ mod support;
 
 mod accounting;
 mod attributes;
+mod clients;
 mod content;
 mod export;
 mod failures;
@@ -29,3 +30,4 @@ mod session;
 mod spawn;
 mod subscribers;
 mod troubles;
+mod wire;
