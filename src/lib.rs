@@ -10,6 +10,8 @@
     expect(unused_imports, reason = "exporters alone use them")
 )]
 
+#[cfg(any(feature = "reqwest", feature = "tower"))]
+pub mod client;
 mod span;
 mod capture;
 mod semconv;
@@ -54,8 +56,8 @@ pub use record::{
 pub use semconv::Kind;
 pub use sink::Batch;
 pub use span::{
-    Cause, Current, ModelOutput, ModelResponse, OwnedSpan, Start, agent, chat, current, embedding,
-    kind, reranker, retriever, session, step, tool, turn,
+    Cause, Current, ModelError, ModelOutput, ModelResponse, OwnedSpan, Start, StreamedResponse,
+    agent, chat, current, embedding, kind, reranker, retriever, session, step, tool, turn,
 };
 #[cfg(feature = "sqlite")]
 pub use store::{

@@ -8,6 +8,7 @@ mod callsite;
 mod close;
 mod clock;
 mod draft;
+mod exchange;
 mod filter;
 mod finish;
 mod interest;

@@ -224,25 +224,25 @@ impl OwnedSpan {
     /// without a Hermes layer.
     #[must_use]
     pub fn trace_id(&self) -> Option<TraceId> {
-        self.call.open().map(|(_, open)| open.ids().0)
+        self.call.open().map(|open| open.ids().0)
     }
 
     /// The span's own id.
     #[must_use]
     pub fn span_id(&self) -> Option<SpanId> {
-        self.call.open().map(|(_, open)| open.ids().1)
+        self.call.open().map(|open| open.ids().1)
     }
 
     /// The run that the span is part of.
     #[must_use]
     pub fn run_id(&self) -> Option<RunId> {
-        self.call.open().map(|(_, open)| open.run_id())
+        self.call.open().map(|open| open.run_id())
     }
 
     /// What the span is. `None` without a Hermes layer.
     #[must_use]
     pub fn kind(&self) -> Option<Kind> {
-        self.call.open().and_then(|(_, open)| open.kind())
+        self.call.open().and_then(|open| open.kind())
     }
 
     fn state_failure(&self, cause: impl Cause) {
@@ -251,7 +251,7 @@ impl OwnedSpan {
     }
 
     fn state(&self, fact: impl for<'c> FnOnce(&'c Current) -> &'c Current) -> &Self {
-        fact(&Current::at(self.call.open()));
+        fact(&Current::at(self.call.known()));
         self
     }
 
@@ -273,7 +273,7 @@ impl OwnedSpan {
 
     /// The end of a span that nobody ended.
     fn abandon(&self) {
-        let Some((_, open)) = self.call.open() else {
+        let Some(open) = self.call.open() else {
             return;
         };
         if std::thread::panicking() {
