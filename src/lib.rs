@@ -56,8 +56,9 @@ pub use record::{
 pub use semconv::Kind;
 pub use sink::Batch;
 pub use span::{
-    Cause, Current, ModelError, ModelOutput, ModelResponse, OwnedSpan, Start, StreamedResponse,
-    agent, chat, current, embedding, kind, reranker, retriever, session, step, tool, turn,
+    Cause, Current, ModelError, ModelOutput, ModelResponse, OwnedSpan, Seen, Start, StreamItem,
+    StreamSpan, StreamedResponse, TraceStreamExt, Traced, agent, chat, current, embedding, kind,
+    reranker, retriever, session, step, tool, turn,
 };
 #[cfg(feature = "sqlite")]
 pub use store::{

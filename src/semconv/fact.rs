@@ -124,6 +124,7 @@ facts! {
     ResponseId              RESPONSE_ID               Plain        "gen_ai.response.id"                       []
     FinishReasons           FINISH_REASONS            Plain        "gen_ai.response.finish_reasons"           ["llm.finish_reason"]
     TimeToFirstChunk        TIME_TO_FIRST_CHUNK       Plain        "gen_ai.response.time_to_first_chunk"      []
+    ChunkCount              CHUNK_COUNT               Plain        "hermes.chunk_count"                       []
     InputTokens             INPUT_TOKENS              Plain        "gen_ai.usage.input_tokens"                ["gen_ai.usage.prompt_tokens", "llm.token_count.prompt"]
     OutputTokens            OUTPUT_TOKENS             Plain        "gen_ai.usage.output_tokens"               ["gen_ai.usage.completion_tokens", "llm.token_count.completion"]
     CacheReadTokens         CACHE_READ_TOKENS         Plain        "gen_ai.usage.cache_read.input_tokens"     ["hermes.cache.read_tokens", "gen_ai.usage.cache_read_tokens", "llm.token_count.prompt_details.cache_read"]
@@ -187,6 +188,7 @@ impl Fact {
                 | Fact::CacheWriteTokens
                 | Fact::ReasoningTokens
                 | Fact::AssistantContentChars
+                | Fact::ChunkCount
                 | Fact::AssistantToolCallCount
                 | Fact::EmbeddingDimensions
                 | Fact::TopK

@@ -8,6 +8,7 @@ mod part;
 mod request;
 mod response;
 mod shape;
+pub(crate) mod stream;
 mod tokens;
 mod url;
 
@@ -21,6 +22,7 @@ pub use owned::{
     tool, turn,
 };
 pub use response::{ModelError, ModelOutput, ModelResponse, StreamedResponse};
+pub use stream::{Seen, StreamItem, StreamSpan, TraceStreamExt, Traced};
 #[doc(hidden)]
 pub use url::{server_address, server_port};
 #[cfg(any(feature = "reqwest", feature = "tower"))]

@@ -22,5 +22,6 @@ mod open_spans;
 mod owned;
 mod runs;
 mod session;
+mod streams;
 mod subscribers;
 mod troubles;
