@@ -28,6 +28,7 @@ mod runs;
 mod sampling;
 mod session;
 mod spawn;
+mod streams;
 mod subscribers;
 mod troubles;
 mod wire;
