@@ -42,7 +42,7 @@ pub mod __private;
 pub use builder::{Builder, ContentCapture, HermesLayer, builder, init};
 pub use error::{Error, ErrorKind};
 pub use hermes_macros::{
-    agent, chat, embedding, instrument, reranker, retriever, session, tool, turn,
+    agent, approval, chat, embedding, instrument, reranker, retriever, session, tool, turn,
 };
 #[cfg(feature = "sqlite")]
 pub use insight::{Tree, TreeNode};

@@ -56,6 +56,9 @@ impl Core {
             if let Some(sum) = sum {
                 sum.add_up(open);
             }
+            if kind == Kind::Approval {
+                open.tell_wait(end.at_ns);
+            }
             return Closed::Kept(draft);
         }
         self.leave_out(open, kind);

@@ -21,6 +21,7 @@ mod spans;
 mod start;
 mod verdict;
 mod visitor;
+mod wait;
 
 pub(crate) use attached::{Attachment, Detach};
 pub(crate) use draft::Waiting;

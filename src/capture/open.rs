@@ -15,6 +15,7 @@ use super::callsite::Shape;
 use super::clock::Clock;
 use super::notes::Notes;
 use super::visitor::Said;
+use super::wait::Waits;
 use crate::record::{ErrorClass, EventRecord, RunId, RunRecord, SpanId, TraceId, Value, Verdict};
 use crate::semconv::{Fact, Kind};
 
@@ -82,6 +83,7 @@ pub(super) struct State {
     pub(super) class: Option<ErrorClass>,
     pub(super) retries: Option<SpanId>,
     pub(super) tally: Tally,
+    pub(super) waits: Waits,
     /// What is said from here on is not heard.
     pub(super) is_over: bool,
 }
@@ -322,6 +324,9 @@ impl OpenSpan {
         }
         if state.is_scope() {
             state.tally = Tally::default();
+        }
+        if !state.waits.is_empty() {
+            state.waits.clear();
         }
         state.found_kind = None;
         state.ordinal = 0;

@@ -11,7 +11,10 @@ use super::connect::{failure, is_damage};
 use crate::error::{Error, ErrorKind};
 
 /// The schema's changes, oldest first. `PRAGMA user_version` counts how many a store has seen.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/0001.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+];
 
 /// `PRAGMA application_id` of our stores.
 const APPLICATION_ID: i32 = 1_213_353_299;
@@ -231,7 +234,7 @@ mod tests {
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "the store at {} has schema version 7, this build knows up to 1: update hermes \
+                    "the store at {} has schema version 7, this build knows up to 2: update hermes \
                      or choose another HERMES_TELEMETRY_DB",
                     path.display()
                 )

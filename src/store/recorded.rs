@@ -54,6 +54,11 @@ stored! {
         output_tokens: i64 = output_tokens,
         /// The writer that recorded it.
         writer_id: Option<String> = writer_id,
+        /// The run that it is below: of another session in the same trace, or of another process that
+        /// shares the store.
+        parent_run_id: Option<RunId> = parent_run_id,
+        /// The span that it is below, in whichever process.
+        parent_span_id: Option<SpanId> = parent_span_id,
     }
 }
 
@@ -66,7 +71,7 @@ stored! {
         trace_id: TraceId = trace_id,
         /// The run it belongs to.
         run_id: RunId = run_id,
-        /// The nearest stored ancestor.
+        /// The nearest stored ancestor, of another process too where that one shares the store.
         parent_span_id: Option<SpanId> = parent_span_id,
         /// The parent on OTLP, which may be a span of another library.
         wire_parent_span_id: Option<SpanId> = wire_parent_span_id,
@@ -182,6 +187,8 @@ stored! {
         error_class: Option<ErrorClass> = error_class,
         /// The model's id of the call.
         call_id: Option<String> = call_id,
+        /// How much of the time was spent waiting for leave, in milliseconds; not in `duration_ms`.
+        wait_ms: Option<i64> = wait_ms,
     }
 }
 

@@ -11,6 +11,8 @@
 mod support;
 
 mod accounting;
+mod agents;
+mod approvals;
 mod attributes;
 mod content;
 mod export;

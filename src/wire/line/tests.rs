@@ -37,6 +37,7 @@ fn sample() -> SpanRecord {
         span_id: SpanId::from_bytes([2; 8]).unwrap(),
         parent_span_id: None,
         wire_parent_span_id: None,
+        remote_parent_span_id: None,
         run: RunRecord {
             run_id: RunId::from_bytes([3; 16]).unwrap(),
             is_root: false,
@@ -160,6 +161,7 @@ fn record() -> impl Strategy<Value = SpanRecord> {
             span_id: ids.1,
             parent_span_id: ids.2,
             wire_parent_span_id: ids.3,
+            remote_parent_span_id: ids.3,
             run: RunRecord {
                 run_id: ids.4,
                 is_root: state.0,
