@@ -11,6 +11,7 @@
 )]
 
 mod span;
+pub mod event;
 pub mod propagation;
 mod capture;
 mod semconv;
@@ -46,7 +47,7 @@ pub use hermes_macros::{
 };
 #[cfg(feature = "sqlite")]
 pub use insight::{Tree, TreeNode};
-pub use pipeline::Stats;
+pub use pipeline::{EventStats, Stats};
 #[cfg(feature = "sqlite")]
 pub use rebuild::Rebuilt;
 pub use record::{
@@ -62,8 +63,9 @@ pub use span::{
 pub use span::{spawn, spawn_blocking};
 #[cfg(feature = "sqlite")]
 pub use store::{
-    ErrorEvent, ModelCall, PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged,
-    SpanEvent, Store, ToolCall,
+    Agent, CronEvent, ErrorEvent, EventFilter, FeedbackEvent, GatewayEvent, MemoryEvent, ModelCall,
+    PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged, SkillEvent, SpanEvent,
+    Store, ToolCall,
 };
 pub use telemetry::Telemetry;
 pub use wire::{FinishedEvent, FinishedSpan};

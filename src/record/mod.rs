@@ -2,6 +2,7 @@
 
 mod facts;
 mod failure;
+mod happening;
 mod id;
 mod span;
 mod status;
@@ -14,6 +15,7 @@ mod writer;
 
 pub(crate) use facts::Facts;
 pub(crate) use failure::classify;
+pub(crate) use happening::{Happening, What};
 pub(crate) use id::seed;
 pub use id::{RunId, SpanId, TraceId};
 pub(crate) use span::{EventRecord, Failure, RunRecord, SpanRecord};

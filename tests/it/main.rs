@@ -15,6 +15,7 @@ mod agents;
 mod approvals;
 mod attributes;
 mod content;
+mod events;
 mod export;
 mod failures;
 mod filter;
