@@ -395,8 +395,8 @@ impl Capture {
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        if attached::may_be_any() && attributes.is_contextual() {
-            return self.above_or_attached(id);
+        if attached::is_any() && attributes.is_contextual() {
+            return self.above_or_attached(id, context.current_span().id());
         }
         match self.parent(attributes, id, context) {
             Some(parent) => Above::Local(parent),

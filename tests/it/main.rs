@@ -11,9 +11,12 @@
 mod support;
 
 mod accounting;
+mod agents;
+mod approvals;
 mod attributes;
 mod clients;
 mod content;
+mod events;
 mod export;
 mod failures;
 mod filter;
