@@ -13,6 +13,7 @@ mod support;
 mod accounting;
 mod attributes;
 mod content;
+mod dialects;
 mod export;
 mod failures;
 mod filter;

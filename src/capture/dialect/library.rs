@@ -11,6 +11,7 @@ use super::Habit::{
 };
 use super::Meaning::{After, Attempt, HttpStatus, Is, Milliseconds, Success, Usage};
 use super::Dialect;
+use crate::semconv::contract::{ADK_CALL, ADK_GENERATE};
 use crate::semconv::{Fact, Kind};
 
 /// Every built-in dialect. Of several that speak of a span the first counts.
@@ -95,8 +96,8 @@ fn adk() -> Vec<Dialect> {
         call("adk_model", "model.generate_content"),
         call("adk_gemini", "model.generate_content"),
         call("adk_telemetry", "model.call"),
-        call("adk_telemetry", "gen_ai.generate"),
-        call("adk_telemetry", "gen_ai.call"),
+        call("adk_telemetry", ADK_GENERATE),
+        call("adk_telemetry", ADK_CALL),
         tool("adk_agent", "").declares("otel.name"),
         tool("adk_tool", "execute"),
         tool("adk_telemetry", "tool.execute"),
