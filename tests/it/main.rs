@@ -17,6 +17,7 @@ mod attributes;
 mod clients;
 mod content;
 mod events;
+mod dialects;
 mod export;
 mod failures;
 mod filter;
