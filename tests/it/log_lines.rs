@@ -323,9 +323,12 @@ fn the_layers_own_lines_about_a_span_bear_the_ids_of_that_span() {
         let (before, after) = (Log::default(), Log::default());
         let first = lines(&before, about_spans().map_event_format(WithIds::new));
         let last = lines(&after, about_spans().map_event_format(WithIds::new));
-        let (layer, hermes) = hermes(|builder| match is_exported {
-            true => builder.otlp_endpoint(collector.endpoint()),
-            false => builder,
+        let (layer, hermes) = hermes(|builder| {
+            if is_exported {
+                builder.otlp_endpoint(collector.endpoint())
+            } else {
+                builder
+            }
         });
         let subscriber = tracing_subscriber::registry().with(first).with(layer);
         tracing::subscriber::with_default(subscriber.with(last), session);
