@@ -243,6 +243,7 @@ impl Capture {
         }
         match core.close(open, end_ns, wire_parent) {
             Closed::Kept(draft) => {
+                installed::note_end(id, &open);
                 let draft = match &wire {
                     None => Waiting::Own(draft),
                     Some((wire, dispatch)) => {

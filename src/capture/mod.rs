@@ -32,7 +32,7 @@ pub(crate) use callsite::Dialects;
 pub use dialect::Dialect;
 pub(crate) use draft::Waiting;
 pub(crate) use filter::CaptureFilter;
-pub(crate) use installed::ids_around;
+pub(crate) use installed::{expect_lines, ids_around};
 pub(crate) use layer::{Capture, Core};
 pub(crate) use notes::Notes;
 pub(crate) use open::{OpenSpan, Outcome};
