@@ -27,10 +27,6 @@ use crate::record::{ErrorClass, Happening, RunId, What, now_ns};
 
 /// A message came in or went out through a platform (`tel_gateway_events`): `telegram`, `slack`; `inbound`
 /// or `outbound`; what came of it.
-#[expect(
-    clippy::must_use_candidate,
-    reason = "it is recorded when it is dropped"
-)]
 pub fn gateway(
     platform: impl AsRef<str>,
     direction: impl AsRef<str>,
@@ -46,10 +42,6 @@ pub fn gateway(
 }
 
 /// A timed job did something (`tel_cron_events`): which, and what came of it.
-#[expect(
-    clippy::must_use_candidate,
-    reason = "it is recorded when it is dropped"
-)]
 pub fn cron(kind: impl AsRef<str>, result: impl AsRef<str>) -> Event {
     Event::new(|| What::Cron {
         kind: kind.as_ref().to_owned(),
@@ -58,10 +50,6 @@ pub fn cron(kind: impl AsRef<str>, result: impl AsRef<str>) -> Event {
 }
 
 /// A skill was used, made or changed (`tel_skill_events`): what was done, and with which.
-#[expect(
-    clippy::must_use_candidate,
-    reason = "it is recorded when it is dropped"
-)]
 pub fn skill(action: impl AsRef<str>, skill_name: impl AsRef<str>) -> Event {
     Event::new(|| What::Skill {
         action: action.as_ref().to_owned(),
@@ -70,10 +58,6 @@ pub fn skill(action: impl AsRef<str>, skill_name: impl AsRef<str>) -> Event {
 }
 
 /// The memory was read or written (`tel_memory_events`): what was done, and what came of it.
-#[expect(
-    clippy::must_use_candidate,
-    reason = "it is recorded when it is dropped"
-)]
 pub fn memory(action: impl AsRef<str>, result: impl AsRef<str>) -> Event {
     Event::new(|| What::Memory {
         action: action.as_ref().to_owned(),
@@ -82,10 +66,6 @@ pub fn memory(action: impl AsRef<str>, result: impl AsRef<str>) -> Event {
 }
 
 /// The user said how it was (`tel_feedback_events`): `thumbs_up`, `thumbs_down`, `rating_4`.
-#[expect(
-    clippy::must_use_candidate,
-    reason = "it is recorded when it is dropped"
-)]
 pub fn feedback(kind: impl AsRef<str>) -> Event {
     Event::new(|| What::Feedback {
         kind: kind.as_ref().to_owned(),
@@ -94,10 +74,6 @@ pub fn feedback(kind: impl AsRef<str>) -> Event {
 
 /// Something failed that no span tells of (`tel_error_events`): why, where (`gateway`, `memory`), and what
 /// was done about it (`retried`, `none`). Model and tool calls that fail tell of themselves.
-#[expect(
-    clippy::must_use_candidate,
-    reason = "it is recorded when it is dropped"
-)]
 pub fn error(
     class: impl Into<ErrorClass>,
     subsystem: impl AsRef<str>,

@@ -37,6 +37,8 @@ mod builder;
 mod config;
 mod diagnostic;
 mod error;
+#[cfg(doctest)]
+mod integrations;
 mod owner_only;
 mod telemetry;
 

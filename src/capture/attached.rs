@@ -56,8 +56,18 @@ pub(crate) struct Detach {
 }
 
 impl Attachment {
-    /// A context for what starts on this thread outside of spans that are entered later.
+    /// A context for what starts on this thread outside of spans that are entered later. One that
+    /// names no span leaves the one attached before where it is, and has but its baggage.
     pub(crate) fn here(context: Arc<TraceContext>) -> Self {
+        if context.is_empty()
+            && let Some(mut before) = Attachment::current()
+        {
+            if !context.baggage().is_empty() {
+                let named = before.context.as_ref().clone();
+                before.context = Arc::new(named.with_baggage(context.baggage().clone()));
+            }
+            return before;
+        }
         let under = dispatcher::get_default(|dispatch| dispatch.current_span().id().cloned());
         Attachment { context, under }
     }
@@ -86,6 +96,12 @@ impl Attachment {
             number,
             _thread: PhantomData,
         }
+    }
+
+    /// The context, where it is nearer than this span, which the thread is in.
+    pub(crate) fn below(self, current: Option<&Id>) -> Option<Arc<TraceContext>> {
+        let is_below = self.under.as_ref() == current && !self.context.is_empty();
+        is_below.then_some(self.context)
     }
 
     pub(crate) fn context(&self) -> &Arc<TraceContext> {

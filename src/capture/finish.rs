@@ -277,8 +277,8 @@ fn complete(record: &mut SpanRecord, result: Option<ResultClass>, tally: &Tally)
             });
             facts.set(Fact::ToolResultClass, Cow::Borrowed(class.as_str()));
             facts.set_default(Fact::ToolType, Cow::Borrowed("function"));
-            let duration_ms = (duration_ns + 500_000) / 1_000_000;
-            facts.set(Fact::ToolDurationMs, (duration_ms - waited_ms).max(0));
+            let took_ms = (duration_ns + 500_000) / 1_000_000;
+            facts.set(Fact::ToolDurationMs, (took_ms - waited_ms).max(0));
         }
         kind if kind.has_model() => {
             if facts.get(Fact::CostUsd).is_some() {

@@ -68,10 +68,10 @@ impl Capture {
             return remote.span_id();
         }
         let around = self.around(&open.origin.tracing_id, dispatch);
-        let between = around
+        let mut between = around
             .iter()
             .take_while(|id| remote.under.as_ref() != Some(*id));
-        let next = between.filter_map(|id| wire.ids(id, dispatch)).next();
+        let next = between.find_map(|id| wire.ids(id, dispatch));
         next.map(|ids| ids.span_id).or(remote.span_id())
     }
 

@@ -46,12 +46,11 @@ impl Happenings {
         } else {
             closed
         };
-        match loss {
-            Some(loss) => state.lose(loss, 1),
-            None => {
-                state.waiting.push_back(happening);
-                self.is_any.store(true, Ordering::Release);
-            }
+        if let Some(loss) = loss {
+            state.lose(loss, 1);
+        } else {
+            state.waiting.push_back(happening);
+            self.is_any.store(true, Ordering::Release);
         }
     }
 
