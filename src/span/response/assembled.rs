@@ -65,6 +65,14 @@ struct ToolCall {
     pieces: String,
 }
 
+/// What stands where a piece of a tool call belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CallAt {
+    None,
+    Same,
+    Other,
+}
+
 /// What one event says of a tool call.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct CallPiece<'a> {
@@ -188,12 +196,15 @@ impl Assembled {
             return;
         }
         let kept = self.room_for(text);
-        let new = || match is_thought {
-            true => Slot::Reasoning(String::new()),
-            false => Slot::Text {
-                text: String::new(),
-                chars: 0,
-            },
+        let new = || {
+            if is_thought {
+                Slot::Reasoning(String::new())
+            } else {
+                Slot::Text {
+                    text: String::new(),
+                    chars: 0,
+                }
+            }
         };
         match self.slot(index, place, new) {
             Some(Slot::Text {
@@ -280,13 +291,19 @@ impl Assembled {
         })
     }
 
-    /// The id of the tool call in this place; `None` where there is none.
-    pub(super) fn call_at(&mut self, index: i64, place: Place) -> Option<Option<&str>> {
+    /// What stands in this place, seen as a tool call of this id.
+    pub(super) fn call_at(&mut self, index: i64, place: Place, id: Option<&str>) -> CallAt {
         let slots = &self.choice(index).slots;
-        let found = slots.iter().find(|(at, _)| *at == place)?;
-        match &found.1 {
-            Slot::ToolCall(call) => Some(call.id.as_deref()),
-            _ => None,
+        let found = slots.iter().find(|(at, _)| *at == place);
+        match (found.map(|(_, slot)| slot), id) {
+            (
+                Some(Slot::ToolCall(ToolCall {
+                    id: Some(known), ..
+                })),
+                Some(id),
+            ) if known != id => CallAt::Other,
+            (Some(Slot::ToolCall(_)), _) => CallAt::Same,
+            _ => CallAt::None,
         }
     }
 
@@ -312,7 +329,10 @@ impl Assembled {
         if self.is_lean {
             return "";
         }
-        let end = text.floor_char_boundary(MAX_KEPT.saturating_sub(self.kept));
+        let mut end = text.len().min(MAX_KEPT.saturating_sub(self.kept));
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
         self.kept += end;
         &text[..end]
     }
