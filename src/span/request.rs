@@ -162,7 +162,7 @@ pub(crate) fn messages(request: &Value) -> Option<Value> {
 pub(crate) fn system_instructions(request: &Value) -> Option<Value> {
     let mut parts = Vec::new();
     shape::blocks(system(inner(request)), &mut |part| {
-        parts.push(part.to_json())
+        parts.push(part.to_json());
     });
     (!parts.is_empty()).then_some(Value::Array(parts))
 }

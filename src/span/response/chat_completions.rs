@@ -2,8 +2,9 @@
 
 use serde_json::Value;
 
-use super::assembled::{AFTER_TEXT, Assembled, CallAt, CallPiece, Place, REASONING, REFUSAL, TEXT};
+use super::assembled::{AFTER_TEXT, Assembled, CallAt, Place, REASONING, REFUSAL, TEXT};
 use super::error;
+use super::slot::CallPiece;
 use super::whole::{Choice, Said};
 use crate::span::part::Part;
 use crate::span::shape;
