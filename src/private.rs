@@ -6,11 +6,20 @@ pub use tracing;
 
 pub use crate::semconv::{Fact, field};
 pub use crate::span::probe::Probe;
-pub use crate::span::{Call, Returns, Watch, response, run, server_address, server_port, watch};
+pub use crate::span::stream::traced;
+pub use crate::span::{
+    Call, Parent, Parentage, Returns, Watch, below, follow, response, run, server_address,
+    server_port, watch,
+};
 
 /// The text of anything that is one.
 pub fn text<T: AsRef<str> + ?Sized>(text: &T) -> &str {
     text.as_ref()
+}
+
+/// The traits that a [`Parentage`] is asked through.
+pub mod parentage {
+    pub use crate::span::{LocalParent as _, RemoteParent as _};
 }
 
 /// The traits that a [`Probe`] is asked through; anonymous, so that they hide no name of the user's.
@@ -20,7 +29,8 @@ pub mod probe {
         FieldByItself as _, FieldByReference as _, FieldOfReference as _, JsonOf as _,
         JsonText as _, MessageOfDebug as _, MessageOfDisplay as _, MessageOfErased as _,
         MessageOfErasedSend as _, MessageOfError as _, NameOfErased as _, NameOfErasedSend as _,
-        NameOfType as _, NoMessage as _, NoVerdict as _, SplitOther as _, SplitResult as _,
+        NameOfType as _, NoMessage as _, NoVerdict as _, ReadBytes as _, ReadNothing as _,
+        ReadResponse as _, ReadSerialized as _, ReadText as _, SplitOther as _, SplitResult as _,
         VerdictOfJson as _, VerdictOfText as _,
     };
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, Method};
 use serde_json::Value;
 use tracing::{Span, dispatcher};
 
@@ -12,6 +12,7 @@ use super::opening::{Head, Place, open_span};
 use super::retry::Request;
 use super::scope::Scope;
 use crate::capture::{Capture, Core, OpenSpan};
+use crate::propagation::{Baggage, TraceContext, inject_context};
 use crate::record::{ErrorClass, classify};
 use crate::semconv::{Fact, Kind};
 use crate::span::{Call, ModelResponse, Returns, StreamedResponse, state_response};
@@ -164,24 +165,22 @@ impl Exchange {
         if !endpoints.sends_traceparent() || headers.contains_key(TRACEPARENT) {
             return;
         }
+        let span = match self.role {
+            Role::Owner => self.call.span().clone(),
+            Role::Guest { .. } => Span::current(),
+        };
         // The ids are those of the exported span from the first time that it is entered.
-        self.call.span().in_scope(|| {});
-        let Some(open) = self.call.open() else { return };
-        let (trace_id, span_id) = open.ids();
-        let traceparent = format!("00-{trace_id}-{span_id}-01");
-        if let Ok(value) = HeaderValue::try_from(traceparent) {
-            headers.insert(TRACEPARENT, value);
+        span.in_scope(|| {});
+        if let Some(context) = TraceContext::of(&span) {
+            // Baggage is for one's own services; a provider has no business with it.
+            inject_context(&context.with_baggage(Baggage::default()), headers);
         }
     }
 
     /// The head of the answer is here.
     pub(super) fn answered(&mut self, status: u16, headers: &HeaderMap) {
         self.status = Some(status);
-        let text = |name| {
-            headers
-                .get(name)
-                .and_then(|value: &HeaderValue| value.to_str().ok())
-        };
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let kind = text(CONTENT_TYPE).unwrap_or("").to_ascii_lowercase();
         let is_stream = ["event-stream", "ndjson", "jsonl", "amazon.eventstream"]
             .iter()

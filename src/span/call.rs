@@ -11,8 +11,8 @@ use std::task::{Context, Poll};
 
 use tracing::Span;
 
-use super::ModelResponse;
 use super::request;
+use super::{ModelError, ModelResponse};
 use crate::capture::{Capture, Core, OpenSpan, Outcome};
 use crate::record::{Value, Verdict};
 use crate::semconv::{ERROR_TYPE_OTHER, Fact, Kind};
@@ -72,6 +72,7 @@ impl Call {
         self.open.as_ref().map(|(_, open)| open)
     }
 
+    /// The span as `tracing` knows it.
     pub(crate) fn span(&self) -> &Span {
         &self.span
     }
@@ -149,20 +150,34 @@ impl Call {
         type_name: impl FnOnce() -> Option<&'static str>,
         message: impl FnOnce() -> Option<String>,
     ) {
-        let type_name = quietly(type_name).flatten();
-        if let Some((_, open)) = &self.open {
-            let message = quietly(message).flatten();
-            open.end_with(Outcome::Failed { type_name, message });
-        }
-        self.tell_failure(Some(type_name.unwrap_or(ERROR_TYPE_OTHER)));
+        let type_name = quietly(type_name).flatten().map(Cow::Borrowed);
+        self.fail(type_name, message);
     }
 
-    fn panicked(&self, payload: &(dyn Any + Send)) {
+    /// The same, by a name that the program worked out.
+    pub(super) fn fail(
+        &self,
+        type_name: Option<Cow<'static, str>>,
+        message: impl FnOnce() -> Option<String>,
+    ) {
         if let Some((_, open)) = &self.open {
-            let message = payload
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| payload.downcast_ref::<String>().cloned());
+            let message = quietly(message).flatten();
+            let type_name = type_name.clone();
+            open.end_with(Outcome::Failed { type_name, message });
+        }
+        self.tell_failure(Some(&type_name.unwrap_or(Cow::Borrowed(ERROR_TYPE_OTHER))));
+    }
+
+    pub(super) fn panicked(&self, payload: &(dyn Any + Send)) {
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned());
+        self.panicked_with(text);
+    }
+
+    pub(super) fn panicked_with(&self, message: Option<String>) {
+        if let Some((_, open)) = &self.open {
             open.end_with(Outcome::Panicked { message });
         }
         self.tell_failure(Some("panic"));
@@ -175,9 +190,33 @@ impl Call {
         self.tell_failure(Some("cancelled"));
     }
 
+    /// What Hermes knows of the span, and the layer's own side, where there is one.
+    pub(super) fn known(&self) -> Option<&(Arc<Core>, Arc<OpenSpan>)> {
+        self.open.as_ref()
+    }
+
+    /// Asks for the ids of a span that is not entered at once.
+    pub(super) fn settle_ids(&self) {
+        self.with_capture(|capture, open| capture.settle_ids(open));
+    }
+
+    /// Ends the span at the stated time or now, before `tracing` closes it.
+    pub(super) fn end(&self, end_ns: Option<i64>) {
+        self.with_capture(|capture, open| capture.end(open, end_ns));
+    }
+
+    fn with_capture(&self, act: impl FnOnce(&Capture, &Arc<OpenSpan>)) {
+        let Some((_, open)) = &self.open else { return };
+        self.span.with_subscriber(|(_, dispatch)| {
+            if let Some(capture) = dispatch.downcast_ref::<Capture>() {
+                act(capture, open);
+            }
+        });
+    }
+
     /// Tells layers other than ours, by the names that they know, that the call failed and of what
     /// type; ours knows, and says which type that is where it listens. Never a text: it is content.
-    fn tell_failure(&self, type_name: Option<&'static str>) {
+    fn tell_failure(&self, type_name: Option<&str>) {
         let found = self.open.as_ref().and_then(|(_, open)| open.failure_type());
         if let Some(error_type) = found.as_deref().or(type_name) {
             self.span.record(Fact::OtelStatusCode.name(), "ERROR");
@@ -229,18 +268,23 @@ pub struct Said(pub(super) Verdict);
 /// Reads a model's answer: usage, model, id, finish reasons; its messages where content is kept. An answer that tells
 /// of a failure is one.
 pub fn response<T: ModelResponse + ?Sized>(call: &Call, response: &T) {
-    let error = call.open.as_ref().and_then(|(_, open)| {
-        let error = quietly(|| response.error()).flatten()?;
-        Some((open, error))
-    });
-    if let Some((open, error)) = error {
+    if call.open.is_some()
+        && let Some(error) = quietly(|| response.error()).flatten()
+    {
+        fail_by_answer(call, error);
+    }
+    state_response(call, response);
+}
+
+/// States the failure that an answer tells of.
+pub(super) fn fail_by_answer(call: &Call, error: ModelError) {
+    if let Some((_, open)) = &call.open {
         open.set_found_class(error.class());
         open.end_with(Outcome::Failed {
             type_name: None,
             message: error.message,
         });
     }
-    state_response(call, response);
 }
 
 /// States what an answer says, without a verdict on the call.
@@ -391,6 +435,6 @@ impl<F, O> fmt::Debug for Watch<F, O> {
 
 /// Runs what the user's types do (`Display`, `Serialize`, ...) for the sake of telemetry alone: a
 /// panic there must not become the agent's.
-fn quietly<T>(format: impl FnOnce() -> T) -> Option<T> {
+pub(super) fn quietly<T>(format: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(format)).ok()
 }

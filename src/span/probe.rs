@@ -13,7 +13,9 @@ use std::fmt::{Debug, Display};
 use serde::Serialize;
 use tracing::field::Empty;
 
+use super::ModelResponse;
 use super::call::Said;
+use super::stream::Seen;
 use crate::record::{Value, tool_result};
 
 /// A value to be asked.
@@ -252,6 +254,31 @@ impl<'a, T: Error> MessageOfError<'a> for &&&Probe<'a, T> {
     }
 }
 
+macro_rules! read {
+    ($($level:ident: $reference:ty where [$($bound:tt)*] => |$item:ident, $seen:ident| $read:expr;)*) => {$(
+        /// Tells what an item of a stream says.
+        pub trait $level<'a> {
+            /// Tells what an item of a stream says.
+            fn read_into(&self, seen: &mut Seen<'_>);
+        }
+
+        impl<'a, T: ?Sized $($bound)*> $level<'a> for $reference {
+            fn read_into(&self, $seen: &mut Seen<'_>) {
+                let $item: &'a T = self.0;
+                $read
+            }
+        }
+    )*};
+}
+
+read! {
+    ReadResponse: &&&&Probe<'a, T> where [+ ModelResponse] => |item, seen| seen.response(item);
+    ReadText: &&&Probe<'a, T> where [+ AsRef<str>] => |item, seen| seen.text(item.as_ref());
+    ReadBytes: &&Probe<'a, T> where [+ AsRef<[u8]>] => |item, seen| seen.bytes(item.as_ref());
+    ReadSerialized: &Probe<'a, T> where [+ Serialize] => |item, seen| seen.serialized(item);
+    ReadNothing: Probe<'a, T> where [] => |_item, _seen| {};
+}
+
 fn json_text<T: Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
@@ -274,7 +301,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 /// The type of the innermost source whose type can be known: an erased error tells its type to
 /// those alone who guess it.
-fn innermost_known(error: &(dyn Error + 'static)) -> Option<&'static str> {
+pub(super) fn innermost_known(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let mut known = None;
     let mut next = Some(error);
     for _ in 0..16 {
@@ -321,7 +348,7 @@ fn known_type(error: &(dyn Error + 'static)) -> Option<&'static str> {
 }
 
 /// A type's name without its generic arguments: `error.type` has low cardinality.
-fn plain_type_name<T: ?Sized>() -> &'static str {
+pub(super) fn plain_type_name<T: ?Sized>() -> &'static str {
     let name = type_name::<T>().trim_start_matches('&');
     name.split('<').next().unwrap_or(name)
 }
