@@ -27,7 +27,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("event",    &["record", "capture"]),
     ("propagation", &["semconv", "record", "sink", "capture"]),
     ("span",     &["semconv", "record", "wire", "sink", "capture", "propagation"]),
-    ("client",   &["semconv", "record", "capture", "span"]),
+    ("client",   &["semconv", "record", "capture", "propagation", "span"]),
     ("logs",     &["record", "capture"]),
 ];
 
