@@ -231,7 +231,12 @@ fn built_in_for(metadata: &Metadata<'_>) -> Option<&'static Dialect> {
 
 /// Whether the fields of a callsite tell that it is a span of an agent's, or may be.
 fn says_what_it_is(metadata: &Metadata<'_>) -> bool {
-    let facts = || metadata.fields().iter().map(|field| Fact::named(field.name()));
+    let facts = || {
+        metadata
+            .fields()
+            .iter()
+            .map(|field| Fact::named(field.name()))
+    };
     let has = |wanted: &[Fact]| facts().flatten().any(|fact| wanted.contains(&fact));
     has(&[Fact::Operation, Fact::SpanKind]) || likely_kind(has).is_some()
 }
@@ -244,8 +249,8 @@ fn likely_kind(has: impl Fn(&[Fact]) -> bool) -> Option<Kind> {
     {
         return Some(Kind::Chat);
     }
-    let is_tool = has(&[Fact::ToolName])
-        && has(&[Fact::ToolCallId, Fact::ToolArguments, Fact::ToolResult]);
+    let is_tool =
+        has(&[Fact::ToolName]) && has(&[Fact::ToolCallId, Fact::ToolArguments, Fact::ToolResult]);
     is_tool.then_some(Kind::Tool)
 }
 
@@ -296,7 +301,7 @@ mod tests {
 
     use tracing::{Level, Metadata, callsite::DefaultCallsite, metadata};
 
-    use super::{Shape, Statement, elsewhere};
+    use super::{Dialect, Dialects, Shape, Statement, elsewhere};
     use crate::semconv::{Fact, Kind};
 
     fn callsite() -> &'static Metadata<'static> {
@@ -321,6 +326,100 @@ mod tests {
         let model = Statement::Plain(Fact::RequestModel);
         assert_eq!(shape.statement(&field("gen_ai.request.model")), model);
         assert_eq!(shape.statement(&field("other")), Statement::Unknown);
+    }
+
+    #[test]
+    fn only_what_a_dialect_speaks_of_is_switched_on() {
+        macro_rules! speaks {
+            ($dialects:expr, $target:literal, $name:literal, $kind:ident, [$($field:literal),*]) => {{
+                static METADATA: Metadata<'static> = metadata! {
+                    name: $name,
+                    target: $target,
+                    level: Level::DEBUG,
+                    fields: &[$($field),*],
+                    callsite: &CALLSITE,
+                    kind: tracing::metadata::Kind::$kind,
+                };
+                static CALLSITE: DefaultCallsite = DefaultCallsite::new(&METADATA);
+                $dialects.speak_of(&METADATA)
+            }};
+        }
+        let dialect = Dialect::new("yoagent")
+            .span("llm_stream")
+            .declares("tokens_in")
+            .kind(Kind::Chat)
+            .event("first_token_id", "gen_ai.response.id");
+        let taught = Dialects::new(vec![dialect]);
+        assert!(speaks!(
+            taught,
+            "yoagent::x",
+            "llm_stream",
+            SPAN,
+            ["tokens_in"]
+        ));
+        assert!(!speaks!(taught, "yoagent::x", "llm_stream", SPAN, []));
+        assert!(!speaks!(taught, "yoagent::x", "other", SPAN, ["tokens_in"]));
+        assert!(!speaks!(
+            taught,
+            "yoagents",
+            "llm_stream",
+            SPAN,
+            ["tokens_in"]
+        ));
+        assert!(speaks!(
+            taught,
+            "yoagent",
+            "e",
+            EVENT,
+            ["message", "first_token_id"]
+        ));
+        assert!(!speaks!(taught, "yoagent", "e", EVENT, ["message"]));
+        assert!(!speaks!(taught, "other", "e", EVENT, ["first_token_id"]));
+        let built_in = Dialects::default();
+        assert!(!speaks!(
+            built_in,
+            "yoagent::x",
+            "llm_stream",
+            SPAN,
+            ["tokens_in"]
+        ));
+        assert!(speaks!(
+            built_in,
+            "swiftide_agents::agent",
+            "tool",
+            SPAN,
+            ["otel.name"]
+        ));
+        assert!(!speaks!(built_in, "my_app", "tool", SPAN, ["otel.name"]));
+        assert!(!speaks!(
+            built_in,
+            "h2::frame",
+            "message",
+            SPAN,
+            ["error", "stream"]
+        ));
+        assert!(speaks!(
+            built_in,
+            "any",
+            "x",
+            SPAN,
+            ["gen_ai.request.model", "gen_ai.usage.input_tokens"]
+        ));
+        assert!(!speaks!(
+            built_in,
+            "any",
+            "x",
+            SPAN,
+            ["gen_ai.request.model"]
+        ));
+        assert!(!speaks!(
+            built_in,
+            "any",
+            "e",
+            EVENT,
+            ["gen_ai.operation.name", "error"]
+        ));
+        assert!(speaks!(built_in, "any", "e", EVENT, ["langfuse.usage"]));
     }
 
     #[test]

@@ -11,8 +11,8 @@ use tracing::Metadata;
 use tracing::span::Id;
 
 use super::callsite::Shape;
-use super::dialect::{Folded, Heard};
 use super::clock::Clock;
+use super::dialect::{Folded, Heard};
 use super::notes::Notes;
 use super::visitor::Said;
 use crate::record::{ErrorClass, EventRecord, RunId, RunRecord, SpanId, TraceId, Value, Verdict};
@@ -33,6 +33,10 @@ pub(crate) struct OpenSpan {
 
 /// What is known of a span at its start and never changes.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers to questions that have nothing in common"
+)]
 pub(super) struct Origin {
     pub(super) shape: &'static Shape,
     pub(super) clock: Clock,
@@ -63,6 +67,10 @@ pub(super) struct Ids {
 
 /// What changes while the span is open.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers to questions that have nothing in common"
+)]
 pub(super) struct State {
     /// What the callsite or the facts say it is. `None`: nothing has said yet that the span is ours.
     pub(super) found_kind: Option<Kind>,
