@@ -42,6 +42,10 @@ mod integrations;
 mod owner_only;
 mod telemetry;
 
+#[cfg(doctest)]
+#[doc = include_str!("../docs/integrations/other-spans.md")]
+mod other_spans_page {}
+
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;

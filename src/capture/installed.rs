@@ -12,7 +12,8 @@ use tracing::span::Id;
 use tracing::subscriber::NoSubscriber;
 use tracing::{Dispatch, Event};
 
-use super::{Capture, OpenSpan};
+use super::Capture;
+use super::open::Ids;
 use crate::record::{SpanId, TraceId};
 
 /// The dispatchers with a Hermes layer; in nearly every program there is one.
@@ -33,10 +34,9 @@ pub(crate) fn expect_lines() {
 
 /// Notes the ids of a span that closes, for lines about its end.
 #[inline]
-pub(super) fn note_end(id: &Id, open: &OpenSpan) {
+pub(super) fn note_end(id: &Id, ids: Ids) {
     if IS_ASKED.load(Ordering::Relaxed) {
-        let (trace_id, span_id) = open.ids();
-        CLOSED.set(Some((id.into_u64(), trace_id, span_id)));
+        CLOSED.set(Some((id.into_u64(), ids.trace_id, ids.span_id)));
     }
 }
 

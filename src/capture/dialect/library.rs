@@ -121,12 +121,12 @@ fn swiftide() -> Vec<Dialect> {
     vec![
         integrations()
             .span("complete")
-            .span("complete_stream")
             .span("prompt")
             .span("structured_prompt_dyn")
             .kind(Kind::Chat),
         // Of a failed stream only the step and the agent around it tell.
         integrations()
+            .span("complete_stream")
             .span("stream")
             .span("responses_stream")
             .kind(Kind::Chat)

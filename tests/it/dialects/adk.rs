@@ -1,6 +1,6 @@
 //! adk-rust 2: four spans for a model call, two for a tool call, an empty name, content on by default.
 
-use tracing::field::{Empty, debug, display};
+use tracing::field::Empty;
 use tracing::{Level, Span, event, info_span, warn};
 
 use super::Seen;
@@ -154,7 +154,7 @@ fn a_run_has_one_row_per_call() {
         Some("session-7")
     );
     let call = &seen.model_calls()[0];
-    assert_eq!(call.provider.as_deref(), Some("openai"));
+    assert_eq!(call.provider.as_deref(), Some("openai-compatible"));
     assert_eq!(
         (call.cache_read_tokens, call.reasoning_tokens),
         (Some(64), Some(12))
@@ -207,7 +207,7 @@ fn a_model_without_an_agent_is_one_call_too() {
 fn what_hangs_under_a_part_hangs_under_the_call() {
     let seen = Seen::of(|| {
         call(|_, generate| {
-            generate.in_scope(|| drop(info_span!("hermes.step", code.function.name = "inner")))
+            generate.in_scope(|| drop(info_span!("hermes.step", code.function.name = "inner")));
         });
     });
     assert_eq!(seen.picture(), "chat gpt-9\n  inner\n");

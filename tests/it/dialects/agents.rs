@@ -1,4 +1,4 @@
-//! goose, codex, langchain-rust and AutoAgents: agents and frameworks with words of their own.
+//! goose, codex, langchain-rust and `AutoAgents`: agents and frameworks with words of their own.
 
 use tracing::field::{Empty, display};
 use tracing::{info, info_span};

@@ -109,7 +109,9 @@ fn no_other_kind_wants_to_be_filled() {
 fn a_stock_fmt_layer_prints_no_content_of_ours() {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
+    use tracing_subscriber::filter::filter_fn;
     use tracing_subscriber::fmt::format::FmtSpan;
+    use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
     #[derive(Clone, Default)]
     struct Page(Arc<Mutex<Vec<u8>>>);
@@ -132,16 +134,16 @@ fn a_stock_fmt_layer_prints_no_content_of_ours() {
     let writer = page.clone();
     let layer = tracing_subscriber::fmt::layer()
         .with_span_events(FmtSpan::FULL)
-        .with_writer(move || writer.clone());
+        .with_writer(move || writer.clone())
+        // What is switched on here is switched on for every test of this process.
+        .with_filter(filter_fn(|metadata| metadata.target() == module_path!()));
     let folder = tempfile::tempdir().unwrap();
     let (hermes, telemetry) = hermes::builder()
         .store_path(folder.path().join("t.db"))
         .capture_content(hermes::ContentCapture::On)
         .build()
         .unwrap();
-    let subscriber =
-        tracing_subscriber::layer::SubscriberExt::with(tracing_subscriber::registry(), hermes);
-    let subscriber = tracing_subscriber::layer::SubscriberExt::with(subscriber, layer);
+    let subscriber = tracing_subscriber::registry().with(hermes).with(layer);
     tracing::subscriber::with_default(subscriber, || {
         ask(
             &serde_json::json!({"messages": [{"role": "user", "content": "SECRET QUESTION"}], "user": "u"}),

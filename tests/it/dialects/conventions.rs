@@ -1,4 +1,4 @@
-//! Spans that go by a convention and not by a library: OpenInference, OpenLLMetry, Vercel's, and plain
+//! Spans that go by a convention and not by a library: OpenInference, `OpenLLMetry`, Vercel's, and plain
 //! `#[tracing::instrument]` with fields of the conventions.
 
 use tracing::field::Empty;

@@ -35,7 +35,7 @@ fn fields_that_tell_of_a_failure_are_read() {
                 0 => call!(error = "HTTP 503 from upstream"),
                 1 => call!(error.message = "HTTP 503 from upstream"),
                 2 => {
-                    call!(exception.message = "HTTP 503 from upstream", exception.type = "provider_error")
+                    call!(exception.message = "HTTP 503 from upstream", exception.type = "provider_error");
                 }
                 3 => call!(error = true, error.message = "HTTP 503 from upstream"),
                 4 => call!(

@@ -267,7 +267,7 @@ fn a_call_in_a_dropped_future_was_cancelled() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
-        let _ = runtime.block_on(async {
+        runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = turn() => {}
