@@ -23,6 +23,7 @@ mod macros;
 mod open_spans;
 mod owned;
 mod propagation;
+mod recent;
 mod runs;
 mod session;
 mod spawn;
