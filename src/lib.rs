@@ -13,6 +13,7 @@
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 pub mod client;
 mod span;
+pub mod event;
 pub mod propagation;
 mod capture;
 mod semconv;
@@ -48,11 +49,11 @@ pub use capture::Dialect;
 pub use config::TailSampling;
 pub use error::{Error, ErrorKind};
 pub use hermes_macros::{
-    agent, chat, embedding, instrument, reranker, retriever, session, tool, turn,
+    agent, approval, chat, embedding, instrument, reranker, retriever, session, tool, turn,
 };
 #[cfg(feature = "sqlite")]
 pub use insight::{Tree, TreeNode};
-pub use pipeline::Stats;
+pub use pipeline::{EventStats, Stats};
 #[cfg(feature = "sqlite")]
 pub use rebuild::Rebuilt;
 pub use record::{
@@ -61,16 +62,18 @@ pub use record::{
 pub use semconv::Kind;
 pub use sink::Batch;
 pub use span::{
-    Cause, Current, InCurrent, ModelError, ModelOutput, ModelResponse, OwnedSpan, Start,
-    StreamedResponse, Surroundings, agent, chat, current, embedding, in_current, in_current_fn,
-    kind, reranker, retriever, session, step, tool, turn,
+    Cause, Current, InCurrent, ModelError, ModelOutput, ModelResponse, OwnedSpan, Seen, Start,
+    StreamItem, StreamSpan, StreamedResponse, Surroundings, TraceStreamExt, Traced, agent,
+    approval, chat, current, embedding, in_current, in_current_fn, kind, reranker, retriever,
+    session, step, tool, turn,
 };
 #[cfg(feature = "tokio")]
 pub use span::{spawn, spawn_blocking};
 #[cfg(feature = "sqlite")]
 pub use store::{
-    ErrorEvent, ModelCall, PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged,
-    SpanEvent, Store, ToolCall,
+    Agent, CronEvent, ErrorEvent, EventFilter, FeedbackEvent, GatewayEvent, MemoryEvent, ModelCall,
+    PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged, SkillEvent, SpanEvent,
+    Store, ToolCall,
 };
 pub use telemetry::Telemetry;
 pub use wire::{FinishedEvent, FinishedSpan, RecentSpan, RecentTrace};
@@ -82,4 +85,6 @@ mod pages {
     mod hook_style {}
     #[doc = include_str!("../docs/integrations/logs.md")]
     mod logs {}
+    #[doc = include_str!("../docs/integrations/sampling.md")]
+    mod sampling {}
 }

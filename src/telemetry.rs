@@ -144,11 +144,15 @@ impl Telemetry {
             return Stats::default();
         };
         if parts.queue.is_in_fork() {
-            return parts.health.stats_of_fork();
+            return Stats {
+                events: parts.queue.happenings.stats_of_fork(),
+                ..parts.health.stats_of_fork()
+            };
         }
         Stats {
             export_pending: parts.export.pending(),
             export_undecided: parts.export.undecided(),
+            events: parts.queue.happenings.stats(),
             ..parts.health.stats(parts.queue.depth())
         }
     }
@@ -232,10 +236,17 @@ impl Parts {
 
     fn nothing_lost(&self) -> Result<(), Error> {
         match self.health.unwanted_losses() {
-            0 => Ok(()),
+            0 => {}
             lost => {
                 let reasons = self.health.losses();
                 let what = format!("{lost} spans are lost to the store: {reasons:?}");
+                return Err(Error::new(ErrorKind::Lost, what));
+            }
+        }
+        match self.queue.happenings.lost() {
+            0 => Ok(()),
+            lost => {
+                let what = format!("{lost} events are lost to the store");
                 Err(Error::new(ErrorKind::Lost, what))
             }
         }

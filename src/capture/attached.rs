@@ -64,7 +64,7 @@ impl Attachment {
 
     /// What was attached last.
     pub(crate) fn current() -> Option<Self> {
-        if !may_be_any() {
+        if !is_any() {
             return None;
         }
         ATTACHED
@@ -107,10 +107,23 @@ impl Drop for Detach {
     }
 }
 
-/// Whether a context may be attached to this thread.
+/// Whether a context is attached to this thread.
 #[inline]
-pub(super) fn may_be_any() -> bool {
+pub(super) fn is_any() -> bool {
     EVER.load(Ordering::Relaxed)
+        && ATTACHED
+            .try_with(|attached| !attached.borrow().is_empty())
+            .unwrap_or(false)
+}
+
+/// Whether the last context was attached inside of this span.
+pub(super) fn is_under(current: &Id) -> bool {
+    let is_last = |attached: &RefCell<Vec<(u64, Attachment)>>| {
+        let attached = attached.borrow();
+        let under = attached.last().and_then(|(_, last)| last.under.as_ref());
+        under == Some(current)
+    };
+    ATTACHED.try_with(is_last).unwrap_or(false)
 }
 
 /// What stands next around a span whose parent on this thread is the first of `around`: the attached

@@ -25,6 +25,7 @@ mod spans;
 mod start;
 mod verdict;
 mod visitor;
+mod wait;
 
 pub(crate) use attached::{Attachment, Detach};
 pub(crate) use callsite::Dialects;

@@ -17,6 +17,7 @@ use super::dialect::{Folded, Heard};
 use super::exchange::Exchanges;
 use super::notes::Notes;
 use super::visitor::Said;
+use super::wait::Waits;
 use crate::record::{ErrorClass, EventRecord, RunId, RunRecord, SpanId, TraceId, Value, Verdict};
 use crate::semconv::{Fact, Kind};
 
@@ -97,6 +98,7 @@ pub(super) struct State {
     pub(super) folded: Option<Box<Folded>>,
     /// What an event said of its failure.
     pub(super) heard: Option<Box<Heard>>,
+    pub(super) waits: Waits,
     /// What is said from here on is not heard.
     pub(super) is_over: bool,
 }
@@ -317,6 +319,14 @@ impl OpenSpan {
         state.outcome.get_or_insert(outcome);
     }
 
+    /// Takes back that the function returned: what it returned goes on, and will say how that ended.
+    pub(crate) fn goes_on(&self) {
+        let mut state = self.state();
+        if let Some(Outcome::Returned(_)) = state.outcome {
+            state.outcome = None;
+        }
+    }
+
     /// The error class that the code states.
     pub(crate) fn set_class(&self, class: ErrorClass) {
         self.state().class = Some(class);
@@ -358,6 +368,9 @@ impl OpenSpan {
         }
         if state.is_scope() {
             state.tally = Tally::default();
+        }
+        if !state.waits.is_empty() {
+            state.waits.clear();
         }
         state.found_kind = None;
         state.ordinal = 0;

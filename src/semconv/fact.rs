@@ -76,6 +76,23 @@ facts! {
     AgentName               AGENT_NAME                Plain        "gen_ai.agent.name"                        ["agent.name"]
     AgentDescription        AGENT_DESCRIPTION         Plain        "gen_ai.agent.description"                 []
 
+    // Sub-agents, and where they come from.
+    AgentId                 AGENT_ID                  Plain        "gen_ai.agent.id"                          ["agent.id"]
+    AgentRole               AGENT_ROLE                Plain        "hermes.subagent.role"                     []
+    AgentGoal               AGENT_GOAL                Content      "hermes.subagent.goal"                     []
+    AgentDepth              AGENT_DEPTH               Plain        "hermes.subagent.depth"                    []
+    ParentAgentName         PARENT_AGENT_NAME         Plain        "hermes.subagent.parent_name"              []
+    ParentAgentId           PARENT_AGENT_ID           Plain        "hermes.subagent.parent_id"                []
+    ParentAgentSpan         PARENT_AGENT_SPAN         Plain        "hermes.subagent.parent_span_id"           []
+    ParentSessionId         PARENT_SESSION_ID         Plain        "hermes.subagent.parent_session_id"        []
+
+    // Human waits.
+    ApprovalSubject         APPROVAL_SUBJECT          Plain        "hermes.approval.subject"                  []
+    ApprovalSurface         APPROVAL_SURFACE          Plain        "hermes.approval.surface"                  []
+    ApprovalDecision        APPROVAL_DECISION         Plain        "hermes.approval.decision"                 []
+    ApprovalRequest         APPROVAL_REQUEST          Content      "hermes.approval.request"                  []
+    WaitMs                  WAIT_MS                   Plain        "hermes.wait_ms"                           []
+
     // Session, at its close.
     SessionCompleted        SESSION_COMPLETED         Plain        "hermes.session.completed"                 []
     SessionInterrupted      SESSION_INTERRUPTED       Plain        "hermes.session.interrupted"               []
@@ -126,6 +143,7 @@ facts! {
     ResponseId              RESPONSE_ID               Plain        "gen_ai.response.id"                       ["ai.response.id", "llm.response.id"]
     FinishReasons           FINISH_REASONS            Plain        "gen_ai.response.finish_reasons"           ["llm.finish_reason", "gen_ai.response.finish_reason", "llm.response.finish_reason", "llm.response.stop_reason", "ai.response.finishReason"]
     TimeToFirstChunk        TIME_TO_FIRST_CHUNK       Plain        "gen_ai.response.time_to_first_chunk"      []
+    ChunkCount              CHUNK_COUNT               Plain        "hermes.chunk_count"                       []
     InputTokens             INPUT_TOKENS              Plain        "gen_ai.usage.input_tokens"                ["gen_ai.usage.prompt_tokens", "llm.token_count.prompt", "llm.usage.prompt_tokens", "llm.usage.input_tokens", "ai.usage.promptTokens", "ai.usage.inputTokens"]
     OutputTokens            OUTPUT_TOKENS             Plain        "gen_ai.usage.output_tokens"               ["gen_ai.usage.completion_tokens", "llm.token_count.completion", "llm.usage.completion_tokens", "llm.usage.output_tokens", "ai.usage.completionTokens", "ai.usage.outputTokens"]
     CacheReadTokens         CACHE_READ_TOKENS         Plain        "gen_ai.usage.cache_read.input_tokens"     ["hermes.cache.read_tokens", "gen_ai.usage.cache_read_tokens", "llm.token_count.prompt_details.cache_read", "gen_ai.usage.cache_read_input_tokens", "gen_ai.usage.cached_tokens", "gen_ai.usage.cached_input_tokens", "llm.usage.cache_read_input_tokens", "ai.usage.cachedInputTokens"]
@@ -192,6 +210,8 @@ impl Fact {
         matches!(
             self,
             Fact::TotalTurns
+                | Fact::AgentDepth
+                | Fact::WaitMs
                 | Fact::TurnIndex
                 | Fact::ApiCallCount
                 | Fact::ToolCallCount
@@ -215,6 +235,7 @@ impl Fact {
                 | Fact::ReasoningTokens
                 | Fact::TotalTokens
                 | Fact::AssistantContentChars
+                | Fact::ChunkCount
                 | Fact::AssistantToolCallCount
                 | Fact::EmbeddingDimensions
                 | Fact::TopK

@@ -11,8 +11,13 @@
 mod support;
 
 mod accounting;
+mod agents;
+mod approvals;
 mod attributes;
+mod clients;
 mod content;
+mod events;
+mod dialects;
 mod export;
 mod failures;
 mod filter;
@@ -25,7 +30,10 @@ mod owned;
 mod propagation;
 mod recent;
 mod runs;
+mod sampling;
 mod session;
 mod spawn;
+mod streams;
 mod subscribers;
 mod troubles;
+mod wire;

@@ -2,10 +2,14 @@
 
 mod callsite;
 mod cause;
+mod facts;
 mod handle;
 pub mod kind;
 mod start;
 
 pub use cause::Cause;
 pub use handle::OwnedSpan;
-pub use start::{Start, agent, chat, embedding, reranker, retriever, session, step, tool, turn};
+pub(super) use handle::state_failure;
+pub use start::{
+    Start, agent, approval, chat, embedding, reranker, retriever, session, step, tool, turn,
+};
