@@ -82,7 +82,7 @@ pub use store::{
     Store, ToolCall,
 };
 pub use telemetry::Telemetry;
-pub use wire::{FinishedEvent, FinishedSpan};
+pub use wire::{FinishedEvent, FinishedSpan, RecentSpan, RecentTrace};
 
 /// The pages of `docs/integrations`, so that their code is compiled.
 #[cfg(doctest)]

@@ -9,6 +9,7 @@ mod keeper;
 mod live;
 #[cfg(feature = "otlp")]
 pub(crate) mod otlp;
+mod recent;
 #[cfg(feature = "sqlite")]
 mod store;
 #[cfg(not(feature = "otlp"))]
@@ -29,6 +30,7 @@ pub use live::Batch;
 pub(crate) use live::{Callback, LiveSink};
 #[cfg(feature = "otlp")]
 pub(crate) use otlp::remote::{Held, Surrounding, hold};
+pub(crate) use recent::{Recent, RecentLimits, RecentSink};
 #[cfg(feature = "sqlite")]
 pub(crate) use store::Rows;
 #[cfg(feature = "sqlite")]

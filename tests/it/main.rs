@@ -28,6 +28,7 @@ mod macros;
 mod open_spans;
 mod owned;
 mod propagation;
+mod recent;
 mod runs;
 mod sampling;
 mod session;
