@@ -71,3 +71,7 @@ pub use wire::{FinishedEvent, FinishedSpan};
 #[cfg(doctest)]
 #[doc = include_str!("../docs/integrations/hook-style.md")]
 struct HookStyle;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/integrations/streams.md")]
+struct Streams;
