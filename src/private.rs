@@ -14,6 +14,16 @@ pub fn text<T: AsRef<str> + ?Sized>(text: &T) -> &str {
     text.as_ref()
 }
 
+/// A stream of these items: what is not told of a type inside a body, the signature tells.
+pub fn stream_of<S: futures_core::Stream<Item = T>, T>(stream: S) -> S {
+    stream
+}
+
+/// A future of this output.
+pub fn future_of<F: Future<Output = T>, T>(future: F) -> F {
+    future
+}
+
 /// The traits that a [`Probe`] is asked through; anonymous, so that they hide no name of the user's.
 pub mod probe {
     pub use crate::span::probe::{

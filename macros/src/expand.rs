@@ -255,7 +255,7 @@ impl Names {
             .find(Becomes::Stream)
             .and_then(|_| future::streaming(&function.signature));
         if let Some(streaming) = streaming {
-            return self.stream(streaming, function, &output, body);
+            return self.stream(&streaming, function, &output, body);
         }
         let observe = self.observe(args);
         match future::shape(&function.signature) {
@@ -281,7 +281,7 @@ impl Names {
     /// with the stream, and the first one hears of the function's own failure alone.
     fn stream(
         &self,
-        streaming: Streaming,
+        streaming: &Streaming,
         function: &Function,
         output: &Type,
         body: &Body,
@@ -295,7 +295,11 @@ impl Names {
         );
         let block = &body.block;
         let read = self.read_item();
-        let traced = quote!(#h::traced(#rest, #stream, #read));
+        let known = match &streaming.item {
+            Some(item) => quote!(#h::stream_of::<_, #item>(#stream)),
+            None => quote!(#stream),
+        };
+        let traced = quote!(#h::traced(#rest, #known, #read));
         let traced = match streaming.boxing {
             Boxing::Bare => traced,
             Boxing::Box => quote!(::std::boxed::Box::new(#traced)),
@@ -341,6 +345,14 @@ impl Names {
             shape @ (Shape::Future | Shape::Boxed) => {
                 let watched = variable("__watched");
                 let made = once(output, block);
+                let (made, handed_out) = match &streaming.awaited {
+                    Some(awaited) => (
+                        quote!(#h::future_of::<_, #awaited>(#made)),
+                        // Names the type, so that a box is coerced to that of its trait here.
+                        quote!(let #out: #awaited = #handed_out; #out),
+                    ),
+                    None => (made, handed_out),
+                };
                 let work = quote! {
                     async move {
                         let #out = #watched.await;

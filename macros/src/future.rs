@@ -36,11 +36,14 @@ pub(crate) fn shape(signature: &Signature) -> Shape {
 }
 
 /// How a function hands out its stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Streaming {
     /// Whether it may return an error in its place.
     pub(crate) is_in_result: bool,
     pub(crate) boxing: Boxing,
+    /// What `impl Future` and `impl Stream` state of their types. Inside a body both are written `_`, and what
+    /// reads a value there has to know its type.
+    pub(crate) awaited: Option<Type>,
+    pub(crate) item: Option<Type>,
 }
 
 /// What the stream is wrapped in.
@@ -61,23 +64,31 @@ pub(crate) fn streaming(signature: &Signature) -> Option<Streaming> {
         return None;
     };
     let output = bare(output);
-    let output = match shape(signature) {
+    let shape = shape(signature);
+    let output = match shape {
         Shape::Value | Shape::Async => output,
         Shape::Future | Shape::Boxed => awaited(output)?,
     };
     let fallible = last_segment(output)
         .filter(|segment| segment.ident.to_string().ends_with("Result"))
         .and_then(first_type);
+    let stream = fallible.unwrap_or(output);
+    let item = match stream {
+        Type::ImplTrait(stream) => stated(&stream.bounds, "Item"),
+        _ => None,
+    };
     Some(Streaming {
         is_in_result: fallible.is_some(),
-        boxing: boxing(fallible.unwrap_or(output))?,
+        boxing: boxing(stream)?,
+        awaited: matches!(shape, Shape::Future | Shape::Boxed).then(|| inferred(output)),
+        item: item.map(inferred),
     })
 }
 
 /// The `Output` of a future's type.
 fn awaited(future: &Type) -> Option<&Type> {
     if let Type::ImplTrait(future) = future {
-        return output_of(&future.bounds);
+        return stated(&future.bounds, "Output");
     }
     let segment = last_segment(future)?;
     let inner = first_type(segment)?;
@@ -86,13 +97,14 @@ fn awaited(future: &Type) -> Option<&Type> {
         return Some(inner);
     }
     match first_type(last_segment(inner)?)? {
-        Type::TraitObject(pointee) => output_of(&pointee.bounds),
-        Type::ImplTrait(pointee) => output_of(&pointee.bounds),
+        Type::TraitObject(pointee) => stated(&pointee.bounds, "Output"),
+        Type::ImplTrait(pointee) => stated(&pointee.bounds, "Output"),
         _ => None,
     }
 }
 
-fn output_of(bounds: &Punctuated<TypeParamBound, Token![+]>) -> Option<&Type> {
+/// The type that a bound states by this name, as in `Future<Output = u8>`.
+fn stated<'a>(bounds: &'a Punctuated<TypeParamBound, Token![+]>, name: &str) -> Option<&'a Type> {
     bounds.iter().find_map(|bound| {
         let TypeParamBound::Trait(bound) = bound else {
             return None;
@@ -102,7 +114,7 @@ fn output_of(bounds: &Punctuated<TypeParamBound, Token![+]>) -> Option<&Type> {
             return None;
         };
         arguments.args.iter().find_map(|argument| match argument {
-            GenericArgument::AssocType(bound) if bound.ident == "Output" => Some(bare(&bound.ty)),
+            GenericArgument::AssocType(bound) if bound.ident == name => Some(bare(&bound.ty)),
             _ => None,
         })
     })
