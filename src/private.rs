@@ -7,7 +7,10 @@ pub use tracing;
 pub use crate::semconv::{Fact, field};
 pub use crate::span::probe::Probe;
 pub use crate::span::stream::traced;
-pub use crate::span::{Call, Returns, Watch, response, run, server_address, server_port, watch};
+pub use crate::span::{
+    Call, Parent, Parentage, Returns, Watch, below, follow, response, run, server_address,
+    server_port, watch,
+};
 
 /// The text of anything that is one.
 pub fn text<T: AsRef<str> + ?Sized>(text: &T) -> &str {
@@ -22,6 +25,11 @@ pub fn stream_of<S: futures_core::Stream<Item = T>, T>(stream: S) -> S {
 /// A future of this output.
 pub fn future_of<F: Future<Output = T>, T>(future: F) -> F {
     future
+}
+
+/// The traits that a [`Parentage`] is asked through.
+pub mod parentage {
+    pub use crate::span::{LocalParent as _, RemoteParent as _};
 }
 
 /// The traits that a [`Probe`] is asked through; anonymous, so that they hide no name of the user's.

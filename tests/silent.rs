@@ -16,7 +16,11 @@ fn nothing_is_allocated_where_nobody_listens() {
         let turn = session.turn().user_message("hello").start();
         let tool = turn.tool("t").call_id("c").args(["a", "b"]).start();
         tool.output("done").end();
-        let chat = turn.chat("m").base_url("http://127.0.0.1").request([1]).start();
+        let chat = turn
+            .chat("m")
+            .base_url("http://127.0.0.1")
+            .request([1])
+            .start();
         chat.usage(Usage::default()).first_chunk().fail("why");
         assert_eq!((chat.trace_id(), chat.kind()), (None, None));
     });

@@ -3,6 +3,9 @@
 //! What takes longer, which is to say everything that turns notes into a record, waits for the
 //! writer's thread ([`super::finish`]).
 
+use std::sync::Arc;
+
+use super::dialect::Hindsight;
 use super::draft::{Draft, End, Waiting};
 use super::layer::Core;
 use super::open::{OpenSpan, State};
@@ -17,6 +20,15 @@ pub(super) enum Closed {
     Kept(Box<Draft>),
     /// The capture filter took it out; its children hang under its parent.
     Filtered {
+        span: SpanId,
+        parent: Option<SpanId>,
+        /// Word to the store, where children may have been stored under it.
+        withdrawal: Option<Box<Draft>>,
+    },
+    /// It described the same call as the span around it, which has taken it in.
+    Folded {
+        span: SpanId,
+        parent: Option<SpanId>,
         /// Word to the store, where children may have been stored under it.
         withdrawal: Option<Box<Draft>>,
     },
@@ -27,60 +39,147 @@ pub(super) enum Closed {
 }
 
 impl Core {
-    /// Ends a span at `end_ns`. `wire_parent` is its parent on OTLP, where that is not the nearest
-    /// stored ancestor.
+    /// Ends a span at `end_ns`, and keeps its object for another. `wire_parent` is its parent on OTLP,
+    /// where that is not the nearest stored ancestor.
     #[inline]
     pub(super) fn close(
         &self,
-        open: &OpenSpan,
+        mut open: Arc<OpenSpan>,
         end_ns: i64,
         wire_parent: Option<SpanId>,
     ) -> Closed {
+        if !open.origin.shape.is_own {
+            self.settle_other(&open);
+        }
         let Some(kind) = open.kind() else {
+            self.spans.pool.put_span(open);
             return Closed::Foreign;
         };
-        let is_kept = self.filter_keeps(open);
-        let mut draft = self.spans.pool.draft(open);
-        let mut state = open.state();
-        if state.is_over {
-            drop(state);
-            self.spans.pool.put_draft(Waiting::Own(draft));
-            return Closed::Before;
+        let is_kept = self.filter_keeps(&open);
+        if open.may_be_part()
+            && is_kept
+            && let Some(whole) = open.whole(kind).cloned()
+        {
+            return self.fold(open, &whole, kind, end_ns);
         }
-        state.is_left_out = !is_kept;
-        state.is_over = true;
-        let was_kept = state.was_kept;
-        let sum = (is_kept && kind == Kind::Chat).then(|| Sum::of(&state));
+        let mut draft = self.spans.pool.draft(&open);
         let end = End {
             at_ns: end_ns.max(open.origin.start_ns),
             wire_parent,
             is_withdrawn: !is_kept,
         };
-        draft.take_end(open, &mut state, kind, end);
-        drop(state);
-
-        if is_kept {
-            if let Some(sum) = sum {
-                sum.add_up(open);
+        draft.take_origin(&open);
+        // How another library's call went may be known later only.
+        if is_kept && open.origin.shape.is_own {
+            // A span without children or handles is nobody else's: it needs no lock, and gives its
+            // parent away. That was a tenth of what Hermes costs.
+            if let Some(own) = Arc::get_mut(&mut open) {
+                let state = own.own_state();
+                if state.is_over {
+                    return self.ended_before(open, draft);
+                }
+                state.take_in_parts();
+                if kind == Kind::Chat {
+                    Sum::of(own.own_state()).add_up(own);
+                }
+                draft.take_end(own.own_state(), kind, end);
+                draft.parent = own.origin.parent.take();
+                own.clear();
+                self.spans.pool.put_cleared(open);
+                return Closed::Kept(draft);
             }
-            return Closed::Kept(draft);
         }
-        self.leave_out(open, kind);
-        Closed::Filtered {
-            withdrawal: was_kept.then_some(draft),
+        draft.parent.clone_from(&open.origin.parent);
+        let mut state = open.state();
+        if state.is_over {
+            drop(state);
+            return self.ended_before(open, draft);
         }
+        state.is_left_out = !is_kept;
+        state.take_in_parts();
+        state.is_over = true;
+        let was_kept = state.was_kept;
+        let sum = (is_kept && kind == Kind::Chat).then(|| Sum::of(&state));
+        draft.take_end(&mut state, kind, end);
+        drop(state);
+        if !open.origin.shape.is_own {
+            draft.hindsight = Hindsight::of(&open, kind).map(Box::new);
+        }
+
+        let closed = if is_kept {
+            if let Some(sum) = sum {
+                sum.add_up(&open);
+            }
+            Closed::Kept(draft)
+        } else {
+            self.leave_out(&open, kind);
+            Closed::Filtered {
+                span: open.ids().1,
+                parent: open.kept_parent(),
+                withdrawal: was_kept.then_some(draft),
+            }
+        };
+        self.spans.pool.put_span(open);
+        closed
+    }
+
+    /// A span whose handle ended it is only taken away.
+    #[cold]
+    fn ended_before(&self, open: Arc<OpenSpan>, draft: Box<Draft>) -> Closed {
+        self.spans.pool.put_draft(Waiting::Own(draft));
+        self.spans.pool.put_span(open);
+        Closed::Before
+    }
+
+    /// A span that describes the same call as the one around it is no row of its own.
+    #[cold]
+    fn fold(&self, open: Arc<OpenSpan>, whole: &OpenSpan, kind: Kind, end_ns: i64) -> Closed {
+        let was_shown = {
+            let mut state = open.state();
+            if state.is_over {
+                drop(state);
+                self.spans.pool.put_span(open);
+                return Closed::Before;
+            }
+            !std::mem::replace(&mut state.is_part, true)
+        };
+        open.fold_into(whole, kind);
+        let withdrawal = was_shown.then(|| {
+            count_out(&open, kind);
+            let mut draft = self.spans.pool.draft(&open);
+            let end = End {
+                at_ns: end_ns.max(open.origin.start_ns),
+                wire_parent: None,
+                is_withdrawn: true,
+            };
+            draft.take_origin(&open);
+            draft.parent.clone_from(&open.origin.parent);
+            draft.take_end(&mut open.state(), kind, end);
+            draft
+        });
+        let closed = Closed::Folded {
+            span: open.ids().1,
+            parent: open.kept_parent(),
+            withdrawal,
+        };
+        self.spans.pool.put_span(open);
+        closed
     }
 
     /// A span that is left out counts nowhere.
     #[cold]
     fn leave_out(&self, open: &OpenSpan, kind: Kind) {
-        if let Some(scope) = open.tallied_by(kind)
-            && let Some(count) = scope.state().tally.count_of(kind)
-        {
-            *count -= 1;
-        }
+        count_out(open, kind);
         self.health.captured();
         self.health.dropped(Loss::Filtered, 1);
+    }
+}
+
+fn count_out(open: &OpenSpan, kind: Kind) {
+    if let Some(scope) = open.tallied_by(kind)
+        && let Some(count) = scope.state().tally.count_of(kind)
+    {
+        *count -= 1;
     }
 }
 
@@ -93,7 +192,11 @@ struct Sum {
 }
 
 impl Sum {
-    #[inline]
+    #[expect(
+        clippy::inline_always,
+        reason = "handed over in memory it is written in parts and read as a whole, which waits: 8 ns"
+    )]
+    #[inline(always)]
     fn of(state: &State) -> Self {
         let notes = &state.said.notes;
         let (input_tokens, output_tokens) = notes.tokens();

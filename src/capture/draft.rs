@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use super::callsite::Shape;
+use super::dialect::Hindsight;
 use super::notes::NotesRef;
 use super::open::{Ids, OpenSpan, Outcome, State, Tally};
 use crate::record::{ErrorClass, EventRecord, RunRecord, SpanId, SpanRecord, TraceId, Value};
@@ -35,6 +36,8 @@ pub(crate) struct Draft {
     is_announced: bool,
     pub(super) parent: Option<Arc<OpenSpan>>,
     pub(super) outcome: Option<Outcome>,
+    /// What may be learned of the call's end after it.
+    pub(super) hindsight: Option<Box<Hindsight>>,
     /// What few spans have.
     pub(super) rest: Option<Box<Rest>>,
     /// The record, where two readers want it: the writer and the exporter.
@@ -60,6 +63,8 @@ pub(super) struct Rest {
     pub(super) extra: Vec<(Cow<'static, str>, Value)>,
     pub(super) events: Vec<EventRecord>,
     pub(super) links: Vec<(TraceId, SpanId)>,
+    /// The parent in another process.
+    pub(super) remote: Option<SpanId>,
 }
 
 /// A draft in the queue: the writer's own, or one that the exporter reads as well.
@@ -86,6 +91,7 @@ impl Draft {
             is_announced: false,
             parent: None,
             outcome: None,
+            hindsight: None,
             rest: None,
             record: None,
             noted: 0,
@@ -95,11 +101,15 @@ impl Draft {
 
     /// Takes down how a span ended. What children may still ask its object for stays there.
     #[inline]
-    pub(super) fn take_end(&mut self, open: &OpenSpan, state: &mut State, kind: Kind, end: End) {
-        self.copy(open, state, kind);
+    pub(super) fn take_end(&mut self, state: &mut State, kind: Kind, end: End) {
+        self.copy(state, kind);
         self.end = Some(end);
-        if state.outcome.is_some() {
-            self.outcome = state.outcome.take();
+        if let Some(outcome) = state.outcome.take() {
+            // A call inside may want to know why.
+            if !matches!(outcome, Outcome::Returned(_)) {
+                state.outcome = Some(outcome.clone());
+            }
+            self.outcome = Some(outcome);
         }
         if state.has_rest() {
             let rest = self.rest.get_or_insert_default();
@@ -112,7 +122,9 @@ impl Draft {
     /// How a running span stands.
     pub(super) fn of_running(open: &OpenSpan, state: &State, kind: Kind) -> Self {
         let mut draft = Draft::blank(open);
-        draft.copy(open, state, kind);
+        draft.take_origin(open);
+        draft.parent.clone_from(&open.origin.parent);
+        draft.copy(state, kind);
         draft
             .rest
             .get_or_insert_default()
@@ -121,21 +133,28 @@ impl Draft {
         draft
     }
 
+    /// Takes down what is known of a span outside of its lock, save for its parent.
     #[inline]
-    fn copy(&mut self, open: &OpenSpan, state: &State, kind: Kind) {
-        self.kind = kind;
+    pub(super) fn take_origin(&mut self, open: &OpenSpan) {
         self.shape = open.origin.shape;
         self.ids = open.known_ids();
         self.run.clone_from(&open.origin.run);
-        self.parent.clone_from(&open.origin.parent);
         self.start_ns = open.origin.start_ns;
+        self.is_announced = open.is_announced();
+        if let Some(remote) = &open.origin.remote {
+            self.rest.get_or_insert_default().remote = remote.span_id();
+        }
+    }
+
+    #[inline]
+    fn copy(&mut self, state: &State, kind: Kind) {
+        self.kind = kind;
         self.ordinal = state.ordinal;
         self.retries = state.retries;
         self.class = state.class;
         if state.is_scope() {
             self.tally = state.tally;
         }
-        self.is_announced = open.is_announced();
         let notes = state.said.notes.bytes();
         self.noted = notes.len();
         if let Some(inline) = self.notes.get_mut(..notes.len()) {
@@ -147,8 +166,15 @@ impl Draft {
 
     /// Forgets the span, and gives back its parent.
     pub(super) fn clear(&mut self) -> Option<Arc<OpenSpan>> {
-        self.outcome = None;
-        self.rest = None;
+        if self.outcome.is_some() {
+            self.outcome = None;
+        }
+        if self.rest.is_some() {
+            self.rest = None;
+        }
+        if self.hindsight.is_some() {
+            self.hindsight = None;
+        }
         self.parent.take()
     }
 
@@ -185,6 +211,10 @@ impl Ended for Draft {
 
     fn is_withdrawn(&self) -> bool {
         self.end.is_some_and(|end| end.is_withdrawn)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.hindsight.is_none() || Hindsight::is_over(self.ancestors())
     }
 
     #[inline]
@@ -228,6 +258,11 @@ impl Ended for Waiting {
 
     fn is_withdrawn(&self) -> bool {
         self.draft().is_withdrawn()
+    }
+
+    #[inline]
+    fn is_settled(&self) -> bool {
+        self.draft().is_settled()
     }
 
     #[inline]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tracing::span::{Attributes, Id};
 
+use super::attached::RemoteParent;
 use super::callsite::Shape;
 use super::clock::Clock;
 use super::layer::Core;
@@ -11,7 +12,7 @@ use super::notes::Notes;
 use super::open::{Ids, OpenSpan, State};
 use super::opening::take_stated_start;
 use super::visitor::Visitor;
-use crate::record::{RunId, RunRecord, SpanId, TraceId};
+use crate::record::{RunId, RunRecord, SpanId, TraceId, Value};
 use crate::semconv::{Fact, Kind};
 
 /// The nearest enclosing span that capture sees.
@@ -21,17 +22,28 @@ pub(super) struct Parent {
     pub(super) is_next: bool,
 }
 
+/// What a new span stands below.
+#[derive(Default)]
+pub(super) enum Above {
+    /// Nothing: a trace begins.
+    #[default]
+    Nothing,
+    Local(Parent),
+    /// A span of another process.
+    Remote(Box<RemoteParent>),
+}
+
 impl Core {
     /// Makes the open span of a new `tracing` span.
-    pub(super) fn start(&self, attributes: &Attributes<'_>, id: &Id, parent: Option<Parent>) {
-        let shape = Shape::of(attributes.metadata());
+    pub(super) fn start(&self, attributes: &Attributes<'_>, id: &Id, above: Above) {
+        let shape = self.dialects.shape(attributes.metadata());
         let spare = self.spans.pool.span();
         let mut open = spare.unwrap_or_else(|| Arc::new(OpenSpan::vacant(shape, id)));
         if let Some(span) = Arc::get_mut(&mut open) {
             let said = &mut span.own_state().said;
             attributes.record(&mut Visitor::own(shape, self.visits_content(), said));
             let kind = kind_of(shape, &said.notes).or(self.captures_all.then_some(Kind::Step));
-            self.settle(span, shape, id, parent, kind);
+            self.settle(span, shape, id, above, kind);
         }
         self.spans.insert(id, open);
     }
@@ -42,9 +54,14 @@ impl Core {
         span: &mut OpenSpan,
         shape: &'static Shape,
         id: &Id,
-        parent: Option<Parent>,
+        above: Above,
         kind: Option<Kind>,
     ) {
+        let (parent, remote) = match above {
+            Above::Nothing => (None, None),
+            Above::Local(parent) => (Some(parent), None),
+            Above::Remote(remote) => (None, Some(remote)),
+        };
         let around = parent.as_ref().map(|parent| &parent.open);
         let clock = around.map_or_else(Clock::read, |around| around.origin.clock);
         let start_ns = take_stated_start().unwrap_or_else(|| clock.now_ns());
@@ -59,18 +76,29 @@ impl Core {
         origin.own_ids = Ids {
             trace_id: place.trace_id,
             span_id: SpanId::generate(),
+            is_sampled: false,
         };
         origin.is_exported = self.wire.is_some();
         origin.is_next_to_parent = parent.as_ref().is_some_and(|parent| parent.is_next);
+        origin.is_in_other = parent.as_ref().is_some_and(|parent| parent.open.is_other());
         origin.parent = parent.map(|parent| parent.open);
+        if let Some(remote) = remote {
+            span.adopt(remote);
+        }
         if let Some(kind) = kind {
-            let rank = span.rank(kind);
-            rank.give(kind, span.own_state());
+            if span.may_be_part() && span.whole(kind).is_some() {
+                let state = span.own_state();
+                state.found_kind = Some(kind);
+                state.is_part = true;
+            } else {
+                let rank = span.rank(kind);
+                rank.give(kind, span.own_state());
+            }
         }
         let is_left_out = !self.filter.is_empty() && !self.filter_keeps(span);
         let state = span.own_state();
         state.is_left_out = is_left_out;
-        state.was_kept = !is_left_out;
+        state.was_kept = !is_left_out && !state.is_part;
     }
 
     /// Looks again at what a span is, after fields were recorded late.
@@ -87,15 +115,14 @@ impl Core {
                     .filter(|kind| state.found_kind != Some(*kind))
             };
             if let Some(kind) = late_kind {
-                let rank = open.rank(kind);
-                rank.give(kind, &mut open.state());
+                open.turn_out(kind);
             }
         }
         if self.filter.reads_fields() {
             let is_kept = self.filter_keeps(open);
             let mut state = open.state();
             state.is_left_out = !is_kept;
-            state.was_kept |= is_kept;
+            state.was_kept |= is_kept && !state.is_part;
         }
     }
 
@@ -147,6 +174,7 @@ fn kind_of(shape: &Shape, notes: &Notes) -> Option<Kind> {
                     if is_session { Kind::Session } else { kind }
                 })
         })
+        .or_else(|| shape.dialect.and_then(|dialect| dialect.kind_with(notes)))
 }
 
 /// Where a span stands.
@@ -156,6 +184,11 @@ struct Standing {
     is_in_session: bool,
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "ids handed over in memory are written in parts and read as a whole, which waits: 5 ns"
+)]
+#[inline(always)]
 fn place(parent: Option<&Arc<OpenSpan>>, kind: Option<Kind>, now_ns: i64) -> Standing {
     let is_session = kind == Some(Kind::Session);
     let new_run = || RunRecord {
@@ -188,6 +221,22 @@ fn place(parent: Option<&Arc<OpenSpan>>, kind: Option<Kind>, now_ns: i64) -> Sta
     }
 }
 
+impl OpenSpan {
+    /// Makes a span that nobody else sees the child of another process's span.
+    #[cold]
+    fn adopt(&mut self, remote: Box<RemoteParent>) {
+        if let Some(trace_id) = remote.context.trace_id() {
+            self.origin.own_ids.trace_id = trace_id;
+        }
+        let session = remote.context.baggage().get(Fact::SessionId.name());
+        if let Some(session) = session.map(|session| Value::from(session.to_owned())) {
+            let notes = &mut self.own_state().said.notes;
+            notes.set_default(Fact::SessionId, session);
+        }
+        self.origin.remote = Some(remote);
+    }
+}
+
 /// A span's place among its siblings.
 struct Rank {
     ordinal: i64,
@@ -195,12 +244,58 @@ struct Rank {
 }
 
 impl OpenSpan {
+    /// Whether the span is another library's, or stands in one that may describe the same call.
+    #[inline]
+    fn is_other(&self) -> bool {
+        let origin = &self.origin;
+        // Our own steps say nothing of whose call it is.
+        !origin.shape.is_own || (origin.shape.kind == Some(Kind::Step) && origin.is_in_other)
+    }
+
+    /// Whether the span may describe the same call as one around it.
+    #[inline]
+    pub(super) fn may_be_part(&self) -> bool {
+        !self.origin.shape.is_own || self.origin.is_in_other
+    }
+
+    /// Takes note of what a span turned out to be after it started.
+    pub(super) fn turn_out(&self, kind: Kind) {
+        if self.whole(kind).is_some() {
+            let mut state = self.state();
+            state.found_kind = Some(kind);
+            state.is_part = true;
+            return;
+        }
+        let rank = self.rank(kind);
+        rank.give(kind, &mut self.state());
+    }
+
+    /// Tells spans around that nobody has recognised yet that a call stands in them.
+    #[cold]
+    fn tell_of_call(&self) {
+        for open in self.ancestors() {
+            match open.kind() {
+                None => open.state().has_inner = true,
+                Some(Kind::Step) => {}
+                Some(_) => return,
+            }
+        }
+    }
+
     /// Counts a span that has turned out to be ours.
+    #[expect(
+        clippy::inline_always,
+        reason = "an id handed over in memory is written in parts and read as a whole, which waits: 6 ns"
+    )]
+    #[inline(always)]
     fn rank(&self, kind: Kind) -> Rank {
         let mut rank = Rank {
             ordinal: 1,
             retries: None,
         };
+        if self.origin.is_in_other {
+            self.tell_of_call();
+        }
         if let Some(scope) = self.tallied_by(kind) {
             let tally = &mut scope.state().tally;
             rank.retries = tally.failed_call.filter(|_| kind == Kind::Chat);
@@ -214,6 +309,7 @@ impl OpenSpan {
 }
 
 impl Rank {
+    #[inline]
     fn give(self, kind: Kind, state: &mut State) {
         state.found_kind = Some(kind);
         state.ordinal = self.ordinal;

@@ -11,8 +11,9 @@ use std::sync::MutexGuard;
 use tracing::field::{Field, Visit};
 
 use super::callsite::{Shape, Statement};
+use super::dialect::{Meaning, undebugged};
 use super::notes::Notes;
-use super::open::{OpenSpan, State};
+use super::open::{OpenSpan, State, is_echo};
 use crate::record::Value;
 use crate::semconv::Fact;
 
@@ -28,12 +29,28 @@ pub(super) struct Said {
 pub(super) struct Visitor<'a> {
     shape: &'static Shape,
     keeps_content: bool,
+    /// Whether the function has returned: what comes now of its failure is an echo.
+    hears_echo: bool,
+    formatting: Formatting,
     into: Into<'a>,
 }
 
+/// What is done with values whose formatting is user code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Formatting {
+    Now,
+    /// A lock is held: they are left to a second visit.
+    Later,
+    /// There were some.
+    IsDue,
+}
+
+/// Takes only the values that are formatted, which a visitor under a lock leaves out.
+pub(super) struct Formatted<'a>(pub(super) Visitor<'a>);
+
 /// Where values go.
 enum Into<'a> {
-    /// Something that nobody else sees yet.
+    /// What nobody else sees at this time.
     Own(&'a mut Said),
     /// A span that others see.
     Locked(&'a OpenSpan, MutexGuard<'a, State>),
@@ -47,8 +64,29 @@ impl<'a> Visitor<'a> {
         Visitor {
             shape,
             keeps_content,
+            hears_echo: false,
+            formatting: Formatting::Now,
             into: Into::Own(said),
         }
+    }
+
+    /// Adds to what is known of an open span that is held under a lock. What takes user code is left
+    /// to a second visit, after the lock.
+    #[inline]
+    pub(super) fn held(shape: &'static Shape, keeps_content: bool, state: &'a mut State) -> Self {
+        Visitor {
+            shape,
+            keeps_content,
+            hears_echo: state.outcome.is_some(),
+            formatting: Formatting::Later,
+            into: Into::Own(&mut state.said),
+        }
+    }
+
+    /// Whether a second visit is needed, by [`Formatted`].
+    #[inline]
+    pub(super) fn needs_formatting(&self) -> bool {
+        self.formatting == Formatting::IsDue
     }
 
     /// Adds to what is known of an open span, which is locked meanwhile, save while user code runs.
@@ -56,51 +94,87 @@ impl<'a> Visitor<'a> {
         Visitor {
             shape: open.origin.shape,
             keeps_content,
+            hears_echo: false,
+            formatting: Formatting::Now,
             into: Into::Locked(open, open.state()),
         }
     }
 
-    /// Where the fact of a field is noted. `None`: nowhere, or the field states none.
+    /// Where the fact of a field is noted, where that takes no more than a look at it: what most
+    /// values are. `None`: look again, with [`Visitor::fact`].
     #[inline]
-    fn fact(&mut self, field: &Field) -> Option<(Fact, &mut Notes)> {
-        let fact = match self.shape.statement(field) {
-            Statement::Plain(fact) => fact,
-            Statement::Content(fact) if self.keeps_content => fact,
-            Statement::Content(_) | Statement::Unknown => return None,
-        };
-        if matches!(self.into, Into::LetGo(_)) {
-            self.lock_again();
-        }
+    fn at_once(&mut self, field: &Field) -> Option<(Fact, &mut Notes)> {
+        let fact = self.wanted(field)?;
         match &mut self.into {
             Into::Own(said) => Some((fact, &mut said.notes)),
-            Into::Locked(_, state) if !state.has_settled(fact) => {
-                Some((fact, &mut state.said.notes))
-            }
             Into::Locked(..) | Into::LetGo(_) => None,
         }
     }
 
-    /// A field that no table knows.
-    #[cold]
-    fn other(&mut self, field: &Field, value: Value) {
-        if !self.keeps_content || self.shape.statement(field) != Statement::Unknown {
-            return;
-        }
-        if matches!(self.into, Into::LetGo(_)) {
-            self.lock_again();
-        }
-        let said = match &mut self.into {
-            Into::Own(said) => said,
-            Into::Locked(_, state) if !state.is_over => &mut state.said,
-            Into::Locked(..) | Into::LetGo(_) => return,
-        };
-        said.put_extra(Cow::Borrowed(field.name()), value);
+    /// Where the fact of a field is noted. `None`: nowhere, or the field states none.
+    fn fact(&mut self, field: &Field) -> Option<(Fact, &mut Notes)> {
+        let fact = self.wanted(field)?;
+        Some((fact, self.into.notes(fact)?))
     }
 
-    /// The same for a text, which is copied only where it is kept.
+    /// The fact that a field states, where it is to be noted.
+    #[inline]
+    fn wanted(&self, field: &Field) -> Option<Fact> {
+        let fact = match self.shape.statement(field) {
+            Statement::Plain(fact) => fact,
+            Statement::Content(fact) if self.keeps_content => fact,
+            Statement::Content(_) | Statement::Dialect(_) | Statement::Unknown => return None,
+        };
+        (!(self.hears_echo && is_echo(fact))).then_some(fact)
+    }
+
+    /// A field that no table knows, or that its library means in a way of its own.
     #[cold]
+    fn other(&mut self, field: &Field, value: Value) {
+        let meaning = match self.shape.statement(field) {
+            Statement::Dialect(number) => self.shape.meaning(number),
+            Statement::Unknown => None,
+            Statement::Plain(_) | Statement::Content(_) => return,
+        };
+        if !self.keeps_content && !meaning.is_some_and(Meaning::is_plain) {
+            return;
+        }
+        let Some(said) = self.into.said() else { return };
+        match meaning {
+            Some(meaning) => meaning.note(value, &mut said.notes),
+            None => said.put_extra(Cow::Borrowed(field.name()), value),
+        }
+    }
+
+    // One for each type: called last and with no more than they were given, they cost the way
+    // that most values go not even a place on the stack.
+
+    #[cold]
+    #[inline(never)]
+    fn other_int(&mut self, field: &Field, int: i64) {
+        self.put_value(field, Value::Int(int));
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn other_double(&mut self, field: &Field, double: f64) {
+        self.put_value(field, Value::Double(double));
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn other_bool(&mut self, field: &Field, truth: bool) {
+        self.put_value(field, Value::Bool(truth));
+    }
+
+    /// A text is copied only where it is kept.
+    #[cold]
+    #[inline(never)]
     fn other_text(&mut self, field: &Field, text: &str) {
-        if self.keeps_content {
+        if let Some((fact, notes)) = self.fact(field) {
+            notes.text(fact, text);
+        } else if self.keeps_content || matches!(self.shape.statement(field), Statement::Dialect(_))
+        {
             self.other(field, Value::from(text));
         }
     }
@@ -116,26 +190,57 @@ impl<'a> Visitor<'a> {
     /// kept.
     fn put_formatted(&mut self, field: &Field, format: impl FnOnce(Statement) -> String) {
         let statement = self.shape.statement(field);
-        if self.keeps_content || matches!(statement, Statement::Plain(_)) {
-            self.let_go();
+        let is_plain = match statement {
+            Statement::Plain(_) => true,
+            Statement::Dialect(number) => self.shape.meaning(number).is_some_and(Meaning::is_plain),
+            Statement::Content(_) | Statement::Unknown => false,
+        };
+        if self.keeps_content || is_plain {
+            if self.formatting != Formatting::Now {
+                self.formatting = Formatting::IsDue;
+                return;
+            }
+            self.into.let_go();
             let text = format(statement);
             self.put_value(field, Value::from(text));
+        }
+    }
+}
+
+impl Into<'_> {
+    /// Where a fact of a span that others see is noted, unless it is too late for that.
+    #[cold]
+    fn notes(&mut self, fact: Fact) -> Option<&mut Notes> {
+        self.lock_again();
+        match self {
+            Into::Own(said) => Some(&mut said.notes),
+            Into::Locked(_, state) if !state.has_settled(fact) => Some(&mut state.said.notes),
+            Into::Locked(..) | Into::LetGo(_) => None,
+        }
+    }
+
+    #[cold]
+    fn said(&mut self) -> Option<&mut Said> {
+        self.lock_again();
+        match self {
+            Into::Own(said) => Some(said),
+            Into::Locked(_, state) if !state.is_over => Some(&mut state.said),
+            Into::Locked(..) | Into::LetGo(_) => None,
         }
     }
 
     /// Before user code runs.
     #[cold]
     fn let_go(&mut self) {
-        if let Into::Locked(open, _) = self.into {
-            self.into = Into::LetGo(open);
+        if let Into::Locked(open, _) = *self {
+            *self = Into::LetGo(open);
         }
     }
 
-    /// After user code ran.
-    #[cold]
+    /// After user code ran, if any did.
     fn lock_again(&mut self) {
-        if let Into::LetGo(open) = self.into {
-            self.into = Into::Locked(open, open.state());
+        if let Into::LetGo(open) = *self {
+            *self = Into::Locked(open, open.state());
         }
     }
 }
@@ -146,14 +251,16 @@ impl Visit for Visitor<'_> {
             let text = format!("{value:?}");
             match statement {
                 Statement::Unknown => text,
-                Statement::Plain(_) | Statement::Content(_) => undebugged(text),
+                Statement::Plain(_) | Statement::Content(_) | Statement::Dialect(_) => {
+                    undebugged(text)
+                }
             }
         });
     }
 
     #[inline]
     fn record_str(&mut self, field: &Field, value: &str) {
-        match self.fact(field) {
+        match self.at_once(field) {
             Some((fact, notes)) => notes.text(fact, value),
             None => self.other_text(field, value),
         }
@@ -161,9 +268,9 @@ impl Visit for Visitor<'_> {
 
     #[inline]
     fn record_i64(&mut self, field: &Field, value: i64) {
-        match self.fact(field) {
+        match self.at_once(field) {
             Some((fact, notes)) => notes.int(fact, value),
-            None => self.other(field, Value::Int(value)),
+            None => self.other_int(field, value),
         }
     }
 
@@ -181,23 +288,41 @@ impl Visit for Visitor<'_> {
 
     #[inline]
     fn record_f64(&mut self, field: &Field, value: f64) {
-        match self.fact(field) {
+        match self.at_once(field) {
             Some((fact, notes)) => notes.double(fact, value),
-            None => self.other(field, Value::Double(value)),
+            None => self.other_double(field, value),
         }
     }
 
     #[inline]
     fn record_bool(&mut self, field: &Field, value: bool) {
-        match self.fact(field) {
+        match self.at_once(field) {
             Some((fact, notes)) => notes.bool(fact, value),
-            None => self.other(field, Value::Bool(value)),
+            None => self.other_bool(field, value),
         }
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.put_formatted(field, |_| value.to_string());
     }
+}
+
+impl Visit for Formatted<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.record_debug(field, value);
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.0.record_error(field, value);
+    }
+
+    fn record_str(&mut self, _: &Field, _: &str) {}
+    fn record_i64(&mut self, _: &Field, _: i64) {}
+    fn record_u64(&mut self, _: &Field, _: u64) {}
+    fn record_i128(&mut self, _: &Field, _: i128) {}
+    fn record_u128(&mut self, _: &Field, _: u128) {}
+    fn record_f64(&mut self, _: &Field, _: f64) {}
+    fn record_bool(&mut self, _: &Field, _: bool) {}
 }
 
 impl Said {
@@ -237,28 +362,9 @@ fn list(value: Value) -> Value {
     }
 }
 
-/// The text inside a `Debug` form: `Some("gpt-4o")` and `"gpt-4o"` both say gpt-4o.
-fn undebugged(text: String) -> String {
-    let inner = text
-        .strip_prefix("Some(")
-        .and_then(|rest| rest.strip_suffix(')'))
-        .unwrap_or(&text);
-    if inner.len() >= 2 && inner.starts_with('"') && inner.ends_with('"') {
-        // The escapes of `Debug` are JSON's, save for those of rare characters.
-        if let Ok(plain) = serde_json::from_str::<String>(inner) {
-            return plain;
-        }
-    }
-    if inner.len() == text.len() {
-        text
-    } else {
-        inner.to_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{typed, undebugged};
+    use super::typed;
     use crate::record::Value;
     use crate::semconv::Fact;
 
@@ -278,18 +384,5 @@ mod tests {
             typed(Fact::FinishReasons, Value::from("stop")),
             Value::Texts(vec!["stop".into()])
         );
-    }
-
-    #[test]
-    fn debug_forms_are_read_as_what_they_show() {
-        for (debug, plain) in [
-            ("\"gpt-4o\"", "gpt-4o"),
-            ("Some(\"gpt-4o\")", "gpt-4o"),
-            ("Some(5)", "5"),
-            ("call_1", "call_1"),
-            ("\"a \\\"b\\\"\"", "a \"b\""),
-        ] {
-            assert_eq!(undebugged(debug.to_owned()), plain);
-        }
     }
 }

@@ -20,6 +20,8 @@ const MOST_WORD: usize = 128 * 1024;
 pub(crate) enum Fate {
     /// It was delivered, given up, or never meant to leave.
     Settled,
+    /// Its trace leaves, and it with it: the exporter has it in hand.
+    Leaves,
     /// It was not delivered by these ways out, and why; it is to be sent again.
     Owed { exits: u8, reason: &'static str },
 }
@@ -31,8 +33,8 @@ pub(crate) struct Terms {
     pub(crate) exits: u8,
     /// Whether content may leave.
     pub(crate) may_carry_content: bool,
-    /// Whether every span is exported, so that one that never ends may be as well.
-    pub(crate) takes_all: bool,
+    /// Whether a span leaves only once its trace is decided.
+    pub(crate) are_judged: bool,
 }
 
 /// Who keeps the store at present.
@@ -104,6 +106,11 @@ impl Backlog {
         self.terms.get().is_some() && self.state().keeper.is_some()
     }
 
+    /// Whether what is not decided is remembered as such.
+    pub(crate) fn keeps_undecided(&self) -> bool {
+        self.terms().is_some_and(|terms| terms.are_judged) && self.is_kept()
+    }
+
     // What the exporters say.
 
     /// Nothing is owed of these spans any more.
@@ -117,6 +124,17 @@ impl Backlog {
             let told = spans.iter().take(room);
             state.word.extend(told.map(|span| (*span, Fate::Settled)));
         }
+    }
+
+    /// The traces of these spans leave; nobody is to decide that again.
+    pub(crate) fn leave_now(&self, spans: impl IntoIterator<Item = SpanId>) {
+        if !self.keeps_undecided() {
+            return;
+        }
+        let mut state = self.state();
+        let room = MOST_WORD.saturating_sub(state.word.len());
+        let told = spans.into_iter().take(room);
+        state.word.extend(told.map(|span| (span, Fate::Leaves)));
     }
 
     /// These spans are to be sent again; gives how many of them are remembered.
@@ -191,6 +209,11 @@ impl Backlog {
             self.counter.exported(spans);
             self.fewer(spans);
         }
+    }
+
+    /// Undecided spans of others turned out to stay at home.
+    pub(crate) fn sampled_out(&self, spans: u64) {
+        self.counter.sampled_out(spans);
     }
 
     /// Spans that were remembered will never be delivered.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::backlog::{Backlog, Fate};
 use crate::record::{SpanId, SpanRecord};
-use crate::store::{Export, Owed, Writer};
+use crate::store::{Export, Owed, Stage, Writer};
 
 /// The most spans that are remembered; the oldest go first.
 const MOST: u64 = 100_000;
@@ -29,6 +29,8 @@ pub(super) struct Debts {
     early: HashMap<SpanId, (Fate, u8)>,
     /// Rows to be crossed out.
     settled: Vec<i64>,
+    /// Rows that are not undecided any more.
+    decided: Vec<i64>,
     /// Rows to be sent again, and by which ways out.
     ready: Vec<(i64, u8)>,
 }
@@ -43,6 +45,7 @@ impl Debts {
             under_way: HashMap::new(),
             early: HashMap::new(),
             settled: Vec::new(),
+            decided: Vec::new(),
             ready: Vec::new(),
         }
     }
@@ -50,11 +53,15 @@ impl Debts {
     /// Hears what the exporters have said by now.
     pub(super) fn listen(&mut self) {
         for (span, fate) in self.backlog.collect() {
-            let Some((row, _)) = self.under_way.remove(&span) else {
+            let Some((row, since)) = self.under_way.remove(&span) else {
                 self.early.insert(span, (fate, 0));
                 continue;
             };
             match fate {
+                Fate::Leaves => {
+                    self.decided.push(row);
+                    self.under_way.insert(span, (row, since));
+                }
                 Fate::Settled => self.settled.push(row),
                 Fate::Owed { exits, .. } => self.ready.push((row, exits)),
             }
@@ -66,25 +73,31 @@ impl Debts {
         let Some(terms) = self.backlog.terms() else {
             return Export::None;
         };
-        let owed = |exits, is_ready| {
+        let owed = |exits, stage| {
             Export::Owed(Owed {
                 exits,
                 may_carry_content: terms.may_carry_content,
-                is_ready,
+                stage,
             })
         };
+        let first = if terms.are_judged {
+            Stage::Undecided
+        } else {
+            Stage::UnderWay
+        };
+        if !record.is_sampled {
+            // By the record and not by word, which may be lost: what is sampled out never leaves.
+            return Export::Settled;
+        }
         if record.end_ns.is_none() {
             // Should its process die, the span ends there: its children are not to be orphans.
-            return if terms.takes_all {
-                owed(terms.exits, false)
-            } else {
-                Export::None
-            };
+            return owed(terms.exits, first);
         }
         match self.early.get(&record.span_id) {
             Some((Fate::Settled, _)) => Export::Settled,
-            Some((Fate::Owed { exits, .. }, _)) => owed(*exits, true),
-            None => owed(terms.exits, false),
+            Some((Fate::Leaves, _)) => owed(terms.exits, Stage::UnderWay),
+            Some((Fate::Owed { exits, .. }, _)) => owed(*exits, Stage::Ready),
+            None => owed(terms.exits, first),
         }
     }
 
@@ -94,8 +107,8 @@ impl Debts {
         let mut is_ready = false;
         for (span, row) in owed {
             match self.early.remove(&span) {
-                Some(_) => is_ready = true,
-                None => drop(self.under_way.insert(span, (row, now))),
+                Some((Fate::Owed { .. }, _)) => is_ready = true,
+                _ => drop(self.under_way.insert(span, (row, now))),
             }
         }
         if !self.early.is_empty() {
@@ -131,14 +144,21 @@ impl Debts {
 
     fn carry_over(&mut self, writer: &mut Writer) {
         let excess = self.backlog.pending().saturating_sub(MOST);
-        if self.settled.is_empty() && self.ready.is_empty() && excess == 0 {
+        let Debts {
+            settled,
+            decided,
+            ready,
+            ..
+        } = &*self;
+        if settled.is_empty() && decided.is_empty() && ready.is_empty() && excess == 0 {
             return;
         }
-        let Ok(dropped) = writer.settle(&self.settled, &self.ready, excess) else {
+        let Ok(dropped) = writer.settle(settled, decided, ready, excess) else {
             return;
         };
         self.backlog.lost(FULL, dropped);
         self.settled.clear();
+        self.decided.clear();
         if !self.ready.is_empty() {
             self.ready.clear();
             self.backlog.nudge();
@@ -169,7 +189,8 @@ impl Debts {
 
     /// What the SDK dropped without a word is sent from the store.
     fn find_lost(&mut self, now: Instant) {
-        let Some(terms) = self.backlog.terms() else {
+        // A span that waits for the decision of its trace is not lost, however long it waits.
+        let Some(terms) = self.backlog.terms().filter(|terms| !terms.are_judged) else {
             return;
         };
         let ready = &mut self.ready;
@@ -198,7 +219,7 @@ mod tests {
     use crate::semconv::Kind;
     use crate::sink::backlog::{Backlog, Terms};
     use crate::sink::{ExportCounter, Sink, StoreSink};
-    use crate::store::{Export, Outbox, Writer};
+    use crate::store::{Export, Outbox, Stage, Writer};
 
     #[derive(Debug, Default)]
     struct Counted(Mutex<BTreeMap<&'static str, u64>>);
@@ -217,8 +238,10 @@ mod tests {
         SpanRecord {
             trace_id: TraceId::generate(1),
             span_id: SpanId::generate(),
+            is_sampled: true,
             parent_span_id: None,
             wire_parent_span_id: None,
+            remote_parent_span_id: None,
             run: RunRecord {
                 run_id: RunId::generate(1),
                 is_root: false,
@@ -251,7 +274,7 @@ mod tests {
             backlog.open(Terms {
                 exits: 1,
                 may_carry_content: false,
-                takes_all: true,
+                are_judged: false,
             });
             let folder = tempfile::tempdir().unwrap();
             Bench {
@@ -302,6 +325,36 @@ mod tests {
     }
 
     #[test]
+    fn what_is_undecided_stays_so_until_it_leaves_or_is_settled() {
+        let bench = Bench::new();
+        let backlog = Arc::new(Backlog::new(Arc::clone(&bench.counted) as _));
+        backlog.open(Terms {
+            exits: 1,
+            may_carry_content: false,
+            are_judged: true,
+        });
+        let mut sink = StoreSink::new(bench.writer(), Some(Arc::clone(&backlog)));
+        let mut unsampled = record();
+        unsampled.is_sampled = false;
+        let mut records: Vec<_> = (0..4).map(|_| Arc::new(record())).collect();
+        let [early, late, stays, undecided] = [0, 1, 2, 3].map(|at: usize| records[at].span_id);
+        records.push(Arc::new(unsampled));
+        backlog.leave_now([early]);
+        sink.write(&records).unwrap();
+        backlog.leave_now([late]);
+        backlog.settled(&[stays]);
+        sink.tick(1, &[]);
+        sink.close();
+        let path = bench.folder.path().join("t.db");
+        let writer = Writer::open(&path, 1).unwrap();
+        let mut outbox = Outbox::open(&path, writer.place().1).unwrap();
+        assert_eq!(outbox.adopt(1, 10).unwrap(), 2, "{early} and {late}");
+        outbox.decide_all_leave().unwrap();
+        assert_eq!(outbox.adopt(1, 10).unwrap(), 1, "{undecided}");
+        assert!(bench.counted().is_empty());
+    }
+
+    #[test]
     fn what_never_comes_to_the_store_is_lost_to_the_collector_too() {
         let bench = Bench::new();
         let mut sink = bench.sink();
@@ -325,7 +378,9 @@ mod tests {
         let mut writer = bench.writer();
         let mut debts = Debts::of(&writer, Arc::clone(&bench.backlog));
         let record = Arc::new(record());
-        assert!(matches!(debts.export(&record), Export::Owed(owed) if !owed.is_ready));
+        assert!(
+            matches!(debts.export(&record), Export::Owed(owed) if owed.stage == Stage::UnderWay)
+        );
         debts.stored(&[Arc::clone(&record)], vec![(record.span_id, 7)]);
         debts.find_lost(Instant::now() + LOST_SIGHT / 2);
         assert_eq!(bench.backlog.pending(), 0);

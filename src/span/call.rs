@@ -82,6 +82,7 @@ impl Call {
         self.open.as_ref().map(|(_, open)| open)
     }
 
+    /// The span as `tracing` knows it.
     pub(crate) fn span(&self) -> &Span {
         &self.span
     }
@@ -201,7 +202,7 @@ impl Call {
 
     /// Asks for the ids of a span that is not entered at once.
     pub(super) fn settle_ids(&self) {
-        self.with_capture(Capture::settle_ids);
+        self.with_capture(|capture, open| capture.settle_ids(open));
     }
 
     /// Ends the span at the stated time or now, before `tracing` closes it.
@@ -209,7 +210,7 @@ impl Call {
         self.with_capture(|capture, open| capture.end(open, end_ns));
     }
 
-    fn with_capture(&self, act: impl FnOnce(&Capture, &OpenSpan)) {
+    fn with_capture(&self, act: impl FnOnce(&Capture, &Arc<OpenSpan>)) {
         let Some((_, open)) = &self.open else { return };
         self.span.with_subscriber(|(_, dispatch)| {
             if let Some(capture) = dispatch.downcast_ref::<Capture>() {

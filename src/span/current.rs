@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tracing::dispatcher;
 
 use crate::capture::{Capture, Core, OpenSpan};
-use crate::record::{EndReason, ErrorClass, ResultClass, RunId, SpanId, TraceId, Usage, Value};
+use crate::record::{
+    EndReason, ErrorClass, ResultClass, RunId, SpanId, TraceContext, TraceId, Usage, Value,
+};
 use crate::semconv::{Fact, Kind};
 
 /// The spans around the code that runs, to state facts on.
@@ -179,6 +181,15 @@ impl Current {
     pub fn record(&self, key: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> &Self {
         if let Some(open) = self.nearest(&Kind::ALL) {
             open.set_named(key.into(), value.into());
+        }
+        self
+    }
+
+    /// The innermost span follows from one of another process, or of another run: a link, in the store
+    /// and on OTLP.
+    pub fn follows_from(&self, context: &TraceContext) -> &Self {
+        if let (Some((_, open)), Some(linked)) = (&self.spans, context.span()) {
+            open.link(linked);
         }
         self
     }

@@ -4,10 +4,14 @@ mod call;
 mod current;
 pub(crate) mod owned;
 pub(crate) mod probe;
+mod parentage;
 mod part;
 mod request;
 mod response;
 mod shape;
+mod spawn;
+#[cfg(feature = "tokio")]
+mod spawn_tokio;
 pub(crate) mod stream;
 mod tokens;
 mod url;
@@ -21,7 +25,12 @@ pub use owned::{
     Cause, OwnedSpan, Start, agent, chat, embedding, kind, reranker, retriever, session, step,
     tool, turn,
 };
+#[doc(hidden)]
+pub use parentage::{LocalParent, Parent, Parentage, RemoteParent, below, follow};
 pub use response::{ModelError, ModelOutput, ModelResponse, StreamedResponse};
+pub use spawn::{InCurrent, Surroundings, in_current, in_current_fn};
+#[cfg(feature = "tokio")]
+pub use spawn_tokio::{spawn, spawn_blocking};
 pub use stream::{Seen, StreamItem, StreamSpan, TraceStreamExt, Traced};
 #[doc(hidden)]
 pub use url::{server_address, server_port};

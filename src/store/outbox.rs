@@ -29,28 +29,30 @@ const REMOVE: &str = "DELETE FROM tel_outbox WHERE id = ?1";
 
 const RELEASE: &str = "UPDATE tel_outbox SET is_ready = 1, exits = ?2 WHERE id = ?1";
 
+const DECIDED: &str = "UPDATE tel_outbox SET is_ready = 0 WHERE id = ?1 AND is_ready = 2";
+
 const TRIM: &str = "
     DELETE FROM tel_outbox WHERE id IN
-        (SELECT id FROM tel_outbox WHERE writer = ?1 AND is_ready ORDER BY id LIMIT ?2)";
+        (SELECT id FROM tel_outbox WHERE writer = ?1 AND is_ready = 1 ORDER BY id LIMIT ?2)";
 
-/// What a writer that ends leaves to others.
+/// What a writer that ends leaves to others: to be sent, or to be decided first.
 pub(super) const LEAVE: &str = "
-    UPDATE tel_outbox SET writer = NULL, is_ready = 1
+    UPDATE tel_outbox SET writer = NULL, is_ready = max(is_ready, 1)
     WHERE writer = (SELECT id FROM tel_writers WHERE writer_id = ?1)";
 
 const ADOPT: &str = "
     UPDATE tel_outbox SET writer = ?1,
         exits = CASE WHEN exits & ?2 THEN exits & ?2 ELSE ?2 END
-    WHERE id IN (SELECT id FROM tel_outbox WHERE writer IS NULL ORDER BY id LIMIT ?3)";
+    WHERE id IN (SELECT id FROM tel_outbox WHERE writer IS NULL AND is_ready = 1 ORDER BY id LIMIT ?3)";
 
 const OLDEST: &str = "
     SELECT id, may_carry_content FROM tel_outbox
-    WHERE writer = ?1 AND is_ready AND exits & ?2 AND tries = 0 AND id > ?3
+    WHERE writer = ?1 AND is_ready = 1 AND exits & ?2 AND tries = 0 AND id > ?3
     ORDER BY id LIMIT ?4";
 
 const LEAST_TRIED: &str = "
     SELECT id, may_carry_content FROM tel_outbox
-    WHERE writer = ?1 AND is_ready AND exits & ?2 AND tries > 0
+    WHERE writer = ?1 AND is_ready = 1 AND exits & ?2 AND tries > 0
     ORDER BY tries, id LIMIT ?3";
 
 const PAY: &str = "UPDATE tel_outbox SET exits = exits & ~?2 WHERE id = ?1 AND exits & ~?2";
@@ -89,7 +91,7 @@ pub(super) fn note(
                 id,
                 owed.exits,
                 owed.may_carry_content,
-                owed.is_ready,
+                owed.stage as i64,
                 context.writer
             ])?;
             Ok(Some(id))
@@ -104,11 +106,12 @@ pub(super) fn remove(connection: &Connection, id: i64) -> rusqlite::Result<()> {
 }
 
 impl Writer {
-    /// Crosses out the rows of spans that are settled, makes those ready that are to be sent again,
+    /// Crosses out the rows of spans that are settled, notes which leave, makes those ready that are to be sent again,
     /// and drops the oldest `excess` of these; gives the number of the dropped.
     pub(crate) fn settle(
         &mut self,
         settled: &[i64],
+        decided: &[i64],
         ready: &[(i64, u8)],
         excess: u64,
     ) -> Result<u64, WriteError> {
@@ -118,6 +121,9 @@ impl Writer {
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
             for id in settled {
                 transaction.prepare_cached(REMOVE)?.execute([id])?;
+            }
+            for id in decided {
+                transaction.prepare_cached(DECIDED)?.execute([id])?;
             }
             for (id, exits) in ready {
                 transaction
@@ -157,7 +163,7 @@ pub(crate) struct Waiting {
 /// The spans that one writer owes, on a connection of their own.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    connection: Connection,
+    pub(super) connection: Connection,
     path: PathBuf,
     writer: i64,
 }
@@ -188,7 +194,9 @@ impl Outbox {
         // Most often there are none, and looking takes no lock.
         let look = || {
             self.connection
-                .prepare_cached("SELECT 1 FROM tel_outbox WHERE writer IS NULL LIMIT 1")?
+                .prepare_cached(
+                    "SELECT 1 FROM tel_outbox WHERE writer IS NULL AND is_ready = 1 LIMIT 1",
+                )?
                 .exists([])
         };
         if !look().map_err(|error| self.failed(error))? {
@@ -289,7 +297,7 @@ impl Outbox {
         run().map_err(|error| self.failed(error))
     }
 
-    fn failed(&self, source: rusqlite::Error) -> Error {
+    pub(super) fn failed(&self, source: rusqlite::Error) -> Error {
         failure("cannot send what is left", &self.path, source)
     }
 }
@@ -302,7 +310,7 @@ fn is_the_rows_fault(error: &rusqlite::Error) -> bool {
     )
 }
 
-fn count(rows: usize) -> u64 {
+pub(super) fn count(rows: usize) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)
 }
 
@@ -311,7 +319,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::{Outbox, Waiting};
-    use crate::store::row::{Export, Owed, Row, SpanRow};
+    use crate::store::row::{Export, Owed, Row, SpanRow, Stage};
     use crate::store::sample::{SECOND, START, Sample};
     use crate::store::{Store, Writer};
 
@@ -319,7 +327,11 @@ mod tests {
         Export::Owed(Owed {
             exits,
             may_carry_content: false,
-            is_ready,
+            stage: if is_ready {
+                Stage::Ready
+            } else {
+                Stage::UnderWay
+            },
         })
     }
 
@@ -364,7 +376,10 @@ mod tests {
         assert_eq!(ids(&waiting), [rows[1]]);
         let span = waiting[0].span.as_ref().unwrap();
         assert_eq!(span.start_ns, START + 2 * SECOND);
-        assert_eq!(writer.settle(&[rows[0]], &[(rows[2], 1)], 0).unwrap(), 0);
+        assert_eq!(
+            writer.settle(&[rows[0]], &[], &[(rows[2], 1)], 0).unwrap(),
+            0
+        );
         assert_eq!(ids(&outbox.oldest(1, 0, 10).unwrap()), rows[1..]);
         assert_eq!(ids(&outbox.oldest(1, rows[1], 10).unwrap()), rows[2..]);
         assert_eq!(outbox.pay(&rows, 1).unwrap(), 2, "one was settled");
@@ -393,7 +408,7 @@ mod tests {
             .map(|at| closed(sample, at, owed(1, at > 1)))
             .collect();
         let written = writer.write(&rows).unwrap();
-        assert_eq!(writer.settle(&[], &[], 2).unwrap(), 2);
+        assert_eq!(writer.settle(&[], &[], &[], 2).unwrap(), 2);
         let left = outbox(&path, &writer).oldest(1, 0, 10).unwrap();
         let expected: Vec<_> = written.owed[3..].iter().map(|(_, row)| *row).collect();
         assert_eq!(ids(&left), expected, "the first is with the exporter");
