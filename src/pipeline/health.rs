@@ -28,7 +28,8 @@ pub struct Stats {
     /// back, by this process or a later one. Those that earlier processes left behind count from the
     /// moment in which this one takes them over.
     pub export_pending: u64,
-    /// Captured spans whose lines could not be written to the event log. They are in the store.
+    /// Captured spans and events whose lines could not be written to the event log. They are in the
+    /// store.
     pub event_log_dropped: u64,
     /// Records waiting in the queue.
     pub queue_depth: usize,
