@@ -24,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sink",     &["semconv", "record", "policy", "wire", "store"]),
     ("pipeline", &["record", "policy", "sink"]),
     ("capture",  &["semconv", "record", "policy", "sink", "pipeline"]),
+    ("event",    &["record", "capture"]),
     ("propagation", &["semconv", "record", "sink", "capture"]),
     ("span",     &["semconv", "record", "wire", "sink", "capture", "propagation"]),
     ("client",   &["semconv", "record", "capture", "propagation", "span"]),
@@ -140,6 +141,7 @@ fn modules_stand_in_the_order_of_the_data() {
         [
             "client",
             "span",
+            "event",
             "propagation",
             "capture",
             "semconv",

@@ -196,6 +196,7 @@ impl Capture {
     fn wire_parent(&self, open: &OpenSpan, wire: &dyn Wire, dispatch: &Dispatch) -> Option<SpanId> {
         if open.origin.is_next_to_parent
             && let Some(parent) = &open.origin.parent
+            && !(parent.may_be_part() && parent.is_part())
             && let Some(ids) = parent.final_ids.get()
             // Hermes's own id: OTel does not have the parent.
             && ids.span_id != parent.origin.own_ids.span_id
@@ -205,8 +206,10 @@ impl Capture {
         if let Some(remote) = &open.origin.remote {
             return self.parent_below(remote, open, wire, dispatch);
         }
+        let is_part = |id: &&Id| self.find(id).is_some_and(|open| open.is_part());
         self.around(&open.origin.tracing_id, dispatch)
             .iter()
+            .filter(|id| !is_part(id))
             .find_map(|id| wire.ids(id, dispatch))
             .map(|ids| ids.span_id)
     }
@@ -243,6 +246,7 @@ impl Capture {
         }
         match core.close(open, end_ns, wire_parent) {
             Closed::Kept(draft) => {
+                installed::note_end(id, draft.ids);
                 let draft = match &wire {
                     None => Waiting::Own(draft),
                     Some((wire, dispatch)) => {
@@ -259,15 +263,8 @@ impl Capture {
                 span,
                 parent,
                 withdrawal,
-            } => {
-                if let Some((wire, _)) = &wire {
-                    wire.withdraw(span, wire_parent.or(parent));
-                }
-                if let Some(draft) = withdrawal {
-                    core.queue.push_withdrawal(Waiting::Own(draft));
-                }
             }
-            Closed::Folded {
+            | Closed::Folded {
                 span,
                 parent,
                 withdrawal,
@@ -318,18 +315,15 @@ where
         // counted up and down, and two more locks.
         let later = self.core.spans.visit(id, |open| {
             let shape = open.origin.shape;
-            let needs_formatting = match Arc::get_mut(open) {
-                Some(own) => {
-                    let mut visitor = Visitor::held(shape, keeps_content, own.own_state());
-                    values.record(&mut visitor);
-                    visitor.needs_formatting()
-                }
-                None => {
-                    let mut state = open.state();
-                    let mut visitor = Visitor::held(shape, keeps_content, &mut state);
-                    values.record(&mut visitor);
-                    visitor.needs_formatting()
-                }
+            let needs_formatting = if let Some(own) = Arc::get_mut(open) {
+                let mut visitor = Visitor::held(shape, keeps_content, own.own_state());
+                values.record(&mut visitor);
+                visitor.needs_formatting()
+            } else {
+                let mut state = open.state();
+                let mut visitor = Visitor::held(shape, keeps_content, &mut state);
+                values.record(&mut visitor);
+                visitor.needs_formatting()
             };
             let is_to_be_looked_at = shape.kind.is_none() || self.core.filter.reads_fields();
             (needs_formatting || is_to_be_looked_at).then(|| (Arc::clone(open), needs_formatting))
@@ -395,8 +389,8 @@ impl Capture {
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        if attached::may_be_any() && attributes.is_contextual() {
-            return self.above_or_attached(id);
+        if attached::is_any() && attributes.is_contextual() {
+            return self.above_or_attached(id, context.current_span().id());
         }
         match self.parent(attributes, id, context) {
             Some(parent) => Above::Local(parent),

@@ -17,6 +17,7 @@ use super::dialect::{Folded, Heard};
 use super::exchange::Exchanges;
 use super::notes::Notes;
 use super::visitor::Said;
+use super::wait::Waits;
 use crate::record::{ErrorClass, EventRecord, RunId, RunRecord, SpanId, TraceId, Value, Verdict};
 use crate::semconv::{Fact, Kind};
 
@@ -38,6 +39,10 @@ pub(crate) struct OpenSpan {
 
 /// What is known of a span at its start and never changes.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers to questions that have nothing in common"
+)]
 pub(super) struct Origin {
     pub(super) shape: &'static Shape,
     pub(super) clock: Clock,
@@ -72,6 +77,10 @@ pub(super) struct Ids {
 
 /// What changes while the span is open.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers to questions that have nothing in common"
+)]
 pub(super) struct State {
     /// What the callsite or the facts say it is. `None`: nothing has said yet that the span is ours.
     pub(super) found_kind: Option<Kind>,
@@ -97,6 +106,7 @@ pub(super) struct State {
     pub(super) folded: Option<Box<Folded>>,
     /// What an event said of its failure.
     pub(super) heard: Option<Box<Heard>>,
+    pub(super) waits: Waits,
     /// What is said from here on is not heard.
     pub(super) is_over: bool,
 }
@@ -366,6 +376,9 @@ impl OpenSpan {
         }
         if state.is_scope() {
             state.tally = Tally::default();
+        }
+        if !state.waits.is_empty() {
+            state.waits.clear();
         }
         state.found_kind = None;
         state.ordinal = 0;

@@ -11,9 +11,13 @@
 mod support;
 
 mod accounting;
+mod agents;
+mod approvals;
 mod attributes;
 mod clients;
 mod content;
+mod events;
+mod dialects;
 mod export;
 mod failures;
 mod filter;
@@ -24,6 +28,7 @@ mod macros;
 mod open_spans;
 mod owned;
 mod propagation;
+mod recent;
 mod runs;
 mod sampling;
 mod session;

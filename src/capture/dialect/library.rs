@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use super::Dialect;
 use super::Habit::{EndsWithReason, ExcludesCached, FailsSilently, ProviderInTarget};
 use super::Meaning::{After, Attempt, HttpStatus, Is, Milliseconds, Success, Usage};
+use crate::semconv::contract::{ADK_CALL, ADK_GENERATE};
 use crate::semconv::{Fact, Kind};
 
 /// Every built-in dialect. Of several that speak of a span the first counts.
@@ -91,8 +92,8 @@ fn adk() -> Vec<Dialect> {
         call("adk_model", "model.generate_content"),
         call("adk_gemini", "model.generate_content"),
         call("adk_telemetry", "model.call"),
-        call("adk_telemetry", "gen_ai.generate"),
-        call("adk_telemetry", "gen_ai.call"),
+        call("adk_telemetry", ADK_GENERATE),
+        call("adk_telemetry", ADK_CALL),
         tool("adk_agent", "").declares("otel.name"),
         tool("adk_tool", "execute"),
         tool("adk_telemetry", "tool.execute"),
@@ -120,12 +121,12 @@ fn swiftide() -> Vec<Dialect> {
     vec![
         integrations()
             .span("complete")
-            .span("complete_stream")
             .span("prompt")
             .span("structured_prompt_dyn")
             .kind(Kind::Chat),
         // Of a failed stream only the step and the agent around it tell.
         integrations()
+            .span("complete_stream")
             .span("stream")
             .span("responses_stream")
             .kind(Kind::Chat)

@@ -164,14 +164,13 @@ fn settle_result(notes: &mut Notes) {
     // `error = false`, `error = None`: there was none.
     let text = match notes.get(Fact::ErrorText).map(Value::from) {
         None | Some(Value::Bool(false)) => return,
-        Some(Value::Bool(true)) => String::new(),
         Some(value) => value.to_text().into_owned(),
     };
-    if matches!(text.as_str(), "None" | "false" | "0") {
+    if matches!(text.as_str(), "" | "None" | "false" | "0") {
         return;
     }
     notes.text(Fact::OtelStatusCode, "error");
-    if !text.is_empty() && text != "true" {
+    if text != "true" {
         notes.set_default(Fact::OtelStatusDescription, text);
     }
 }
@@ -235,10 +234,9 @@ mod tests {
             let mut notes = Notes::default();
             notes.text(Fact::ErrorText, said);
             settle_result(&mut notes);
-            let text = notes.text_of(Fact::OtelStatusCode);
             assert_eq!(
-                text.is_some(),
-                failed || said.is_empty() && text.is_some(),
+                notes.text_of(Fact::OtelStatusCode).is_some(),
+                failed,
                 "{said}"
             );
         }
