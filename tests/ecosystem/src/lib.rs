@@ -1,0 +1,24 @@
+//! Other people's libraries under Hermes, as they are published: rig, genai, async-openai and swiftide call a
+//! model server on loopback, and what the store and a collector have of it is drawn as a tree.
+//!
+//! The blocks of code in `docs/integrations` that need these libraries are compiled here.
+
+#![cfg_attr(
+    test,
+    expect(
+        clippy::unwrap_used,
+        reason = "a test that cannot set itself up has failed"
+    )
+)]
+
+#[cfg(test)]
+mod model;
+#[cfg(test)]
+mod picture;
+#[cfg(test)]
+#[path = "../../it/support/mod.rs"]
+#[expect(dead_code, reason = "the tests of the crate itself use the rest")]
+mod support;
+
+#[cfg(test)]
+mod rig_agents;
