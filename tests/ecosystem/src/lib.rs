@@ -22,3 +22,11 @@ mod support;
 
 #[cfg(test)]
 mod rig_agents;
+#[cfg(test)]
+mod rig_models;
+#[cfg(test)]
+mod genai_calls;
+#[cfg(test)]
+mod openai_calls;
+#[cfg(test)]
+mod swiftide_agents;

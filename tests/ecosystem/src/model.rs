@@ -114,9 +114,11 @@ impl ModelServer {
         self.shared.state().requests.clone()
     }
 
-    /// Waits until this many requests have come in.
-    pub(crate) fn wait_for_requests(&self, count: usize) {
-        self.shared.wait(|state| state.requests.len() >= count);
+    /// Returns once this many requests have come in.
+    pub(crate) async fn asked(&self, count: usize) {
+        let shared = Arc::clone(&self.shared);
+        let wait = move || shared.wait(|state| state.requests.len() >= count);
+        tokio::task::spawn_blocking(wait).await.unwrap();
     }
 
     /// Waits until a caller that was made to wait has gone away.
