@@ -1,8 +1,12 @@
 //! genai with its `otel` feature: calls, streams, embeddings and tools, whose spans are never entered.
 
+use std::process::Command;
+
 use futures_util::StreamExt;
 use genai::adapter::AdapterKind;
-use genai::chat::{ChatMessage, ChatOptions, ChatRequest, ChatStream, ChatStreamEvent, Tool, ToolResponse};
+use genai::chat::{
+    ChatMessage, ChatOptions, ChatRequest, ChatStream, ChatStreamEvent, Tool, ToolResponse,
+};
 use genai::resolver::{AuthData, Endpoint, ServiceTargetResolver};
 use genai::{Client, ModelIden, ServiceTarget};
 use serde_json::{Value, json};
@@ -49,7 +53,10 @@ async fn session(client: Client) {
 async fn turn(client: Client) {
     let tool = Tool::new("add").with_schema(json!({ "type": "object" }));
     let request = question().with_tools(vec![tool]);
-    let response = client.exec_chat("gpt-4o", request.clone(), None).await.unwrap();
+    let response = client
+        .exec_chat("gpt-4o", request.clone(), None)
+        .await
+        .unwrap();
     let calls = response.into_tool_calls();
     let span = genai::otel::agent::execute_tool_span(&calls[0]);
     let sum = add(&calls[0].fn_arguments).instrument(span).await;
@@ -74,7 +81,9 @@ fn calls_and_tools_stand_under_the_turn_that_made_them() {
 fn a_tool_that_is_said_to_have_failed_is_an_error() {
     let watched = Watched::new();
     watched.run(async {
-        let span = genai::otel::agent::ExecuteToolSpan::new("add").with_call_id("call_9").start();
+        let span = genai::otel::agent::ExecuteToolSpan::new("add")
+            .with_call_id("call_9")
+            .start();
         genai::otel::agent::set_error(&span, "timeout");
     });
     insta::assert_snapshot!(watched.picture());
@@ -85,9 +94,13 @@ fn a_stream_asked_for_its_usage_has_it_and_the_time_to_its_first_chunk() {
     let server = ModelServer::answering(&[Answer::Text]);
     let watched = Watched::new();
     let text = watched.run(async {
-        let options = ChatOptions::default().with_capture_usage(true).with_temperature(0.5);
+        let options = ChatOptions::default()
+            .with_capture_usage(true)
+            .with_temperature(0.5);
         let client = client(&server.base_url());
-        let response = client.exec_chat_stream("gpt-4o", question(), Some(&options)).await;
+        let response = client
+            .exec_chat_stream("gpt-4o", question(), Some(&options))
+            .await;
         read(response.unwrap().stream).await
     });
     assert_eq!(text, "The answer is 5.");
@@ -95,7 +108,10 @@ fn a_stream_asked_for_its_usage_has_it_and_the_time_to_its_first_chunk() {
     let store = watched.bench.telemetry.store().unwrap();
     let run = watched.bench.runs()[0].run_id;
     let call = &store.model_calls(run).unwrap()[0];
-    assert!(call.ttft_ms.unwrap() <= call.latency_ms.unwrap(), "{call:?}");
+    assert!(
+        call.ttft_ms.unwrap() <= call.latency_ms.unwrap(),
+        "{call:?}"
+    );
 }
 
 #[test]
@@ -146,7 +162,10 @@ fn failures_are_errors_of_their_class() {
     let watched = Watched::new();
     let chat = async |base_url: &str| {
         let client = client(base_url);
-        client.exec_chat("gpt-4o", question(), None).await.unwrap_err();
+        client
+            .exec_chat("gpt-4o", question(), None)
+            .await
+            .unwrap_err();
     };
     let stream = async |base_url: &str| {
         let client = client(base_url);
@@ -163,7 +182,10 @@ fn failures_are_errors_of_their_class() {
         chat("http://127.0.0.1:9/v1").await;
         stream(&limited.base_url()).await;
         let embedding = client(&broken.base_url());
-        embedding.embed("text-embedding-3-small", "one", None).await.unwrap_err();
+        embedding
+            .embed("text-embedding-3-small", "one", None)
+            .await
+            .unwrap_err();
     });
     insta::assert_snapshot!(watched.picture());
     assert!(!watched.all_text().contains(SECRET));
@@ -173,11 +195,12 @@ fn failures_are_errors_of_their_class() {
 fn an_answer_of_another_shape_is_a_call_without_usage() {
     let server = ModelServer::answering(&[Answer::Garbage]);
     let watched = Watched::new();
-    watched.run(async {
-        let client = client(&server.base_url());
-        client.exec_chat("gpt-4o", question(), None).await
-    })
-    .ok();
+    watched
+        .run(async {
+            let client = client(&server.base_url());
+            client.exec_chat("gpt-4o", question(), None).await
+        })
+        .ok();
     insta::assert_snapshot!(watched.picture());
     assert!(!watched.all_text().contains(SECRET));
 }
@@ -187,12 +210,58 @@ fn embeddings_are_one_span_for_a_batch() {
     let server = ModelServer::answering(&[Answer::Text]);
     let watched = Watched::new();
     let inputs = vec!["one".to_owned(), "two".to_owned()];
-    watched.run(async {
-        let client = client(&server.base_url());
-        client.embed_batch("text-embedding-3-small", inputs, None).await
-    })
-    .unwrap();
+    watched
+        .run(async {
+            let client = client(&server.base_url());
+            client
+                .embed_batch("text-embedding-3-small", inputs, None)
+                .await
+        })
+        .unwrap();
     insta::assert_snapshot!(watched.picture());
+}
+
+/// genai reads once per process whether it may record content.
+const SWITCH: &str = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT";
+
+#[test]
+fn content_that_genai_records_is_kept_only_where_ours_is() {
+    let name = "genai_calls::content_that_genai_records_is_kept_only_where_ours_is";
+    if std::env::var_os(SWITCH).is_none() {
+        let again = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(SWITCH, "true")
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&again.stdout);
+        assert!(again.status.success(), "{printed}");
+        assert!(printed.contains("1 passed"), "{printed}");
+        return;
+    }
+    let run = |content| {
+        let server = ModelServer::with_tool();
+        let watched = Watched::with(|builder| builder.capture_content(content));
+        watched.run(session(client(&server.base_url())));
+        watched
+    };
+    let off = run(hermes::ContentCapture::Off).all_text();
+    for text in ["What is 2", "Be brief", "The answer is", "\\\"a\\\""] {
+        assert!(!off.contains(text), "{text} was kept");
+    }
+    let on = run(hermes::ContentCapture::On);
+    let chat = on.bench.all_spans();
+    let chat = chat.iter().rfind(|span| span.kind == "LLM").unwrap();
+    for key in [
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.system_instructions",
+    ] {
+        assert!(chat.attributes.contains_key(key), "{key}: {chat:#?}");
+    }
+    assert_eq!(
+        chat.attributes["gen_ai.response.model"],
+        "gpt-4o-2024-08-06"
+    );
 }
 
 #[hermes::chat(model = "gpt-4o", provider = "openai")]

@@ -3,14 +3,6 @@
 //!
 //! The blocks of code in `docs/integrations` that need these libraries are compiled here.
 
-#![cfg_attr(
-    test,
-    expect(
-        clippy::unwrap_used,
-        reason = "a test that cannot set itself up has failed"
-    )
-)]
-
 #[cfg(test)]
 mod model;
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 /// Longer than any test waits.
-const FOREVER: Duration = Duration::from_secs(60);
+const FOREVER: Duration = Duration::from_secs(100);
 
 /// What stands in the bodies of failures, and may be found nowhere else.
 pub(crate) const SECRET: &str = "sk-proj-0123456789abcdefABCDEF0123456789";
@@ -102,11 +102,6 @@ impl ModelServer {
     /// The base URL as OpenAI's clients want it, without a slash at its end.
     pub(crate) fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
-    }
-
-    /// `host:port`.
-    pub(crate) fn address(&self) -> &str {
-        &self.address
     }
 
     /// What has been asked so far.
@@ -280,7 +275,8 @@ fn streamed(
     for (index, id) in calls.iter().enumerate() {
         let start = json!({ "tool_calls": [{ "index": index, "id": id, "type": "function",
             "function": { "name": "add", "arguments": "{\"a\":2," } }] });
-        let rest = json!({ "tool_calls": [{ "index": index, "function": { "arguments": "\"b\":3}" } }] });
+        let rest =
+            json!({ "tool_calls": [{ "index": index, "function": { "arguments": "\"b\":3}" } }] });
         send(&delta(start, None))?;
         send(&delta(rest, None))?;
     }
@@ -351,9 +347,9 @@ fn usage() -> Value {
 
 fn embeddings(asked: &Value) -> Value {
     let inputs = asked["input"].as_array().map_or(1, Vec::len);
-    let vectors = (0..inputs).map(|index| {
-        json!({ "object": "embedding", "index": index, "embedding": [0.5, 0.25, 0.125] })
-    });
+    let vectors = (0..inputs).map(
+        |index| json!({ "object": "embedding", "index": index, "embedding": [0.5, 0.25, 0.125] }),
+    );
     json!({
         "object": "list", "data": vectors.collect::<Vec<_>>(), "model": asked["model"],
         "usage": { "prompt_tokens": 9, "total_tokens": 9 },

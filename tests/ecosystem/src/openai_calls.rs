@@ -45,7 +45,8 @@ async fn complete(
     request: &CreateChatCompletionRequest,
 ) -> Result<Value, OpenAIError> {
     let response = client.chat().create(request.clone()).await?;
-    serde_json::to_value(response).map_err(|error| OpenAIError::JSONDeserialize(error, String::new()))
+    serde_json::to_value(response)
+        .map_err(|error| OpenAIError::JSONDeserialize(error, String::new()))
 }
 
 #[test]

@@ -48,13 +48,8 @@ impl Watched {
         let sent = kept(&received);
         let (store, wire) = (drawn(&stored), drawn(&sent));
         assert_eq!(store, wire, "the store and the collector disagree");
-        for node in &stored {
-            let id = (&node.id, &node.trace);
-            assert!(
-                sent.iter().any(|sent| (&sent.id, &sent.trace) == id),
-                "{} has other ids at the collector",
-                node.line
-            );
+        for span in self.bench.all_spans() {
+            assert_same_at_collector(&span, &received);
         }
         let mut picture = String::new();
         for run in self.bench.runs() {
@@ -74,17 +69,25 @@ impl Watched {
 
     /// Everything that left, and everything that was kept, as text.
     pub(crate) fn all_text(&self) -> String {
-        format!(
-            "{:?}{:?}",
-            self.collector.spans(),
-            self.bench.all_spans()
-        )
+        format!("{:?}{:?}", self.collector.spans(), self.bench.all_spans())
     }
+}
+
+/// Ids, times and the parent on the wire are the same at both ends.
+fn assert_same_at_collector(span: &RecordedSpan, received: &[ReceivedSpan]) {
+    let name = &span.name;
+    let id = span.span_id.to_string();
+    let sent = received.iter().find(|sent| sent.span_id == id);
+    let sent = sent.unwrap_or_else(|| panic!("{name} has another id at the collector"));
+    assert_eq!(sent.trace_id, span.trace_id.to_string(), "{name}");
+    let parent = span.wire_parent_span_id.map(|id| id.to_string());
+    assert_eq!(sent.parent_span_id, parent, "the parent of {name}");
+    let times = [sent.start_ns, sent.end_ns].map(u64::cast_signed);
+    assert_eq!(times, [span.start_ns, span.end_ns.unwrap()], "{name}");
 }
 
 struct Node {
     id: String,
-    trace: String,
     parent: Option<String>,
     start_ns: u64,
     line: String,
@@ -98,7 +101,6 @@ impl Node {
         };
         Node {
             id: span.span_id.to_string(),
-            trace: span.trace_id.to_string(),
             parent: span.parent_span_id.map(|id| id.to_string()),
             start_ns: span.start_ns.unsigned_abs(),
             line: line(
@@ -111,14 +113,16 @@ impl Node {
     }
 
     fn received(span: &ReceivedSpan) -> Self {
-        let status = match (span.status_code.as_str(), text(&span.attributes, "error.type")) {
+        let status = match (
+            span.status_code.as_str(),
+            text(&span.attributes, "error.type"),
+        ) {
             ("ERROR", Some(kind)) if kind == "cancelled" => Some("cancelled"),
             ("ERROR", _) => Some("error"),
             _ => None,
         };
         Node {
             id: span.span_id.clone(),
-            trace: span.trace_id.clone(),
             parent: span.parent_span_id.clone(),
             start_ns: span.start_ns,
             line: line(&span.name, &span.kind, status, &span.attributes),

@@ -77,7 +77,7 @@ async fn session(agent: Agent) -> String {
 
 #[hermes::turn(user_message = "2 + 3?")]
 async fn turn(agent: Agent) -> String {
-    agent.prompt("2 + 3?").await.unwrap().output().to_owned()
+    agent.prompt("2 + 3?").await.unwrap().output().clone()
 }
 
 #[test]
@@ -177,13 +177,18 @@ fn a_streamed_run_has_the_same_tree() {
         let mut last = None;
         while let Some(item) = stream.next().await {
             if let MultiTurnStreamItem::FinalResponse(response) = item.unwrap() {
-                last = Some(response.output().to_owned());
+                last = Some(response.output().clone());
             }
         }
         last
     });
     assert_eq!(text.unwrap(), "The answer is 5.");
-    assert!(server.requests().iter().all(|request| request.body["stream"] == true));
+    assert!(
+        server
+            .requests()
+            .iter()
+            .all(|request| request.body["stream"] == true)
+    );
     insta::assert_snapshot!(watched.picture());
 }
 
@@ -224,11 +229,18 @@ fn content_that_rig_records_is_kept_only_where_ours_is() {
     run(&on);
     let chat = on.bench.all_spans();
     let chat = chat.iter().rfind(|span| span.kind == "LLM").unwrap();
-    for key in ["gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions"] {
+    for key in [
+        "gen_ai.input.messages",
+        "gen_ai.output.messages",
+        "gen_ai.system_instructions",
+    ] {
         assert!(chat.attributes.contains_key(key), "{key}: {chat:#?}");
     }
     let sent = on.collector.spans();
-    let tool = sent.iter().find(|span| span.attributes.contains_key("gen_ai.tool.name")).unwrap();
+    let tool = sent
+        .iter()
+        .find(|span| span.attributes.contains_key("gen_ai.tool.name"))
+        .unwrap();
     assert_eq!(tool.attributes["hermes.tool.args"], "{\"a\":2,\"b\":3}");
     assert_eq!(tool.attributes["hermes.tool.result"], "5");
 }
@@ -236,7 +248,10 @@ fn content_that_rig_records_is_kept_only_where_ours_is() {
 #[test]
 fn sixteen_agents_at_once_on_a_runtime_that_steals_work_keep_to_their_sessions() {
     let watched = Watched::new();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let servers: Vec<_> = (0..16).map(|_| ModelServer::with_tool()).collect();
     let tasks: Vec<_> = servers
         .iter()
@@ -254,11 +269,27 @@ fn sixteen_agents_at_once_on_a_runtime_that_steals_work_keep_to_their_sessions()
     let runs = watched.bench.runs();
     assert_eq!(runs.len(), 16);
     for run in runs {
-        let sums = (run.model_call_count, run.tool_call_count, run.input_tokens, run.output_tokens);
+        let sums = (
+            run.model_call_count,
+            run.tool_call_count,
+            run.input_tokens,
+            run.output_tokens,
+        );
         assert_eq!(sums, (2, 1, 240, 68));
-        let spans = watched.bench.telemetry.store().unwrap().spans_of_run(run.run_id).unwrap();
-        let turn = spans.iter().find(|span| span.span_name == "hermes.turn").unwrap();
-        let calls = spans.iter().filter(|span| ["LLM", "TOOL"].contains(&span.kind.as_str()));
+        let spans = watched
+            .bench
+            .telemetry
+            .store()
+            .unwrap()
+            .spans_of_run(run.run_id)
+            .unwrap();
+        let turn = spans
+            .iter()
+            .find(|span| span.span_name == "hermes.turn")
+            .unwrap();
+        let calls = spans
+            .iter()
+            .filter(|span| ["LLM", "TOOL"].contains(&span.kind.as_str()));
         for call in calls {
             assert_eq!(call.parent_span_id, Some(turn.span_id), "{}", call.name);
         }

@@ -41,6 +41,20 @@ fn a_stream_that_is_finished_has_its_usage() {
 }
 
 #[test]
+fn a_stream_that_is_read_to_its_end_but_not_finished_has_no_usage() {
+    let server = ModelServer::answering(&[Answer::Text]);
+    let watched = Watched::new();
+    watched.run(async {
+        let model = client(&server).chat("gpt-4o");
+        let mut stream = model.stream(CompletionRequest::new("2 + 3?")).unwrap();
+        while let Some(item) = stream.next().await {
+            item.unwrap();
+        }
+    });
+    insta::assert_snapshot!(watched.picture());
+}
+
+#[test]
 fn embeddings_are_one_span_for_a_batch() {
     let server = ModelServer::answering(&[Answer::Text]);
     let watched = Watched::new();

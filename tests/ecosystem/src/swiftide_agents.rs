@@ -6,9 +6,9 @@ use async_openai_of_swiftide as async_openai;
 use async_trait::async_trait;
 use serde_json::Value;
 use swiftide_agents::Agent;
+use swiftide_core::AgentContext;
 use swiftide_core::chat_completion::errors::ToolError;
 use swiftide_core::chat_completion::{Tool, ToolCall, ToolOutput, ToolSpec};
-use swiftide_core::AgentContext;
 use swiftide_integrations::openai::{OpenAI, OpenAIConfig};
 
 use crate::model::{Answer, ModelServer, SECRET};
@@ -95,7 +95,12 @@ fn a_query_inside_a_turn_of_ours_hangs_under_it() {
 fn a_streamed_call_is_counted_once() {
     let (server, watched) = (ModelServer::with_tool(), Watched::new());
     watched.run(session(&mut agent(&server, true, Add { fails: false })));
-    assert!(server.requests().iter().all(|request| request.body["stream"] == true));
+    assert!(
+        server
+            .requests()
+            .iter()
+            .all(|request| request.body["stream"] == true)
+    );
     insta::assert_snapshot!(watched.picture());
 }
 
