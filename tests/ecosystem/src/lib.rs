@@ -21,4 +21,4 @@ mod genai_calls;
 #[cfg(test)]
 mod openai_calls;
 #[cfg(test)]
-mod swiftide_agents;
+mod swiftide;

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use async_openai_of_swiftide as async_openai;
 use async_trait::async_trait;
 use serde_json::Value;
 use swiftide_agents::Agent;

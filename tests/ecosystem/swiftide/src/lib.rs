@@ -1,0 +1,16 @@
+//! swiftide under Hermes, as it is published; the tests of `hermes-ecosystem` run these.
+
+#[cfg(test)]
+#[path = "../../src/model.rs"]
+#[expect(dead_code, reason = "other libraries' tests use the rest")]
+mod model;
+#[cfg(test)]
+#[path = "../../src/picture.rs"]
+mod picture;
+#[cfg(test)]
+#[path = "../../../it/support/mod.rs"]
+#[expect(dead_code, reason = "the tests of the crate itself use the rest")]
+mod support;
+
+#[cfg(test)]
+mod agents;
