@@ -11,6 +11,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::assembly::{Wishes, assemble};
+use crate::capture::Dialect;
 use crate::config::{self, Config, Content, EventLog, Placement};
 use crate::diagnostic::Diagnostics;
 use crate::error::{Error, ErrorKind};
@@ -79,6 +80,7 @@ pub struct Builder {
     content: Option<ContentCapture>,
     capture_filter: Option<String>,
     capture_all: bool,
+    dialects: Vec<Dialect>,
     drops_error_text: bool,
     queue_capacity: Option<usize>,
     subscribers: Vec<Callback>,
@@ -248,6 +250,14 @@ impl Builder {
         self
     }
 
+    /// Teaches Hermes what the spans of a library mean that it does not know; see [`Dialect`].
+    ///
+    /// Dialects count in the order in which they are given, and before those that are built in.
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialects.push(dialect);
+        self
+    }
+
     /// Whether the texts of errors are kept, redacted and cut to 500 characters. Default: yes.
     pub fn capture_error_text(mut self, keep: bool) -> Self {
         self.drops_error_text = !keep;
@@ -294,6 +304,7 @@ impl Builder {
         }
         let wishes = Wishes {
             capture_all: self.capture_all,
+            dialects: self.dialects,
             keeps_error_text: !self.drops_error_text,
             queue_capacity: self.queue_capacity.unwrap_or(QUEUE_CAPACITY),
             event_log_limits: self.event_log_limits,

@@ -39,6 +39,7 @@ mod telemetry;
 pub mod __private;
 
 pub use builder::{Builder, ContentCapture, HermesLayer, builder, init};
+pub use capture::Dialect;
 pub use error::{Error, ErrorKind};
 pub use hermes_macros::{
     agent, chat, embedding, instrument, reranker, retriever, session, tool, turn,

@@ -14,7 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 pub(crate) use export::Export;
 
 use crate::builder::HermesLayer;
-use crate::capture::{Capture, CaptureFilter, Core};
+use crate::capture::{Capture, CaptureFilter, Core, Dialect, Dialects};
 use crate::config::{Config, EventLog};
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::{Health, Home, Queue, Reader, Writer};
@@ -28,6 +28,7 @@ use crate::telemetry::{Parts, Telemetry};
 /// What code alone can set, beside what it can set in place of the environment.
 pub(crate) struct Wishes {
     pub(crate) capture_all: bool,
+    pub(crate) dialects: Vec<Dialect>,
     pub(crate) keeps_error_text: bool,
     pub(crate) queue_capacity: usize,
     pub(crate) event_log_limits: LogLimits,
@@ -63,6 +64,9 @@ where
         let trouble = move |message: &str| diagnostics.error("subscriber", message);
         sinks.push(Box::new(LiveSink::new(wishes.subscribers, trouble)));
     }
+    for trouble in wishes.dialects.iter().flat_map(Dialect::troubles) {
+        diagnostics.warn(&trouble, &trouble);
+    }
     let export = Export::start::<S>(config, &policy, &health, diagnostics, backlog);
     let core = Arc::new(Core::new(
         Arc::clone(&policy),
@@ -70,6 +74,7 @@ where
         Arc::clone(&health),
         read_filter(config, diagnostics),
         wishes.capture_all,
+        Dialects::new(wishes.dialects),
         export.wire(),
     ));
     let reader = Reader {

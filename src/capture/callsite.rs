@@ -7,6 +7,7 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 use tracing::callsite::Identifier;
 use tracing::{Metadata, field::Field};
 
+use super::dialect::{Dialect, Meaning, built_in};
 use crate::semconv::{Fact, Kind, Sensitivity};
 
 /// What is known of a callsite before any value is.
@@ -14,6 +15,13 @@ use crate::semconv::{Fact, Kind, Sensitivity};
 pub(crate) struct Shape {
     /// The kind that the span's name states.
     pub(crate) kind: Option<Kind>,
+    /// Whether the span is Hermes's own, by its name or as our macros mark it; else it is another
+    /// library's, whatever it turns out to be.
+    pub(super) is_own: bool,
+    /// What its library's spans and events mean, where that is known.
+    pub(super) dialect: Option<&'static Dialect>,
+    /// The kind that the span turns out to be where it ends and nothing has said better.
+    pub(super) likely_kind: Option<Kind>,
     /// What each field states, by the field's index.
     fields: Box<[Statement]>,
     pub(crate) metadata: &'static Metadata<'static>,
@@ -26,6 +34,8 @@ pub(super) enum Statement {
     Plain(Fact),
     /// A fact that is kept only where content is.
     Content(Fact),
+    /// Something that its library says in a way of its own: the number of its meaning there.
+    Dialect(u8),
     /// Something that no table knows, which is content.
     Unknown,
 }
@@ -45,27 +55,77 @@ impl Shape {
     }
 
     fn new(metadata: &'static Metadata<'static>) -> Self {
-        let facts: Box<[_]> = metadata
-            .fields()
-            .iter()
-            .map(|field| Fact::named(field.name()))
-            .collect();
-        let fields = facts.iter().map(|fact| match *fact {
-            None => Statement::Unknown,
-            Some(fact) => match fact.sensitivity() {
-                Sensitivity::Plain => Statement::Plain(fact),
-                Sensitivity::Content => Statement::Content(fact),
-            },
+        let is_own = metadata.is_span() && is_own(metadata);
+        let dialect = (!is_own).then(|| built_in_for(metadata)).flatten();
+        Shape::in_dialect(metadata, is_own, dialect)
+    }
+
+    /// The shape of a callsite whose library speaks this dialect.
+    pub(super) fn in_dialect(
+        metadata: &'static Metadata<'static>,
+        is_own: bool,
+        dialect: Option<&'static Dialect>,
+    ) -> Self {
+        let fields = metadata.fields().iter().map(|field| {
+            if !metadata.is_span() || is_own {
+                return Statement::of(Fact::named(field.name()));
+            }
+            match dialect.and_then(|dialect| dialect.meaning_of(field.name())) {
+                Some((_, Meaning::Is(fact))) => Statement::of(Some(*fact)),
+                Some((number, _)) => Statement::Dialect(number),
+                None => Statement::of(Fact::named_by_others(field.name())),
+            }
         });
-        let kind = metadata
-            .is_span()
-            .then(|| Kind::of_callsite(metadata.name(), &facts))
-            .flatten();
-        Shape {
-            kind,
+        let mut shape = Shape {
+            kind: None,
+            is_own,
+            dialect,
+            likely_kind: None,
             fields: fields.collect(),
             metadata,
+        };
+        if metadata.is_span() {
+            shape.kind = shape.stated_kind();
+            shape.likely_kind = shape.likely_kind();
         }
+        shape
+    }
+
+    fn stated_kind(&self) -> Option<Kind> {
+        if self.has_dialect_kind() {
+            return None;
+        }
+        let own = Kind::of_span_name(self.metadata.name());
+        own.or_else(|| is_alias(self.metadata).then_some(Kind::Chat))
+    }
+
+    fn likely_kind(&self) -> Option<Kind> {
+        let is_open = !self.is_own && self.kind.is_none() && !self.has_dialect_kind();
+        let has = |facts: &[Fact]| facts.iter().any(|fact| self.declares(*fact));
+        is_open.then(|| likely_kind(has)).flatten()
+    }
+
+    fn has_dialect_kind(&self) -> bool {
+        self.dialect.is_some_and(|dialect| dialect.kind.is_some())
+    }
+
+    /// Whether a field of the callsite states this fact.
+    pub(super) fn declares(&self, fact: Fact) -> bool {
+        self.fields.iter().any(
+            |said| matches!(said, Statement::Plain(known) | Statement::Content(known) if *known == fact),
+        )
+    }
+
+    /// Whether the callsite declares a fact that tells of a model's answer.
+    pub(super) fn declares_response(&self) -> bool {
+        self.fields
+            .iter()
+            .any(|said| matches!(said, Statement::Plain(known) if known.is_of_response()))
+    }
+
+    /// What a field says in the way of its library.
+    pub(super) fn meaning(&self, number: u8) -> Option<&'static Meaning> {
+        self.dialect?.meaning(number)
     }
 
     /// What a field states.
@@ -76,25 +136,124 @@ impl Shape {
             .copied()
             .unwrap_or(Statement::Unknown)
     }
+}
 
-    /// Whether a span of this callsite is ours, or may turn out to be once its fields are known.
-    pub(crate) fn may_be_ours(metadata: &Metadata<'_>) -> bool {
-        metadata.is_span()
-            && (Kind::of_span_name(metadata.name()).is_some()
-                || metadata.fields().iter().any(|field| {
-                    matches!(
-                        Fact::named(field.name()),
-                        Some(Fact::Operation | Fact::SpanKind)
-                    )
-                })
-                || {
-                    let facts: Vec<_> = metadata
-                        .fields()
-                        .iter()
-                        .map(|field| Fact::named(field.name()))
-                        .collect();
-                    Kind::of_callsite(metadata.name(), &facts).is_some()
-                })
+impl Statement {
+    fn of(fact: Option<Fact>) -> Self {
+        match fact.map(|fact| (fact, fact.sensitivity())) {
+            Some((fact, Sensitivity::Plain)) => Statement::Plain(fact),
+            Some((fact, Sensitivity::Content)) => Statement::Content(fact),
+            None => Statement::Unknown,
+        }
+    }
+}
+
+/// Whether a span is one of Hermes's own: so named, or so marked by our macros under another name.
+fn is_own(metadata: &Metadata<'_>) -> bool {
+    Kind::of_span_name(metadata.name()).is_some()
+        || metadata.fields().field(Fact::SpanKind.name()).is_some()
+}
+
+/// The dialects in force: those that the program taught Hermes, and the built-in ones behind them.
+#[derive(Debug, Default)]
+pub(crate) struct Dialects {
+    taught: &'static [Dialect],
+    /// The shapes of callsites that a taught dialect speaks of; others have theirs in [`PLACES`].
+    shapes: RwLock<HashMap<Identifier, Option<&'static Shape>>>,
+}
+
+impl Dialects {
+    /// Takes the program's own dialects in; they are as static as the callsites they speak of.
+    pub(crate) fn new(taught: Vec<Dialect>) -> Self {
+        Dialects {
+            taught: if taught.is_empty() {
+                &[]
+            } else {
+                Box::leak(taught.into_boxed_slice())
+            },
+            shapes: RwLock::default(),
+        }
+    }
+
+    /// The shape of a callsite.
+    #[inline]
+    pub(super) fn shape(&self, metadata: &'static Metadata<'static>) -> &'static Shape {
+        let shape = Shape::of(metadata);
+        if self.taught.is_empty() || shape.is_own {
+            return shape;
+        }
+        self.taught_shape(metadata).unwrap_or(shape)
+    }
+
+    #[cold]
+    fn taught_shape(&self, metadata: &'static Metadata<'static>) -> Option<&'static Shape> {
+        let id = metadata.callsite();
+        let known = self.shapes.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shape) = known.get(&id) {
+            return *shape;
+        }
+        drop(known);
+        let dialect = self.taught(metadata);
+        let mut shapes = self.shapes.write().unwrap_or_else(PoisonError::into_inner);
+        *shapes.entry(id).or_insert_with(|| {
+            let shape = Shape::in_dialect(metadata, false, Some(dialect?));
+            Some(Box::leak(Box::new(shape)))
+        })
+    }
+
+    fn taught(&self, metadata: &Metadata<'_>) -> Option<&'static Dialect> {
+        let mut dialects = self.taught.iter();
+        dialects.find(|dialect| dialect.speaks_of(metadata))
+    }
+
+    /// Whether a span of this callsite may turn out to be ours, or an event tells something of one.
+    ///
+    /// Asked once per callsite, or for every span where another layer's filter is a dynamic one: so
+    /// nothing is kept or allocated here.
+    pub(super) fn speak_of(&self, metadata: &Metadata<'_>) -> bool {
+        if metadata.is_span() && is_own(metadata) {
+            return true;
+        }
+        let dialect = self.taught(metadata).or_else(|| built_in_for(metadata));
+        if let Some(dialect) = dialect
+            && (metadata.is_event() || dialect.kind.is_some())
+        {
+            return true;
+        }
+        metadata.is_span() && (says_what_it_is(metadata) || is_alias(metadata))
+    }
+}
+
+fn built_in_for(metadata: &Metadata<'_>) -> Option<&'static Dialect> {
+    let mut dialects = built_in().iter();
+    dialects.find(|dialect| dialect.speaks_of(metadata))
+}
+
+/// Whether the fields of a callsite tell that it is a span of an agent's, or may be.
+fn says_what_it_is(metadata: &Metadata<'_>) -> bool {
+    let facts = || metadata.fields().iter().map(|field| Fact::named(field.name()));
+    let has = |wanted: &[Fact]| facts().flatten().any(|fact| wanted.contains(&fact));
+    has(&[Fact::Operation, Fact::SpanKind]) || likely_kind(has).is_some()
+}
+
+/// A span with a model and its tokens is a model call, whoever made it; one with a tool and what
+/// goes in or out of it, a tool call.
+fn likely_kind(has: impl Fn(&[Fact]) -> bool) -> Option<Kind> {
+    if has(&[Fact::RequestModel, Fact::ResponseModel])
+        && has(&[Fact::InputTokens, Fact::OutputTokens])
+    {
+        return Some(Kind::Chat);
+    }
+    let is_tool = has(&[Fact::ToolName])
+        && has(&[Fact::ToolCallId, Fact::ToolArguments, Fact::ToolResult]);
+    is_tool.then_some(Kind::Tool)
+}
+
+fn is_alias(metadata: &Metadata<'_>) -> bool {
+    metadata.name() == "chat" && {
+        let names = metadata.fields().iter();
+        let facts: Vec<_> = names.map(|field| Fact::named(field.name())).collect();
+        Kind::of_callsite(metadata.name(), &facts).is_some()
     }
 }
 

@@ -3,6 +3,7 @@
 //! What takes longer, which is to say everything that turns notes into a record, waits for the
 //! writer's thread ([`super::finish`]).
 
+use super::dialect::Hindsight;
 use super::draft::{Draft, End};
 use super::layer::Core;
 use super::open::{OpenSpan, State};
@@ -20,6 +21,11 @@ pub(super) enum Closed {
         /// Word to the store, where children may have been stored under it.
         withdrawal: Option<Box<Draft>>,
     },
+    /// It described the same call as the span around it, which has taken it in.
+    Folded {
+        /// Word to the store, where children may have been stored under it.
+        withdrawal: Option<Box<Draft>>,
+    },
     /// It never turned out to be one of ours.
     Foreign,
 }
@@ -34,13 +40,27 @@ impl Core {
         end_ns: i64,
         wire_parent: Option<SpanId>,
     ) -> Closed {
+        if !open.origin.shape.is_own {
+            self.settle_other(open);
+        }
         let Some(kind) = open.kind() else {
             return Closed::Foreign;
         };
         let is_kept = self.filter_keeps(open);
+        if open.may_be_part()
+            && is_kept
+            && let Some(whole) = open.whole(kind)
+        {
+            return self.fold(open, whole, kind, end_ns);
+        }
         let mut draft = self.spans.pool.draft(open);
         let mut state = open.state();
         state.is_left_out = !is_kept;
+        if let Some(folded) = state.folded.take() {
+            folded.apply(&mut state);
+        }
+        // The call that it was a part of is over already: it stands for itself.
+        state.is_part = false;
         state.is_over = true;
         let was_kept = state.was_kept;
         let sum = (is_kept && kind == Kind::Chat).then(|| Sum::of(&state));
@@ -51,6 +71,9 @@ impl Core {
         };
         draft.take_end(open, &mut state, kind, end);
         drop(state);
+        if !open.origin.shape.is_own {
+            draft.hindsight = Hindsight::of(open, kind).map(Box::new);
+        }
 
         if is_kept {
             if let Some(sum) = sum {
@@ -64,16 +87,44 @@ impl Core {
         }
     }
 
+    /// A span that describes the same call as the one around it is no row of its own.
+    #[cold]
+    fn fold(&self, open: &OpenSpan, whole: &OpenSpan, kind: Kind, end_ns: i64) -> Closed {
+        let was_shown = {
+            let mut state = open.state();
+            !std::mem::replace(&mut state.is_part, true)
+        };
+        open.fold_into(whole, kind);
+        if !was_shown {
+            return Closed::Folded { withdrawal: None };
+        }
+        count_out(open, kind);
+        let mut draft = self.spans.pool.draft(open);
+        let end = End {
+            at_ns: end_ns.max(open.origin.start_ns),
+            wire_parent: None,
+            is_withdrawn: true,
+        };
+        draft.take_end(open, &mut open.state(), kind, end);
+        Closed::Folded {
+            withdrawal: Some(draft),
+        }
+    }
+
     /// A span that is left out counts nowhere.
     #[cold]
     fn leave_out(&self, open: &OpenSpan, kind: Kind) {
-        if let Some(scope) = open.tallied_by(kind)
-            && let Some(count) = scope.state().tally.count_of(kind)
-        {
-            *count -= 1;
-        }
+        count_out(open, kind);
         self.health.captured();
         self.health.dropped(Loss::Filtered, 1);
+    }
+}
+
+fn count_out(open: &OpenSpan, kind: Kind) {
+    if let Some(scope) = open.tallied_by(kind)
+        && let Some(count) = scope.state().tally.count_of(kind)
+    {
+        *count -= 1;
     }
 }
 

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
 use super::callsite::Shape;
+use super::dialect::Hindsight;
 use super::notes::NotesRef;
 use super::open::{Ids, OpenSpan, Outcome, State, Tally};
 use crate::record::{ErrorClass, EventRecord, RunRecord, SpanId, SpanRecord, TraceId, Value};
@@ -35,6 +36,8 @@ pub(crate) struct Draft {
     is_announced: bool,
     pub(super) parent: Option<Arc<OpenSpan>>,
     pub(super) outcome: Option<Outcome>,
+    /// What may be learned of the call's end after it.
+    pub(super) hindsight: Option<Box<Hindsight>>,
     /// What few spans have.
     pub(super) rest: Option<Box<Rest>>,
     /// The record, where two readers want it: the writer and the exporter.
@@ -86,6 +89,7 @@ impl Draft {
             is_announced: false,
             parent: None,
             outcome: None,
+            hindsight: None,
             rest: None,
             record: None,
             noted: 0,
@@ -98,8 +102,12 @@ impl Draft {
     pub(super) fn take_end(&mut self, open: &OpenSpan, state: &mut State, kind: Kind, end: End) {
         self.copy(open, state, kind);
         self.end = Some(end);
-        if state.outcome.is_some() {
-            self.outcome = state.outcome.take();
+        if let Some(outcome) = state.outcome.take() {
+            // A call inside may want to know why.
+            if !matches!(outcome, Outcome::Returned(_)) {
+                state.outcome = Some(outcome.clone());
+            }
+            self.outcome = Some(outcome);
         }
         if state.has_rest() {
             let rest = self.rest.get_or_insert_default();
@@ -148,6 +156,7 @@ impl Draft {
     /// Forgets the span, and gives back its parent.
     pub(super) fn clear(&mut self) -> Option<Arc<OpenSpan>> {
         self.outcome = None;
+        self.hindsight = None;
         self.rest = None;
         self.parent.take()
     }
@@ -185,6 +194,10 @@ impl Ended for Draft {
 
     fn is_withdrawn(&self) -> bool {
         self.end.is_some_and(|end| end.is_withdrawn)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.hindsight.is_none() || Hindsight::is_over(self.ancestors())
     }
 
     #[inline]
@@ -228,6 +241,11 @@ impl Ended for Waiting {
 
     fn is_withdrawn(&self) -> bool {
         self.draft().is_withdrawn()
+    }
+
+    #[inline]
+    fn is_settled(&self) -> bool {
+        self.draft().is_settled()
     }
 
     #[inline]

@@ -19,7 +19,7 @@ impl OpenSpan {
     pub(super) fn running(&self) -> Option<SpanRecord> {
         let kind = self.kind()?;
         let state = self.state();
-        if state.is_left_out || state.is_over {
+        if state.is_hidden() || state.is_over {
             return None;
         }
         let draft = Draft::of_running(self, &state, kind);
@@ -52,7 +52,7 @@ impl Draft {
             wire_parent_span_id: parent_span_id,
             run: self.run.clone(),
             kind: self.kind,
-            given_name: given_name(self.kind, self.shape.metadata),
+            given_name: self.given_name(&facts),
             start_ns: self.start_ns,
             end_ns: None,
             status: Status::Running,
@@ -65,7 +65,9 @@ impl Draft {
             withdrawn: false,
         };
         let Some(end) = self.end else { return record };
-        let verdict = verdict(self.kind, self.outcome.as_ref(), self.class, &record.facts);
+        let told = self.hindsight.as_ref().and_then(|hindsight| hindsight.outcome(self.ancestors()));
+        let outcome = self.outcome.as_ref().or(told.as_ref());
+        let verdict = verdict(self.kind, outcome, self.class, &record.facts);
         record.end_ns = Some(end.at_ns);
         record.withdrawn = end.is_withdrawn;
         record.wire_parent_span_id = end.wire_parent.or(parent_span_id);
@@ -76,7 +78,27 @@ impl Draft {
         record
     }
 
-    fn ancestors(&self) -> impl Iterator<Item = &Arc<OpenSpan>> {
+    /// A name of the code's own choosing is kept; ours, and those of other libraries' operations, are
+    /// made from the facts.
+    fn given_name(&self, facts: &Facts) -> Option<Cow<'static, str>> {
+        let name = self.shape.metadata.name();
+        if self.shape.is_own || name == "chat" {
+            let is_ours = Kind::of_span_name(name).is_some() || name == "chat";
+            return (!is_ours).then_some(Cow::Borrowed(name));
+        }
+        if self.kind == Kind::Step {
+            let stated = facts.text(Fact::OtelName).or(facts.text(Fact::EntityName));
+            let stated = stated.map(|name| Cow::Owned(name.to_owned()));
+            return stated.or((!name.is_empty()).then_some(Cow::Borrowed(name)));
+        }
+        let operation = facts.text(Fact::Operation).filter(|_| self.kind == Kind::Chat)?;
+        Kind::is_named_by_operation(operation).then(|| {
+            let model = facts.text(Fact::RequestModel).unwrap_or_default();
+            Cow::Owned(format!("{operation} {model}").trim_end().to_owned())
+        })
+    }
+
+    pub(super) fn ancestors(&self) -> impl Iterator<Item = &Arc<OpenSpan>> + Clone {
         std::iter::successors(self.parent.as_ref(), |open| open.origin.parent.as_ref())
     }
 
@@ -127,18 +149,15 @@ fn state_kind(facts: &mut Facts, kind: Kind, ordinal: i64, metadata: &'static Me
         _ => {}
     }
     facts.set(Fact::SpanKind, Cow::Borrowed(kind.span_kind()));
+    let usual = facts
+        .text(Fact::Operation)
+        .and_then(|operation| kind.usual_operation(operation));
+    if let Some(usual) = usual {
+        facts.set(Fact::Operation, Cow::Borrowed(usual));
+    }
     if let Some(operation) = kind.operation() {
         facts.set_default(Fact::Operation, Cow::Borrowed(operation));
     }
-}
-
-/// A name of the code's own choosing is kept; ours, and those of other libraries' operations, are
-/// made from the facts.
-fn given_name(kind: Kind, metadata: &'static Metadata<'static>) -> Option<Cow<'static, str>> {
-    let is_generic = Kind::of_span_name(metadata.name()).is_some()
-        || metadata.name() == "chat"
-        || (metadata.fields().field(Fact::SpanKind.name()).is_none() && kind != Kind::Step);
-    (!is_generic).then_some(Cow::Borrowed(metadata.name()))
 }
 
 /// States what only the end tells.
@@ -151,6 +170,9 @@ fn complete(record: &mut SpanRecord, result: Option<ResultClass>, tally: &Tally)
         Fact::OtelName,
         Fact::OtelStatusCode,
         Fact::OtelStatusDescription,
+        Fact::ErrorText,
+        Fact::EntityName,
+        Fact::TotalTokens,
     ] {
         facts.remove(consumed);
     }
@@ -183,8 +205,11 @@ fn complete(record: &mut SpanRecord, result: Option<ResultClass>, tally: &Tally)
                 Fact::TurnDurationS,
                 (seconds(duration_ns) * 1000.0).round() / 1000.0,
             );
-            facts.set(Fact::TurnInputTokens, tally.input_tokens);
-            facts.set(Fact::TurnOutputTokens, tally.output_tokens);
+            // A turn's own sum counts only where none of its calls is known: it is theirs.
+            let own = |fact| (tally.api_calls == 0).then(|| facts.int(fact)).flatten();
+            let (input, output) = (own(Fact::InputTokens), own(Fact::OutputTokens));
+            facts.set(Fact::TurnInputTokens, input.unwrap_or(tally.input_tokens));
+            facts.set(Fact::TurnOutputTokens, output.unwrap_or(tally.output_tokens));
             if let Some(cost) = tally.cost_usd {
                 facts.set(Fact::TurnCostUsd, cost);
             }

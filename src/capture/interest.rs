@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tracing::{Level, Metadata};
 
 use super::CaptureFilter;
-use super::callsite::Shape;
+use super::callsite::Dialects;
 #[cfg(feature = "otlp")]
 use super::layer::crate_of;
 
@@ -17,13 +17,19 @@ use super::layer::crate_of;
 pub(crate) struct Interests {
     filter: Arc<CaptureFilter>,
     captures_all: bool,
+    dialects: Arc<Dialects>,
 }
 
 impl Interests {
-    pub(super) fn new(filter: Arc<CaptureFilter>, captures_all: bool) -> Self {
+    pub(super) fn new(
+        filter: Arc<CaptureFilter>,
+        captures_all: bool,
+        dialects: Arc<Dialects>,
+    ) -> Self {
         Interests {
             filter,
             captures_all,
+            dialects,
         }
     }
 
@@ -31,9 +37,9 @@ impl Interests {
     pub(crate) fn is_captured(&self, metadata: &Metadata<'_>) -> bool {
         let is_plain = *metadata.level() <= Level::INFO;
         let may_be_ours = if metadata.is_event() {
-            is_plain
+            is_plain || self.dialects.speak_of(metadata)
         } else {
-            Shape::may_be_ours(metadata) || (self.captures_all && is_plain)
+            self.dialects.speak_of(metadata) || (self.captures_all && is_plain)
         };
         may_be_ours && self.filter.may_keep(metadata)
     }

@@ -5,12 +5,12 @@ use std::sync::{Arc, OnceLock};
 
 use tracing::dispatcher::WeakDispatch;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Dispatch, Event, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::callsite::Shape;
+use super::callsite::Dialects;
 use super::clock::Clock;
 use super::close::Closed;
 use super::draft::Waiting;
@@ -35,6 +35,8 @@ pub(crate) struct Core {
     pub(crate) filter: Arc<CaptureFilter>,
     /// Spans of other libraries are stored as steps.
     pub(crate) captures_all: bool,
+    /// How other libraries' spans are read.
+    pub(super) dialects: Arc<Dialects>,
     pub(crate) wire: Option<Arc<dyn Wire>>,
     dispatch: OnceLock<WeakDispatch>,
 }
@@ -55,6 +57,7 @@ impl Core {
         health: Arc<Health>,
         filter: CaptureFilter,
         captures_all: bool,
+        dialects: Dialects,
         wire: Option<Arc<dyn Wire>>,
     ) -> Self {
         // Sets the clock up now, and not in the agent's first span.
@@ -66,6 +69,7 @@ impl Core {
             health,
             filter: Arc::new(filter),
             captures_all,
+            dialects: Arc::new(dialects),
             wire,
             dispatch: OnceLock::new(),
         }
@@ -107,7 +111,11 @@ impl Capture {
 
     /// The filter that belongs to the layer: other libraries' callsites stay switched off.
     pub(crate) fn interests(&self) -> Interests {
-        Interests::new(Arc::clone(&self.core.filter), self.core.captures_all)
+        Interests::new(
+            Arc::clone(&self.core.filter),
+            self.core.captures_all,
+            Arc::clone(&self.core.dialects),
+        )
     }
 
     /// The open span of a `tracing` id.
@@ -145,7 +153,7 @@ impl Capture {
             },
         };
         let _ = open.final_ids.set(ids);
-        if open.state().is_left_out {
+        if open.state().is_hidden() {
             let parent = self.wire_parent(open, wire, dispatch);
             wire.withdraw(ids.span_id, parent.or(open.kept_parent()));
         }
@@ -219,6 +227,14 @@ impl Capture {
                     core.queue.push_withdrawal(Waiting::Own(draft));
                 }
             }
+            Closed::Folded { withdrawal } => {
+                if let Some((wire, _)) = &wire {
+                    wire.withdraw(open.ids().1, wire_parent.or(open.kept_parent()));
+                }
+                if let Some(draft) = withdrawal {
+                    core.queue.push_withdrawal(Waiting::Own(draft));
+                }
+            }
             Closed::Foreign => {}
         }
         core.spans.pool.put_span(open);
@@ -285,10 +301,14 @@ where
             return;
         };
         let mut said = Said::default();
-        let shape = Shape::of(event.metadata());
+        let shape = self.core.dialects.shape(event.metadata());
         event.record(&mut Visitor::own(shape, true, &mut said));
-        let event = event_record(&self.core, event.metadata(), &open, said);
-        open.state().put_event(event);
+        self.core.hear(shape, &said, &open);
+        // What is heard of below that is data of a span, and no event of its own.
+        if *event.metadata().level() <= Level::INFO {
+            let event = event_record(&self.core, event.metadata(), &open, said);
+            open.state().put_event(event);
+        }
     }
 
     fn on_close(&self, id: Id, _context: Context<'_, S>) {

@@ -7,6 +7,7 @@
 mod callsite;
 mod close;
 mod clock;
+mod dialect;
 mod draft;
 mod filter;
 mod finish;
@@ -20,6 +21,8 @@ mod start;
 mod verdict;
 mod visitor;
 
+pub(crate) use callsite::Dialects;
+pub use dialect::Dialect;
 pub(crate) use draft::Waiting;
 pub(crate) use filter::CaptureFilter;
 pub(crate) use layer::{Capture, Core};

@@ -11,6 +11,7 @@ use tracing::Metadata;
 use tracing::span::Id;
 
 use super::callsite::Shape;
+use super::dialect::{Folded, Heard};
 use super::clock::Clock;
 use super::notes::Notes;
 use super::visitor::Said;
@@ -42,6 +43,8 @@ pub(super) struct Origin {
     pub(super) parent: Option<Arc<OpenSpan>>,
     /// Whether no span of others stands between this one and its parent.
     pub(super) is_next_to_parent: bool,
+    /// Whether another library's span may describe the same call.
+    pub(super) is_in_other: bool,
     pub(super) run: RunRecord,
     /// Whether the run is that of a session.
     pub(super) is_in_session: bool,
@@ -76,6 +79,14 @@ pub(super) struct State {
     pub(super) class: Option<ErrorClass>,
     pub(super) retries: Option<SpanId>,
     pub(super) tally: Tally,
+    /// The span is a part of the call around it, and no row of its own.
+    pub(super) is_part: bool,
+    /// A call began inside the span before anybody knew what that is.
+    pub(super) has_inner: bool,
+    /// What its parts said.
+    pub(super) folded: Option<Box<Folded>>,
+    /// What an event said of its failure.
+    pub(super) heard: Option<Box<Heard>>,
     /// What is said from here on is not heard.
     pub(super) is_over: bool,
 }
@@ -120,6 +131,7 @@ impl OpenSpan {
                 tracing_id: id.clone(),
                 parent: None,
                 is_next_to_parent: false,
+                is_in_other: false,
                 run: RunRecord {
                     run_id: RunId::generate(0),
                     is_root: false,
@@ -230,7 +242,12 @@ impl OpenSpan {
 
     /// Whether the span is stored, as far as is known.
     pub(super) fn is_kept(&self) -> bool {
-        self.kind().is_some() && !self.state().is_left_out
+        self.kind().is_some() && !self.state().is_hidden()
+    }
+
+    /// Whether the span is a part of the call around it.
+    pub(super) fn is_part(&self) -> bool {
+        self.state().is_part
     }
 
     /// The nearest ancestor that is stored.
@@ -309,6 +326,10 @@ impl OpenSpan {
         state.found_kind = None;
         state.ordinal = 0;
         state.is_left_out = false;
+        state.is_part = false;
+        state.has_inner = false;
+        state.folded = None;
+        state.heard = None;
         state.was_kept = false;
         state.class = None;
         state.retries = None;
@@ -344,8 +365,12 @@ impl Tally {
 }
 
 impl State {
-    /// Whether what is said now comes too late: the span is over, or its function has returned, and
-    /// what the expansion tells other layers of a failure comes back as an echo.
+    /// Whether no row is kept of the span: the capture filter took it out, or it is a part of another.
+    #[inline]
+    pub(super) fn is_hidden(&self) -> bool {
+        self.is_left_out || self.is_part
+    }
+
     /// Whether the span sums up others.
     #[inline]
     pub(super) fn is_scope(&self) -> bool {
@@ -361,6 +386,8 @@ impl State {
         !(self.said.extra.is_empty() && self.events.is_empty() && self.links.is_empty())
     }
 
+    /// Whether what is said now comes too late: the span is over, or its function has returned, and
+    /// what the expansion tells other layers of a failure comes back as an echo.
     #[inline]
     pub(super) fn has_settled(&self, fact: Fact) -> bool {
         let is_echo = matches!(fact, Fact::OtelStatusCode | Fact::ErrorType);

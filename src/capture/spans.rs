@@ -124,7 +124,7 @@ impl Spans {
     }
 
     /// Every open span for which `wanted` holds, looked at under one lock after the other.
-    fn collect(&self, wanted: impl Fn(&OpenSpan) -> bool) -> Vec<Arc<OpenSpan>> {
+    pub(super) fn collect(&self, wanted: impl Fn(&OpenSpan) -> bool) -> Vec<Arc<OpenSpan>> {
         let mut found = Vec::new();
         for place in &self.places {
             if place.id.load(Ordering::Relaxed) != NOBODY {

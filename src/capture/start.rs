@@ -23,7 +23,7 @@ pub(super) struct Parent {
 impl Core {
     /// Makes the open span of a new `tracing` span.
     pub(super) fn start(&self, attributes: &Attributes<'_>, id: &Id, parent: Option<Parent>) {
-        let shape = Shape::of(attributes.metadata());
+        let shape = self.dialects.shape(attributes.metadata());
         let spare = self.spans.pool.span();
         let mut open = spare.unwrap_or_else(|| Arc::new(OpenSpan::vacant(shape, id)));
         if let Some(span) = Arc::get_mut(&mut open) {
@@ -61,15 +61,22 @@ impl Core {
         };
         origin.is_exported = self.wire.is_some();
         origin.is_next_to_parent = parent.as_ref().is_some_and(|parent| parent.is_next);
+        origin.is_in_other = parent.as_ref().is_some_and(|parent| parent.open.is_other());
         origin.parent = parent.map(|parent| parent.open);
         if let Some(kind) = kind {
-            let rank = span.rank(kind);
-            rank.give(kind, span.own_state());
+            if span.may_be_part() && span.whole(kind).is_some() {
+                let state = span.own_state();
+                state.found_kind = Some(kind);
+                state.is_part = true;
+            } else {
+                let rank = span.rank(kind);
+                rank.give(kind, span.own_state());
+            }
         }
         let is_left_out = !self.filter.is_empty() && !self.filter_keeps(span);
         let state = span.own_state();
         state.is_left_out = is_left_out;
-        state.was_kept = !is_left_out;
+        state.was_kept = !is_left_out && !state.is_part;
     }
 
     /// Looks again at what a span is, after fields were recorded late.
@@ -86,15 +93,14 @@ impl Core {
                     .filter(|kind| state.found_kind != Some(*kind))
             };
             if let Some(kind) = late_kind {
-                let rank = open.rank(kind);
-                rank.give(kind, &mut open.state());
+                open.turn_out(kind);
             }
         }
         if self.filter.reads_fields() {
             let is_kept = self.filter_keeps(open);
             let mut state = open.state();
             state.is_left_out = !is_kept;
-            state.was_kept |= is_kept;
+            state.was_kept |= is_kept && !state.is_part;
         }
     }
 
@@ -146,6 +152,7 @@ fn kind_of(shape: &Shape, notes: &Notes) -> Option<Kind> {
                     if is_session { Kind::Session } else { kind }
                 })
         })
+        .or_else(|| shape.dialect.and_then(|dialect| dialect.kind_with(notes)))
 }
 
 /// Where a span stands.
@@ -194,12 +201,53 @@ struct Rank {
 }
 
 impl OpenSpan {
+    /// Whether the span is another library's, or stands in one that may describe the same call.
+    #[inline]
+    fn is_other(&self) -> bool {
+        let origin = &self.origin;
+        // Our own steps say nothing of whose call it is.
+        !origin.shape.is_own || (origin.shape.kind == Some(Kind::Step) && origin.is_in_other)
+    }
+
+    /// Whether the span may describe the same call as one around it.
+    #[inline]
+    pub(super) fn may_be_part(&self) -> bool {
+        !self.origin.shape.is_own || self.origin.is_in_other
+    }
+
+    /// Takes note of what a span turned out to be after it started.
+    pub(super) fn turn_out(&self, kind: Kind) {
+        if self.whole(kind).is_some() {
+            let mut state = self.state();
+            state.found_kind = Some(kind);
+            state.is_part = true;
+            return;
+        }
+        let rank = self.rank(kind);
+        rank.give(kind, &mut self.state());
+    }
+
+    /// Tells spans around that nobody has recognised yet that a call stands in them.
+    #[cold]
+    fn tell_of_call(&self) {
+        for open in self.ancestors() {
+            match open.kind() {
+                None => open.state().has_inner = true,
+                Some(Kind::Step) => {}
+                Some(_) => return,
+            }
+        }
+    }
+
     /// Counts a span that has turned out to be ours.
     fn rank(&self, kind: Kind) -> Rank {
         let mut rank = Rank {
             ordinal: 1,
             retries: None,
         };
+        if self.origin.is_in_other {
+            self.tell_of_call();
+        }
         if let Some(scope) = self.tallied_by(kind) {
             let tally = &mut scope.state().tally;
             rank.retries = tally.failed_call.filter(|_| kind == Kind::Chat);

@@ -11,6 +11,7 @@ use std::sync::MutexGuard;
 use tracing::field::{Field, Visit};
 
 use super::callsite::{Shape, Statement};
+use super::dialect::{Meaning, undebugged};
 use super::notes::Notes;
 use super::open::{OpenSpan, State};
 use crate::record::Value;
@@ -66,7 +67,7 @@ impl<'a> Visitor<'a> {
         let fact = match self.shape.statement(field) {
             Statement::Plain(fact) => fact,
             Statement::Content(fact) if self.keeps_content => fact,
-            Statement::Content(_) | Statement::Unknown => return None,
+            Statement::Content(_) | Statement::Dialect(_) | Statement::Unknown => return None,
         };
         if matches!(self.into, Into::LetGo(_)) {
             self.lock_again();
@@ -80,10 +81,15 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    /// A field that no table knows.
+    /// A field that no table knows, or that its library means in a way of its own.
     #[cold]
     fn other(&mut self, field: &Field, value: Value) {
-        if !self.keeps_content || self.shape.statement(field) != Statement::Unknown {
+        let meaning = match self.shape.statement(field) {
+            Statement::Dialect(number) => self.shape.meaning(number),
+            Statement::Unknown => None,
+            Statement::Plain(_) | Statement::Content(_) => return,
+        };
+        if !self.keeps_content && !meaning.is_some_and(Meaning::is_plain) {
             return;
         }
         if matches!(self.into, Into::LetGo(_)) {
@@ -94,13 +100,16 @@ impl<'a> Visitor<'a> {
             Into::Locked(_, state) if !state.is_over => &mut state.said,
             Into::Locked(..) | Into::LetGo(_) => return,
         };
-        said.put_extra(Cow::Borrowed(field.name()), value);
+        match meaning {
+            Some(meaning) => meaning.note(value, &mut said.notes),
+            None => said.put_extra(Cow::Borrowed(field.name()), value),
+        }
     }
 
     /// The same for a text, which is copied only where it is kept.
     #[cold]
     fn other_text(&mut self, field: &Field, text: &str) {
-        if self.keeps_content {
+        if self.keeps_content || matches!(self.shape.statement(field), Statement::Dialect(_)) {
             self.other(field, Value::from(text));
         }
     }
@@ -116,7 +125,12 @@ impl<'a> Visitor<'a> {
     /// kept.
     fn put_formatted(&mut self, field: &Field, format: impl FnOnce(Statement) -> String) {
         let statement = self.shape.statement(field);
-        if self.keeps_content || matches!(statement, Statement::Plain(_)) {
+        let is_plain = match statement {
+            Statement::Plain(_) => true,
+            Statement::Dialect(number) => self.shape.meaning(number).is_some_and(Meaning::is_plain),
+            Statement::Content(_) | Statement::Unknown => false,
+        };
+        if self.keeps_content || is_plain {
             self.let_go();
             let text = format(statement);
             self.put_value(field, Value::from(text));
@@ -146,7 +160,9 @@ impl Visit for Visitor<'_> {
             let text = format!("{value:?}");
             match statement {
                 Statement::Unknown => text,
-                Statement::Plain(_) | Statement::Content(_) => undebugged(text),
+                Statement::Plain(_) | Statement::Content(_) | Statement::Dialect(_) => {
+                    undebugged(text)
+                }
             }
         });
     }
@@ -237,28 +253,9 @@ fn list(value: Value) -> Value {
     }
 }
 
-/// The text inside a `Debug` form: `Some("gpt-4o")` and `"gpt-4o"` both say gpt-4o.
-fn undebugged(text: String) -> String {
-    let inner = text
-        .strip_prefix("Some(")
-        .and_then(|rest| rest.strip_suffix(')'))
-        .unwrap_or(&text);
-    if inner.len() >= 2 && inner.starts_with('"') && inner.ends_with('"') {
-        // The escapes of `Debug` are JSON's, save for those of rare characters.
-        if let Ok(plain) = serde_json::from_str::<String>(inner) {
-            return plain;
-        }
-    }
-    if inner.len() == text.len() {
-        text
-    } else {
-        inner.to_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{typed, undebugged};
+    use super::typed;
     use crate::record::Value;
     use crate::semconv::Fact;
 
@@ -278,18 +275,5 @@ mod tests {
             typed(Fact::FinishReasons, Value::from("stop")),
             Value::Texts(vec!["stop".into()])
         );
-    }
-
-    #[test]
-    fn debug_forms_are_read_as_what_they_show() {
-        for (debug, plain) in [
-            ("\"gpt-4o\"", "gpt-4o"),
-            ("Some(\"gpt-4o\")", "gpt-4o"),
-            ("Some(5)", "5"),
-            ("call_1", "call_1"),
-            ("\"a \\\"b\\\"\"", "a \"b\""),
-        ] {
-            assert_eq!(undebugged(debug.to_owned()), plain);
-        }
     }
 }

@@ -26,6 +26,18 @@ const POLL: Duration = Duration::from_millis(20);
 /// How often the sinks get a tick and running spans are looked through.
 const TICK: Duration = Duration::from_millis(250);
 
+/// How long a span that does not say how it went may wait for those around it to tell.
+const SETTLING: Duration = Duration::from_millis(250);
+
+/// Drafts that wait for that, and since when.
+struct Unsettled<D>(Vec<(Instant, D)>);
+
+impl<D> Default for Unsettled<D> {
+    fn default() -> Self {
+        Unsettled(Vec::new())
+    }
+}
+
 /// Where drafts come from.
 pub(crate) trait Source: Send + Sync {
     type Draft: Ended;
@@ -77,6 +89,7 @@ where
     fn run(self, ahead: &Ahead) {
         self.queue.attend(thread::current());
         let (mut last_tick, mut answered) = (Instant::now(), 0);
+        let mut unsettled = Unsettled::default();
         loop {
             // Read in this order, all that was queued when somebody asked is among `waiting` and
             // `missed`, and both are first in, first out: once so many are written, the answer is
@@ -91,17 +104,18 @@ where
             }
             let mut read = 0;
             while read < waiting
-                && let Some(count) = self.pass_on(ahead, Queue::pop)
+                && let Some(count) = self.pass_on(ahead, Queue::pop, &mut unsettled)
             {
                 read += count;
             }
             // While others keep the queue full, nobody comes to these by themselves.
             let mut read = 0;
             while read < missed
-                && let Some(count) = self.pass_on(ahead, Queue::pop_missed)
+                && let Some(count) = self.pass_on(ahead, Queue::pop_missed, &mut unsettled)
             {
                 read += count;
             }
+            self.settle(ahead, &mut unsettled, is_stopping || ticket > answered);
             if ticket > answered {
                 // Who asks for a flush finds in the store what was lost until then, too.
                 self.tick(ahead);
@@ -116,7 +130,8 @@ where
             }
         }
         // A caller that had passed the gate when it closed may have been late by a moment.
-        while self.pass_on(ahead, Queue::pop).is_some() {}
+        while self.pass_on(ahead, Queue::pop, &mut unsettled).is_some() {}
+        self.settle(ahead, &mut unsettled, true);
         self.queue.end();
         self.tick(ahead);
     }
@@ -126,6 +141,7 @@ where
         &self,
         ahead: &Ahead,
         pop: fn(&Queue<S::Draft>) -> Option<S::Draft>,
+        unsettled: &mut Unsettled<S::Draft>,
     ) -> Option<usize> {
         while ahead.written.try_recv().is_ok() {}
         let (mut batch, mut count) = (Vec::with_capacity(BATCH.min(self.queue.depth())), 0);
@@ -133,18 +149,46 @@ where
             && let Some(draft) = pop(&self.queue)
         {
             count += 1;
-            let is_counted = !draft.is_withdrawn();
-            let record = caught(|| draft.record());
-            self.source.reuse(draft);
-            match record.and_then(|record| caught(|| self.cleaned(record))) {
-                Some(record) => batch.push(record),
-                None => self.cannot_keep(is_counted),
+            if draft.is_settled() {
+                batch.extend(self.read(draft));
+            } else {
+                unsettled.0.push((Instant::now(), draft));
             }
         }
         if !batch.is_empty() {
             ahead.pass(Work::Write(batch));
         }
         (count > 0).then_some(count)
+    }
+
+    /// Passes on what waited to learn how it turned out, once it has or has waited long enough.
+    fn settle(&self, ahead: &Ahead, unsettled: &mut Unsettled<S::Draft>, everything: bool) {
+        if unsettled.0.is_empty() {
+            return;
+        }
+        let is_due = |(since, draft): &mut (Instant, S::Draft)| {
+            everything || since.elapsed() >= SETTLING || draft.is_settled()
+        };
+        let batch: Vec<_> = unsettled
+            .0
+            .extract_if(.., is_due)
+            .filter_map(|(_, draft)| self.read(draft))
+            .collect();
+        if !batch.is_empty() {
+            ahead.pass(Work::Write(batch));
+        }
+    }
+
+    /// The record of a draft, cleaned.
+    fn read(&self, draft: S::Draft) -> Option<Arc<SpanRecord>> {
+        let is_counted = !draft.is_withdrawn();
+        let record = caught(|| draft.record());
+        self.source.reuse(draft);
+        let record = record.and_then(|record| caught(|| self.cleaned(record)));
+        if record.is_none() {
+            self.cannot_keep(is_counted);
+        }
+        record
     }
 
     /// A record after policy. The exporter may hold it too, and gets it as it was.

@@ -57,17 +57,19 @@ facts! {
 //  fact                    constant                  sensitivity  name                                       also read as
 
     // What the span is.
-    SpanKind                SPAN_KIND                 Plain        "hermes.span.kind"                         ["openinference.span.kind"]
-    Operation               OPERATION                 Plain        "gen_ai.operation.name"                    []
+    SpanKind                SPAN_KIND                 Plain        "hermes.span.kind"                         ["openinference.span.kind", "traceloop.span.kind", "langfuse.type", "langfuse.observation.type"]
+    Operation               OPERATION                 Plain        "gen_ai.operation.name"                    ["llm.request.type", "ai.operationId"]
     FunctionName            FUNCTION_NAME             Plain        "code.function.name"                       []
     OtelKind                OTEL_KIND                 Plain        "otel.kind"                                []
     OtelName                OTEL_NAME                 Plain        "otel.name"                                []
     OtelStatusCode          OTEL_STATUS_CODE          Plain        "otel.status_code"                         []
     OtelStatusDescription   OTEL_STATUS_DESCRIPTION   Plain        "otel.status_description"                  []
-    ErrorType               ERROR_TYPE                Plain        "error.type"                               []
+    ErrorType               ERROR_TYPE                Plain        "error.type"                               ["gen_ai.tool.error.type"]
+    ErrorText               ERROR_TEXT                Plain        "error.message"                            []
+    EntityName              ENTITY_NAME               Plain        "traceloop.entity.name"                    []
 
     // Whose it is.
-    SessionId               SESSION_ID                Plain        "hermes.session.id"                        ["gen_ai.conversation.id", "session.id"]
+    SessionId               SESSION_ID                Plain        "hermes.session.id"                        ["gen_ai.conversation.id", "session.id", "langfuse.session.id", "traceloop.association.properties.session_id"]
     Model                   MODEL                     Plain        "hermes.model"                             []
     Platform                PLATFORM                  Plain        "hermes.platform"                          []
     Entrypoint              ENTRYPOINT                Plain        "hermes.entrypoint"                        []
@@ -90,12 +92,12 @@ facts! {
     TurnOutputTokens        TURN_OUTPUT_TOKENS        Plain        "hermes.turn.output_tokens"                []
     TurnCostUsd             TURN_COST_USD             Plain        "hermes.turn.cost_usd"                     []
     FinalStatus             FINAL_STATUS              Plain        "hermes.turn.final_status"                 []
-    UserMessage             USER_MESSAGE              Content      "hermes.turn.user_message"                 ["input.value"]
-    AssistantResponse       ASSISTANT_RESPONSE        Content      "hermes.turn.assistant_response"           ["output.value"]
+    UserMessage             USER_MESSAGE              Content      "hermes.turn.user_message"                 ["input.value", "traceloop.entity.input"]
+    AssistantResponse       ASSISTANT_RESPONSE        Content      "hermes.turn.assistant_response"           ["output.value", "traceloop.entity.output"]
 
     // Model call: who was asked for what.
-    Provider                PROVIDER                  Plain        "gen_ai.provider.name"                     ["gen_ai.system", "hermes.provider"]
-    RequestModel            REQUEST_MODEL             Plain        "gen_ai.request.model"                     ["llm.request.model_name", "llm.model_name"]
+    Provider                PROVIDER                  Plain        "gen_ai.provider.name"                     ["gen_ai.system", "hermes.provider", "llm.provider", "llm.system", "llm.vendor", "ai.model.provider"]
+    RequestModel            REQUEST_MODEL             Plain        "gen_ai.request.model"                     ["llm.request.model_name", "llm.model_name", "embedding.model_name", "reranker.model_name", "ai.model.id"]
     ApiCallNumber           API_CALL_NUMBER           Plain        "hermes.api_call_number"                   []
     ApiMode                 API_MODE                  Plain        "hermes.api_mode"                          []
     MessageCount            MESSAGE_COUNT             Plain        "hermes.message_count"                     []
@@ -105,11 +107,11 @@ facts! {
     ServerAddress           SERVER_ADDRESS            Plain        "server.address"                           []
     ServerPort              SERVER_PORT               Plain        "server.port"                              []
     BaseUrl                 BASE_URL                  Plain        "hermes.base_url"                          []
-    Stream                  STREAM                    Plain        "gen_ai.request.stream"                    []
-    Temperature             TEMPERATURE               Plain        "gen_ai.request.temperature"               []
-    TopP                    TOP_P                     Plain        "gen_ai.request.top_p"                     []
+    Stream                  STREAM                    Plain        "gen_ai.request.stream"                    ["llm.is_streaming"]
+    Temperature             TEMPERATURE               Plain        "gen_ai.request.temperature"               ["llm.temperature"]
+    TopP                    TOP_P                     Plain        "gen_ai.request.top_p"                     ["llm.top_p"]
     RequestTopK             REQUEST_TOP_K             Plain        "gen_ai.request.top_k"                     []
-    MaxTokens               MAX_TOKENS                Plain        "gen_ai.request.max_tokens"                []
+    MaxTokens               MAX_TOKENS                Plain        "gen_ai.request.max_tokens"                ["llm.max_tokens"]
     FrequencyPenalty        FREQUENCY_PENALTY         Plain        "gen_ai.request.frequency_penalty"         []
     PresencePenalty         PRESENCE_PENALTY          Plain        "gen_ai.request.presence_penalty"          []
     Seed                    SEED                      Plain        "gen_ai.request.seed"                      []
@@ -120,46 +122,71 @@ facts! {
     OutputType              OUTPUT_TYPE               Plain        "gen_ai.output.type"                       []
 
     // Model call: what came back.
-    ResponseModel           RESPONSE_MODEL            Plain        "gen_ai.response.model"                    ["llm.response.model_name"]
-    ResponseId              RESPONSE_ID               Plain        "gen_ai.response.id"                       []
-    FinishReasons           FINISH_REASONS            Plain        "gen_ai.response.finish_reasons"           ["llm.finish_reason"]
+    ResponseModel           RESPONSE_MODEL            Plain        "gen_ai.response.model"                    ["llm.response.model_name", "ai.response.model"]
+    ResponseId              RESPONSE_ID               Plain        "gen_ai.response.id"                       ["ai.response.id", "llm.response.id"]
+    FinishReasons           FINISH_REASONS            Plain        "gen_ai.response.finish_reasons"           ["llm.finish_reason", "gen_ai.response.finish_reason", "llm.response.finish_reason", "llm.response.stop_reason", "ai.response.finishReason"]
     TimeToFirstChunk        TIME_TO_FIRST_CHUNK       Plain        "gen_ai.response.time_to_first_chunk"      []
-    InputTokens             INPUT_TOKENS              Plain        "gen_ai.usage.input_tokens"                ["gen_ai.usage.prompt_tokens", "llm.token_count.prompt"]
-    OutputTokens            OUTPUT_TOKENS             Plain        "gen_ai.usage.output_tokens"               ["gen_ai.usage.completion_tokens", "llm.token_count.completion"]
-    CacheReadTokens         CACHE_READ_TOKENS         Plain        "gen_ai.usage.cache_read.input_tokens"     ["hermes.cache.read_tokens", "gen_ai.usage.cache_read_tokens", "llm.token_count.prompt_details.cache_read"]
-    CacheWriteTokens        CACHE_WRITE_TOKENS        Plain        "gen_ai.usage.cache_write.input_tokens"    ["hermes.cache.write_tokens", "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_tokens", "llm.token_count.prompt_details.cache_write"]
-    ReasoningTokens         REASONING_TOKENS          Plain        "gen_ai.usage.reasoning.output_tokens"     ["hermes.reasoning_tokens", "gen_ai.usage.reasoning_tokens", "gen_ai.usage.thinking_tokens", "llm.token_count.completion_details.reasoning"]
+    InputTokens             INPUT_TOKENS              Plain        "gen_ai.usage.input_tokens"                ["gen_ai.usage.prompt_tokens", "llm.token_count.prompt", "llm.usage.prompt_tokens", "llm.usage.input_tokens", "ai.usage.promptTokens", "ai.usage.inputTokens"]
+    OutputTokens            OUTPUT_TOKENS             Plain        "gen_ai.usage.output_tokens"               ["gen_ai.usage.completion_tokens", "llm.token_count.completion", "llm.usage.completion_tokens", "llm.usage.output_tokens", "ai.usage.completionTokens", "ai.usage.outputTokens"]
+    CacheReadTokens         CACHE_READ_TOKENS         Plain        "gen_ai.usage.cache_read.input_tokens"     ["hermes.cache.read_tokens", "gen_ai.usage.cache_read_tokens", "llm.token_count.prompt_details.cache_read", "gen_ai.usage.cache_read_input_tokens", "gen_ai.usage.cached_tokens", "gen_ai.usage.cached_input_tokens", "llm.usage.cache_read_input_tokens", "ai.usage.cachedInputTokens"]
+    CacheWriteTokens        CACHE_WRITE_TOKENS        Plain        "gen_ai.usage.cache_write.input_tokens"    ["hermes.cache.write_tokens", "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_tokens", "llm.token_count.prompt_details.cache_write", "gen_ai.usage.cache_creation_input_tokens", "gen_ai.usage.cache_write_tokens", "gen_ai.usage.cache_write_input_tokens", "llm.usage.cache_creation_input_tokens"]
+    ReasoningTokens         REASONING_TOKENS          Plain        "gen_ai.usage.reasoning.output_tokens"     ["hermes.reasoning_tokens", "gen_ai.usage.reasoning_tokens", "gen_ai.usage.thinking_tokens", "llm.token_count.completion_details.reasoning", "gen_ai.usage.reasoning_output_tokens", "llm.usage.reasoning_tokens", "ai.usage.reasoningTokens"]
+    TotalTokens             TOTAL_TOKENS              Plain        "gen_ai.usage.total_tokens"                ["llm.usage.total_tokens", "llm.token_count.total", "ai.usage.totalTokens"]
     AssistantContentChars   ASSISTANT_CONTENT_CHARS   Plain        "hermes.assistant_content_chars"           []
     AssistantToolCallCount  ASSISTANT_TOOL_CALL_COUNT Plain        "hermes.assistant_tool_call_count"         []
-    CostUsd                 COST_USD                  Plain        "hermes.cost_usd"                          ["llm.cost.total"]
+    CostUsd                 COST_USD                  Plain        "hermes.cost_usd"                          ["llm.cost.total", "gen_ai.usage.cost"]
     CostStatus              COST_STATUS               Plain        "hermes.cost_status"                       []
     CostSource              COST_SOURCE               Plain        "hermes.cost_source"                       []
-    InputMessages           INPUT_MESSAGES            Content      "gen_ai.input.messages"                    ["gen_ai.prompt"]
-    OutputMessages          OUTPUT_MESSAGES           Content      "gen_ai.output.messages"                   ["gen_ai.completion"]
+    InputMessages           INPUT_MESSAGES            Content      "gen_ai.input.messages"                    ["gen_ai.prompt", "llm.input_messages", "llm.prompts", "ai.prompt", "ai.prompt.messages"]
+    OutputMessages          OUTPUT_MESSAGES           Content      "gen_ai.output.messages"                   ["gen_ai.completion", "llm.output_messages", "llm.completions", "ai.response.text"]
     SystemInstructions      SYSTEM_INSTRUCTIONS       Content      "gen_ai.system_instructions"               []
     ToolDefinitions         TOOL_DEFINITIONS          Content      "gen_ai.tool.definitions"                  []
 
     // Tool.
-    ToolName                TOOL_NAME                 Plain        "gen_ai.tool.name"                         ["hermes.tool.name", "tool.name"]
-    ToolCallId              TOOL_CALL_ID              Plain        "gen_ai.tool.call.id"                      ["tool.id"]
+    ToolName                TOOL_NAME                 Plain        "gen_ai.tool.name"                         ["hermes.tool.name", "tool.name", "ai.toolCall.name", "tool_call.function.name"]
+    ToolCallId              TOOL_CALL_ID              Plain        "gen_ai.tool.call.id"                      ["tool.id", "gen_ai.tool.call_id", "ai.toolCall.id", "tool_call.id"]
     ToolType                TOOL_TYPE                 Plain        "gen_ai.tool.type"                         []
     ToolDescription         TOOL_DESCRIPTION          Plain        "gen_ai.tool.description"                  ["tool.description"]
     ToolBackend             TOOL_BACKEND              Plain        "hermes.tool.backend"                      []
     ToolApproval            TOOL_APPROVAL             Plain        "hermes.tool.approval"                     []
-    ToolResultClass         TOOL_RESULT_CLASS         Plain        "hermes.tool.result_class"                 []
+    ToolResultClass         TOOL_RESULT_CLASS         Plain        "hermes.tool.result_class"                 ["gen_ai.tool.call.outcome"]
     ToolDurationMs          TOOL_DURATION_MS          Plain        "hermes.tool.duration_ms"                  []
-    ToolArguments           TOOL_ARGUMENTS            Content      "hermes.tool.args"                         ["gen_ai.tool.call.arguments", "tool.parameters"]
-    ToolResult              TOOL_RESULT               Content      "hermes.tool.result"                       ["gen_ai.tool.call.result"]
+    ToolArguments           TOOL_ARGUMENTS            Content      "hermes.tool.args"                         ["gen_ai.tool.call.arguments", "tool.parameters", "gen_ai.tool.arguments", "ai.toolCall.args", "ai.toolCall.input", "tool_call.function.arguments", "tool.arguments"]
+    ToolResult              TOOL_RESULT               Content      "hermes.tool.result"                       ["gen_ai.tool.call.result", "gen_ai.tool.result", "ai.toolCall.result", "ai.toolCall.output", "tool.result"]
 
     // Embedding, retriever, reranker.
     EmbeddingDimensions     EMBEDDING_DIMENSIONS      Plain        "gen_ai.embeddings.dimension.count"        []
     DataSource              DATA_SOURCE               Plain        "gen_ai.data_source.id"                    []
     TopK                    TOP_K                     Plain        "gen_ai.retrieval.top_k"                   []
     Query                   QUERY                     Content      "gen_ai.retrieval.query.text"              ["reranker.query"]
-    Documents               DOCUMENTS                 Content      "gen_ai.retrieval.documents"               []
+    Documents               DOCUMENTS                 Content      "gen_ai.retrieval.documents"               ["retrieval.documents", "reranker.output_documents"]
 }
 
 impl Fact {
+    /// The fact that a field states on a span of another library. On an event, and on our own spans,
+    /// the same words may tell of something else.
+    pub(crate) fn named_by_others(name: &str) -> Option<Fact> {
+        match name {
+            "error" | "exception.message" => Some(Fact::ErrorText),
+            "exception.type" => Some(Fact::ErrorType),
+            _ => Fact::named(name),
+        }
+    }
+
+    /// Whether the fact tells something of a model's answer.
+    pub(crate) const fn is_of_response(self) -> bool {
+        matches!(
+            self,
+            Fact::ResponseModel
+                | Fact::ResponseId
+                | Fact::FinishReasons
+                | Fact::TimeToFirstChunk
+                | Fact::InputTokens
+                | Fact::OutputTokens
+                | Fact::TotalTokens
+        )
+    }
+
     /// Whether the fact is a whole number.
     pub(crate) const fn is_int(self) -> bool {
         matches!(
@@ -186,6 +213,7 @@ impl Fact {
                 | Fact::CacheReadTokens
                 | Fact::CacheWriteTokens
                 | Fact::ReasoningTokens
+                | Fact::TotalTokens
                 | Fact::AssistantContentChars
                 | Fact::AssistantToolCallCount
                 | Fact::EmbeddingDimensions

@@ -135,32 +135,81 @@ impl Kind {
         })
     }
 
-    /// The kind that a value of `gen_ai.operation.name` stands for.
+    /// The kind that a value of `gen_ai.operation.name` stands for, in the words of the conventions
+    /// and of the libraries that have others.
     pub(crate) fn of_operation(operation: &str) -> Option<Kind> {
         Some(match operation {
-            "chat" | "generate_content" | "text_completion" => Kind::Chat,
+            "chat" | "generate_content" | "text_completion" | "fetch_response" => Kind::Chat,
+            // rig's, of several versions.
+            "chat_streaming" | "interactions" | "interactions_streaming" => Kind::Chat,
+            "transcription" | "image_generation" | "audio_generation" => Kind::Chat,
+            // OpenLLMetry's `llm.request.type`.
+            "completion" => Kind::Chat,
+            "embedding" => Kind::Embedding,
             "embeddings" => Kind::Embedding,
             "retrieval" => Kind::Retriever,
             "rerank" => Kind::Reranker,
             "execute_tool" => Kind::Tool,
             "invoke_agent" => Kind::Agent,
+            "handle_conversation_turn" => Kind::Turn,
             "create_agent" | "invoke_workflow" | "plan" => Kind::Step,
+            // The `ai.operationId` of Vercel's SDK: the outer span sums up, the inner one calls.
+            "ai.generateText.doGenerate"
+            | "ai.streamText.doStream"
+            | "ai.generateObject.doGenerate"
+            | "ai.streamObject.doStream" => Kind::Chat,
+            "ai.embed.doEmbed" | "ai.embedMany.doEmbed" => Kind::Embedding,
+            "ai.rerank.doRerank" => Kind::Reranker,
+            "ai.toolCall" => Kind::Tool,
+            "ai.generateText" | "ai.streamText" | "ai.generateObject" | "ai.streamObject" => {
+                Kind::Agent
+            }
+            "ai.embed" | "ai.embedMany" | "ai.rerank" => Kind::Step,
             _ => return None,
         })
     }
 
-    /// The kind that a value of `hermes.span.kind` or `openinference.span.kind` stands for.
+    /// An operation as the conventions spell it, where they know it by another word.
+    pub(crate) fn usual_operation(self, operation: &str) -> Option<&'static str> {
+        match operation {
+            "chat_streaming" | "interactions" | "interactions_streaming" => Some("chat"),
+            "completion" => Some("text_completion"),
+            "embedding" => Some("embeddings"),
+            other if other.starts_with("ai.") => self.operation(),
+            _ => None,
+        }
+    }
+
+    /// Whether a model call is named after its operation: what it makes is no chat.
+    pub(crate) fn is_named_by_operation(operation: &str) -> bool {
+        matches!(
+            operation,
+            "transcription" | "image_generation" | "audio_generation"
+        )
+    }
+
+    /// The kind that a value of `hermes.span.kind`, `openinference.span.kind`,
+    /// `traceloop.span.kind` or `langfuse.observation.type` stands for.
     pub(crate) fn of_span_kind(span_kind: &str) -> Option<Kind> {
-        Some(match span_kind {
-            "AGENT" => Kind::Agent,
-            "CHAIN" => Kind::Step,
-            "LLM" => Kind::Chat,
-            "TOOL" => Kind::Tool,
-            "EMBEDDING" => Kind::Embedding,
-            "RETRIEVER" => Kind::Retriever,
-            "RERANKER" => Kind::Reranker,
-            _ => return None,
-        })
+        const WORDS: [(&str, Kind); 13] = [
+            ("AGENT", Kind::Agent),
+            ("CHAIN", Kind::Step),
+            ("LLM", Kind::Chat),
+            ("TOOL", Kind::Tool),
+            ("EMBEDDING", Kind::Embedding),
+            ("RETRIEVER", Kind::Retriever),
+            ("RERANKER", Kind::Reranker),
+            ("GENERATION", Kind::Chat),
+            ("WORKFLOW", Kind::Step),
+            ("TASK", Kind::Step),
+            ("GUARDRAIL", Kind::Step),
+            ("EVALUATOR", Kind::Step),
+            ("SPAN", Kind::Step),
+        ];
+        WORDS
+            .iter()
+            .find(|(word, _)| word.eq_ignore_ascii_case(span_kind.trim()))
+            .map(|&(_, kind)| kind)
     }
 
     /// The exported name: prefix, and the fact that completes it.

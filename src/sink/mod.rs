@@ -76,6 +76,12 @@ pub(crate) trait Ended: Send + Sync + fmt::Debug {
     /// Whether it is but word that a stored span is to be taken out again.
     fn is_withdrawn(&self) -> bool;
 
+    /// Whether nothing more can be learned of how the span turned out. While it can, the record may
+    /// wait for a moment.
+    fn is_settled(&self) -> bool {
+        true
+    }
+
     /// About how much memory its values take.
     fn bytes(&self) -> usize;
 }
