@@ -10,6 +10,8 @@
     expect(unused_imports, reason = "exporters alone use them")
 )]
 
+#[cfg(any(feature = "reqwest", feature = "tower"))]
+pub mod client;
 mod span;
 mod capture;
 mod semconv;
@@ -54,7 +56,7 @@ pub use record::{
 };
 pub use semconv::Kind;
 pub use sink::Batch;
-pub use span::{Current, ModelOutput, ModelResponse, current};
+pub use span::{Current, ModelError, ModelOutput, ModelResponse, StreamedResponse, current};
 #[cfg(feature = "sqlite")]
 pub use store::{
     ErrorEvent, ModelCall, PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged,

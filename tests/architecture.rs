@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("pipeline", &["record", "policy", "sink"]),
     ("capture",  &["semconv", "record", "policy", "sink", "pipeline"]),
     ("span",     &["semconv", "record", "wire", "capture"]),
+    ("client",   &["semconv", "record", "capture", "span"]),
 ];
 
 /// Text that belongs to one place, and that place.

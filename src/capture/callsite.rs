@@ -231,7 +231,12 @@ fn built_in_for(metadata: &Metadata<'_>) -> Option<&'static Dialect> {
 
 /// Whether the fields of a callsite tell that it is a span of an agent's, or may be.
 fn says_what_it_is(metadata: &Metadata<'_>) -> bool {
-    let facts = || metadata.fields().iter().map(|field| Fact::named(field.name()));
+    let facts = || {
+        metadata
+            .fields()
+            .iter()
+            .map(|field| Fact::named(field.name()))
+    };
     let has = |wanted: &[Fact]| facts().flatten().any(|fact| wanted.contains(&fact));
     has(&[Fact::Operation, Fact::SpanKind]) || likely_kind(has).is_some()
 }
@@ -244,8 +249,8 @@ fn likely_kind(has: impl Fn(&[Fact]) -> bool) -> Option<Kind> {
     {
         return Some(Kind::Chat);
     }
-    let is_tool = has(&[Fact::ToolName])
-        && has(&[Fact::ToolCallId, Fact::ToolArguments, Fact::ToolResult]);
+    let is_tool =
+        has(&[Fact::ToolName]) && has(&[Fact::ToolCallId, Fact::ToolArguments, Fact::ToolResult]);
     is_tool.then_some(Kind::Tool)
 }
 

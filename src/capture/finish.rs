@@ -65,7 +65,10 @@ impl Draft {
             withdrawn: false,
         };
         let Some(end) = self.end else { return record };
-        let told = self.hindsight.as_ref().and_then(|hindsight| hindsight.outcome(self.ancestors()));
+        let told = self
+            .hindsight
+            .as_ref()
+            .and_then(|hindsight| hindsight.outcome(self.ancestors()));
         let outcome = self.outcome.as_ref().or(told.as_ref());
         let verdict = verdict(self.kind, outcome, self.class, &record.facts);
         record.end_ns = Some(end.at_ns);
@@ -91,7 +94,9 @@ impl Draft {
             let stated = stated.map(|name| Cow::Owned(name.to_owned()));
             return stated.or((!name.is_empty()).then_some(Cow::Borrowed(name)));
         }
-        let operation = facts.text(Fact::Operation).filter(|_| self.kind == Kind::Chat)?;
+        let operation = facts
+            .text(Fact::Operation)
+            .filter(|_| self.kind == Kind::Chat)?;
         Kind::is_named_by_operation(operation).then(|| {
             let model = facts.text(Fact::RequestModel).unwrap_or_default();
             Cow::Owned(format!("{operation} {model}").trim_end().to_owned())
@@ -209,7 +214,10 @@ fn complete(record: &mut SpanRecord, result: Option<ResultClass>, tally: &Tally)
             let own = |fact| (tally.api_calls == 0).then(|| facts.int(fact)).flatten();
             let (input, output) = (own(Fact::InputTokens), own(Fact::OutputTokens));
             facts.set(Fact::TurnInputTokens, input.unwrap_or(tally.input_tokens));
-            facts.set(Fact::TurnOutputTokens, output.unwrap_or(tally.output_tokens));
+            facts.set(
+                Fact::TurnOutputTokens,
+                output.unwrap_or(tally.output_tokens),
+            );
             if let Some(cost) = tally.cost_usd {
                 facts.set(Fact::TurnCostUsd, cost);
             }

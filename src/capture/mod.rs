@@ -9,6 +9,7 @@ mod close;
 mod clock;
 mod dialect;
 mod draft;
+mod exchange;
 mod filter;
 mod finish;
 mod interest;

@@ -11,8 +11,9 @@ use tracing::Metadata;
 use tracing::span::Id;
 
 use super::callsite::Shape;
-use super::dialect::{Folded, Heard};
 use super::clock::Clock;
+use super::dialect::{Folded, Heard};
+use super::exchange::Exchanges;
 use super::notes::Notes;
 use super::visitor::Said;
 use crate::record::{ErrorClass, EventRecord, RunId, RunRecord, SpanId, TraceId, Value, Verdict};
@@ -87,6 +88,7 @@ pub(super) struct State {
     pub(super) folded: Option<Box<Folded>>,
     /// What an event said of its failure.
     pub(super) heard: Option<Box<Heard>>,
+    pub(super) exchanges: Exchanges,
     /// What is said from here on is not heard.
     pub(super) is_over: bool,
 }
@@ -284,12 +286,21 @@ impl OpenSpan {
 
     /// Says how the annotated function ended. The first word counts.
     pub(crate) fn end_with(&self, outcome: Outcome) {
-        self.state().outcome.get_or_insert(outcome);
+        let mut state = self.state();
+        if let Outcome::Failed { .. } = outcome {
+            state.class = state.class.or(state.exchanges.failure());
+        }
+        state.outcome.get_or_insert(outcome);
     }
 
     /// The error class that the code states.
     pub(crate) fn set_class(&self, class: ErrorClass) {
         self.state().class = Some(class);
+    }
+
+    /// The error class that is found, where the code states none.
+    pub(crate) fn set_found_class(&self, class: ErrorClass) {
+        self.state().class.get_or_insert(class);
     }
 
     /// Seconds since the span started.
@@ -333,6 +344,7 @@ impl OpenSpan {
         state.was_kept = false;
         state.class = None;
         state.retries = None;
+        state.exchanges = Exchanges::default();
         state.is_over = false;
     }
 

@@ -55,6 +55,27 @@ impl Call {
         }
     }
 
+    /// A call that a span describes which others opened and end: late values of it, and no more.
+    pub(crate) fn filling(core: Arc<Core>, open: Arc<OpenSpan>) -> Self {
+        Call {
+            open: Some((core, open)),
+            span: Span::none(),
+            returns: Returns {
+                result: false,
+                response: false,
+            },
+        }
+    }
+
+    /// The span as Hermes knows it; `None` where nobody listens.
+    pub(crate) fn open(&self) -> Option<&Arc<OpenSpan>> {
+        self.open.as_ref().map(|(_, open)| open)
+    }
+
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
     /// Whether the returned value is to be kept as content.
     #[must_use]
     pub fn wants_result(&self) -> bool {
@@ -142,7 +163,7 @@ impl Call {
         self.tell_failure(Some("panic"));
     }
 
-    fn cancelled(&self) {
+    pub(crate) fn cancelled(&self) {
         if let Some((_, open)) = &self.open {
             open.end_with(Outcome::Cancelled);
         }
@@ -159,14 +180,14 @@ impl Call {
         }
     }
 
-    fn keeps_content(&self) -> bool {
+    pub(crate) fn keeps_content(&self) -> bool {
         self.open
             .as_ref()
             .is_some_and(|(core, _)| core.policy.captures_content())
     }
 
     /// States a fact as a field where the span declares one, so that every layer sees it.
-    fn note(&self, fact: Fact, value: Value) {
+    pub(crate) fn note(&self, fact: Fact, value: Value) {
         let is_declared = self
             .span
             .metadata()
@@ -200,9 +221,26 @@ impl fmt::Debug for Call {
 #[derive(Debug)]
 pub struct Said(pub(super) Verdict);
 
-/// Reads a model's answer: usage, model, id, finish reasons; its messages where content is kept.
+/// Reads a model's answer: usage, model, id, finish reasons; its messages where content is kept. An answer that tells
+/// of a failure is one.
 pub fn response<T: ModelResponse + ?Sized>(call: &Call, response: &T) {
-    if call.span.is_disabled() {
+    let error = call.open.as_ref().and_then(|(_, open)| {
+        let error = quietly(|| response.error()).flatten()?;
+        Some((open, error))
+    });
+    if let Some((open, error)) = error {
+        open.set_found_class(error.class());
+        open.end_with(Outcome::Failed {
+            type_name: None,
+            message: error.message,
+        });
+    }
+    state_response(call, response);
+}
+
+/// States what an answer says, without a verdict on the call.
+pub(crate) fn state_response<T: ModelResponse + ?Sized>(call: &Call, response: &T) {
+    if call.span.is_disabled() && call.open.is_none() {
         return;
     }
     let _ = quietly(|| {

@@ -257,7 +257,7 @@ fn json_text<T: Serialize + ?Sized>(value: &T) -> String {
 }
 
 /// The texts of an error and its sources, those left out that repeat what was said.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     // Chains are short; a cyclic one must not hang the agent.

@@ -25,14 +25,7 @@ pub(super) fn parts<'a>(message: &'a Value, each: &mut dyn FnMut(Part<'a>)) {
             response: message.get("content"),
         });
     }
-    // One of these at most is filled: DeepSeek and vLLM say the first, OpenRouter the second, Ollama the third.
-    if let Some(thought) = ["reasoning_content", "reasoning", "thinking"]
-        .iter()
-        .find_map(|key| text(message, key))
-    {
-        said(thought, Part::Reasoning, each);
-    }
-    blocks(message.get("content"), each);
+    spoken(message, each);
     blocks(message.get("parts"), each);
     if let Some(refusal) = text(message, "refusal") {
         said(refusal, Part::Text, each);
@@ -50,6 +43,18 @@ pub(super) fn parts<'a>(message: &'a Value, each: &mut dyn FnMut(Part<'a>)) {
     if let Some(call) = message.get("function_call").filter(|call| call.is_object()) {
         tool_call(None, call, "arguments", each);
     }
+}
+
+/// Hands over what a message thinks and says, without its refusal and its calls.
+pub(super) fn spoken<'a>(message: &'a Value, each: &mut dyn FnMut(Part<'a>)) {
+    // One of these at most is filled: DeepSeek and vLLM say the first, OpenRouter the second, Ollama the third.
+    if let Some(thought) = ["reasoning_content", "reasoning", "thinking"]
+        .iter()
+        .find_map(|key| text(message, key))
+    {
+        said(thought, Part::Reasoning, each);
+    }
+    blocks(message.get("content"), each);
 }
 
 /// The role in the conventions' words; Gemini calls the assistant `model`.
@@ -118,7 +123,17 @@ fn block<'a>(value: &'a Value, each: &mut dyn FnMut(Part<'a>)) {
             said(text(value, "text").unwrap_or(""), Part::Text, each);
         }
         Some("refusal") => said(text(value, "refusal").unwrap_or(""), Part::Text, each),
-        Some("thinking") => said(text(value, "thinking").unwrap_or(""), Part::Reasoning, each),
+        Some("thinking") => match value.get("thinking") {
+            // Mistral's thoughts are blocks of text.
+            Some(Value::Array(steps)) => steps
+                .iter()
+                .filter_map(|step| text(step, "text"))
+                .for_each(|step| said(step, Part::Reasoning, each)),
+            thought => {
+                let thought = thought.and_then(Value::as_str);
+                said(thought.unwrap_or(""), Part::Reasoning, each);
+            }
+        },
         Some("summary_text" | "reasoning_text") => {
             said(text(value, "text").unwrap_or(""), Part::Reasoning, each);
         }

@@ -97,7 +97,9 @@ impl Dialect {
 
     /// Whether the event tells of a failure, and of which `error.type`.
     fn failure_in(&self, said: &Said) -> Option<Option<&'static str>> {
-        let message = said.value("message").filter(|_| !self.failures.is_empty())?;
+        let message = said
+            .value("message")
+            .filter(|_| !self.failures.is_empty())?;
         let message = message.to_text();
         let mut failures = self.failures.iter();
         let found = failures.find(|(known, _)| *known == message)?;

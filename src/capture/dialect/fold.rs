@@ -187,7 +187,10 @@ impl Folded {
             state.outcome = Some(crate::capture::open::Outcome::Cancelled);
             return;
         }
-        if notes.text_of(Fact::ErrorType).is_none_or(|known| known == VAGUE) {
+        if notes
+            .text_of(Fact::ErrorType)
+            .is_none_or(|known| known == VAGUE)
+        {
             notes.set(Fact::ErrorType, failure.error_type.clone());
         }
         if let Some(class) = class {

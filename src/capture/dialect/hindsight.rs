@@ -71,7 +71,9 @@ impl OpenSpan {
         if shape.is_own {
             return false;
         }
-        let is_silent = shape.dialect.is_some_and(|dialect| dialect.has(Habit::FailsSilently));
+        let is_silent = shape
+            .dialect
+            .is_some_and(|dialect| dialect.has(Habit::FailsSilently));
         let state = self.state();
         (is_silent || shape.declares_response())
             && !has_answer(&state.said.notes)
@@ -98,7 +100,9 @@ fn stated_failure(state: &State) -> Option<Outcome> {
     let kind = state.found_kind?;
     let facts = state.is_over.then(|| state.said.notes.read().facts())?;
     let failure = verdict::verdict(kind, None, state.class, &facts).failure?;
-    let message = failure.message.or_else(|| facts.text(Fact::ErrorType).map(str::to_owned));
+    let message = failure
+        .message
+        .or_else(|| facts.text(Fact::ErrorType).map(str::to_owned));
     Some(Outcome::Failed {
         type_name: None,
         message,

@@ -88,7 +88,12 @@ fn note_usage(json: &str, notes: &mut Notes) {
         ),
         (
             Fact::OutputTokens,
-            &["completion_tokens", "output_tokens", "output", "completionTokens"],
+            &[
+                "completion_tokens",
+                "output_tokens",
+                "output",
+                "completionTokens",
+            ],
         ),
         (
             Fact::CacheReadTokens,
@@ -155,11 +160,20 @@ mod tests {
     #[test]
     fn values_are_read_as_their_library_means_them() {
         let first_chunk = noted(&Meaning::Milliseconds(Fact::TimeToFirstChunk), "250");
-        assert_eq!(first_chunk.get(Fact::TimeToFirstChunk), Some(&Value::Double(0.25)));
+        assert_eq!(
+            first_chunk.get(Fact::TimeToFirstChunk),
+            Some(&Value::Double(0.25))
+        );
         assert_eq!(noted(&Meaning::Attempt, 3).int(Fact::RetryCount), Some(2));
         assert_eq!(noted(&Meaning::Attempt, 1).int(Fact::RetryCount), None);
-        assert_eq!(noted(&Meaning::Success, false).text(Fact::OtelStatusCode), Some("error"));
-        assert_eq!(noted(&Meaning::Success, true).text(Fact::OtelStatusCode), None);
+        assert_eq!(
+            noted(&Meaning::Success, false).text(Fact::OtelStatusCode),
+            Some("error")
+        );
+        assert_eq!(
+            noted(&Meaning::Success, true).text(Fact::OtelStatusCode),
+            None
+        );
         let tool = Meaning::After("tool.", Fact::ToolName);
         assert_eq!(noted(&tool, "tool.add").text(Fact::ToolName), Some("add"));
         assert_eq!(noted(&tool, "step-0").text(Fact::ToolName), None);

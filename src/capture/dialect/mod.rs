@@ -217,7 +217,8 @@ impl Dialect {
             return self.events.iter().any(|(field, _)| declares(field))
                 || self.about_tool.is_some_and(declares);
         }
-        let is_named = self.names.is_empty() || self.names.iter().any(|name| name == metadata.name());
+        let is_named =
+            self.names.is_empty() || self.names.iter().any(|name| name == metadata.name());
         let has_word = self.kind.is_some() || !self.fields.is_empty();
         has_word && is_named && self.declared.iter().all(|field| declares(field))
     }

@@ -1,5 +1,18 @@
 //! Reads what a model answered: usage, model, id, finish reasons and output, from the wire formats in use.
 
+mod anthropic;
+mod assembled;
+mod aws;
+mod chat_completions;
+mod cohere;
+mod converse;
+mod error;
+mod frames;
+mod gemini;
+mod ollama;
+mod responses;
+mod streamed;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -9,6 +22,14 @@ use crate::record::Usage;
 
 use super::part::{self, Part};
 use super::{shape, tokens};
+
+pub use error::ModelError;
+pub use streamed::StreamedResponse;
+
+/// The fields of a body that name the model.
+const MODEL: &[&str] = &["model", "modelVersion", "model_version"];
+/// The fields of a body that identify it.
+const ID: &[&str] = &["id", "responseId", "response_id"];
 
 /// What `response` on a chat reads from the value a model call returned.
 ///
@@ -81,6 +102,13 @@ pub trait ModelResponse {
     fn output_messages(&self) -> Option<Value> {
         None
     }
+
+    /// The failure that the answer tells of, though the call itself succeeded.
+    ///
+    /// It makes the span an error of that class.
+    fn error(&self) -> Option<ModelError> {
+        None
+    }
 }
 
 /// The size of a model's answer.
@@ -106,17 +134,13 @@ impl ModelResponse for Value {
 
     fn model(&self) -> Option<Cow<'_, str>> {
         let body = body(self);
-        let model = ["model", "modelVersion", "model_version"]
-            .iter()
-            .find_map(|key| shape::text(body, key));
+        let model = MODEL.iter().find_map(|key| shape::text(body, key));
         model.filter(|model| !model.is_empty()).map(Cow::Borrowed)
     }
 
     fn id(&self) -> Option<Cow<'_, str>> {
         let body = body(self);
-        let id = ["id", "responseId", "response_id"]
-            .iter()
-            .find_map(|key| shape::text(body, key));
+        let id = ID.iter().find_map(|key| shape::text(body, key));
         id.filter(|id| !id.is_empty()).map(Cow::Borrowed)
     }
 
@@ -170,13 +194,15 @@ impl ModelResponse for Value {
     fn output_messages(&self) -> Option<Value> {
         let mut messages = Vec::new();
         choices(body(self), &mut |choice| {
-            let mut message = part::message_json(choice.role, None, |each| choice.parts(each));
-            if let (Some(reason), Some(fields)) = (choice.finish_reason, message.as_object_mut()) {
-                fields.insert("finish_reason".into(), reason.into());
-            }
-            messages.push(message);
+            let mut parts = Vec::new();
+            choice.parts(&mut |part| parts.push(part.to_json()));
+            messages.push(message(parts, choice.finish_reason));
         });
         (!messages.is_empty()).then_some(Value::Array(messages))
+    }
+
+    fn error(&self) -> Option<ModelError> {
+        error::of(self)
     }
 }
 
@@ -200,6 +226,9 @@ macro_rules! through_reference {
             }
             fn output_messages(&self) -> Option<Value> {
                 (**self).output_messages()
+            }
+            fn error(&self) -> Option<ModelError> {
+                (**self).error()
             }
         }
     )*};
@@ -250,6 +279,18 @@ impl<T: ModelResponse> ModelResponse for Option<T> {
     fn output_messages(&self) -> Option<Value> {
         self.as_ref()?.output_messages()
     }
+    fn error(&self) -> Option<ModelError> {
+        self.as_ref()?.error()
+    }
+}
+
+/// A message of the answer, in the shape of the conventions.
+fn message(parts: Vec<Value>, finish_reason: Option<&str>) -> Value {
+    let mut message = serde_json::json!({ "role": "assistant", "parts": parts });
+    if let (Some(reason), Some(fields)) = (finish_reason, message.as_object_mut()) {
+        fields.insert("finish_reason".into(), reason.into());
+    }
+    message
 }
 
 /// The response itself, out of the stream event that may enclose it (`response.completed`, `message_start`).
@@ -262,7 +303,6 @@ fn body(value: &Value) -> &Value {
 }
 
 struct Choice<'a> {
-    role: &'a str,
     finish_reason: Option<&'a str>,
     said: Said<'a>,
 }
@@ -284,7 +324,6 @@ impl<'a> Choice<'a> {
 fn choices<'a>(body: &'a Value, each: &mut dyn FnMut(Choice<'a>)) {
     let mut one = |said, finish_reason| {
         each(Choice {
-            role: "assistant",
             finish_reason,
             said,
         });

@@ -1,0 +1,24 @@
+//! Gemini's `generateContent`, on Google AI and Vertex AI: candidates with parts; a stream repeats the whole shape.
+
+use serde_json::Value;
+
+use super::assembled::Assembled;
+use crate::span::shape;
+
+/// Takes one chunk, or a whole response.
+pub(super) fn fold(chunk: &Value, answer: &mut Assembled) {
+    answer.set_head(chunk);
+    answer.set_usage(chunk);
+    for (position, candidate) in (0..).zip(shape::array(chunk, "candidates")) {
+        let index = candidate.get("index").and_then(shape::whole);
+        let index = index.unwrap_or(position);
+        if let Some(content) = candidate.get("content") {
+            answer.choice(index);
+            answer.append(index, content);
+        }
+        answer.finish(index, shape::text(candidate, "finishReason"));
+    }
+    if let Some(reason) = shape::text(chunk, "promptFeedback.blockReason") {
+        answer.refused = Some(reason.to_owned());
+    }
+}

@@ -1,0 +1,31 @@
+//! Ollama's chat and generate: one JSON object a line, the last of which says `done`.
+
+use serde_json::Value;
+
+use super::assembled::Assembled;
+use crate::span::part::Part;
+use crate::span::shape;
+
+/// Takes one line, or a whole response.
+pub(super) fn fold(line: &Value, answer: &mut Assembled) {
+    answer.set_head(line);
+    answer.set_usage(line);
+    answer.choice(0);
+    if let Some(message) = line.get("message").filter(|message| message.is_object()) {
+        answer.append(0, message);
+    } else {
+        let thought = shape::text(line, "thinking").filter(|thought| !thought.is_empty());
+        let said = shape::text(line, "response").filter(|said| !said.is_empty());
+        let parts = thought
+            .map(Part::Reasoning)
+            .into_iter()
+            .chain(said.map(Part::Text));
+        for part in parts {
+            answer.append_part(0, part);
+        }
+    }
+    answer.finish(0, shape::text(line, "done_reason"));
+    if line.get("done").and_then(Value::as_bool) == Some(true) {
+        answer.is_complete = true;
+    }
+}
