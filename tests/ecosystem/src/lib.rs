@@ -21,4 +21,6 @@ mod genai_calls;
 #[cfg(test)]
 mod openai_calls;
 #[cfg(test)]
+mod openai_layer;
+#[cfg(test)]
 mod swiftide;

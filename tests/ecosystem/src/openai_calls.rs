@@ -17,7 +17,8 @@ fn client(server: &ModelServer) -> Client<OpenAIConfig> {
     Client::with_config(config.with_api_base(server.base_url()).with_api_key("key"))
 }
 
-fn question() -> CreateChatCompletionRequest {
+/// What every call asks.
+pub(crate) fn question() -> CreateChatCompletionRequest {
     let message = ChatCompletionRequestUserMessageArgs::default()
         .content("What is 2 + 3?")
         .build();

@@ -7,7 +7,6 @@ use rig::agent::tool::{Tool, ToolContext, ToolExecutionError};
 use rig::agent::{Agent, AgentBuilder, MultiTurnStreamItem};
 use rig::http_client::ReqwestClient;
 use rig::providers::openai::OpenAIConfig;
-use rig::rig_reqwest::reqwest;
 use serde_json::{Value, json};
 use tracing::Instrument;
 use tracing::instrument::WithSubscriber;

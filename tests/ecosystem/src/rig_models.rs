@@ -1,11 +1,12 @@
 //! rig's models called without an agent, alone and inside our own chat span, which rig then fills.
 
 use futures_util::StreamExt;
+use hermes::client::TracedMiddleware;
 use rig::completion::{CompletionRequest, CompletionResponse};
 use rig::http_client::ReqwestClient;
 use rig::prelude::ProviderError;
 use rig::providers::openai::{OpenAI, OpenAIConfig};
-use rig::rig_reqwest::reqwest;
+use rig::rig_reqwest::ReqwestMiddlewareClient;
 
 use crate::model::{Answer, ModelServer, SECRET};
 use crate::picture::Watched;
@@ -164,4 +165,24 @@ fn inside_our_chat_an_embedding_is_a_child_and_a_call_below_a_step_is_counted_on
         .run(complete_with_retrieval(&client(&server)))
         .unwrap();
     insta::assert_snapshot!(watched.picture());
+}
+
+#[test]
+fn over_our_middleware_rigs_span_is_still_the_only_one_and_the_server_is_told_of_it() {
+    let server = ModelServer::answering(&[Answer::Text]);
+    let watched = Watched::new();
+    let http = reqwest_middleware::ClientBuilder::new(reqwest::Client::new())
+        .with(TracedMiddleware::new())
+        .build();
+    let client = OpenAIConfig::new("key")
+        .with_base_url(server.base_url())
+        .connect(ReqwestMiddlewareClient::from(http));
+    let model = client.chat("gpt-4o");
+    watched
+        .run(model.call(CompletionRequest::new("2 + 3?")))
+        .unwrap();
+    insta::assert_snapshot!(watched.picture());
+    let chat = watched.bench.span("chat gpt-4o");
+    let told = format!("00-{}-{}-01", chat.trace_id, chat.span_id);
+    assert_eq!(server.requests()[0].headers["traceparent"], told);
 }
