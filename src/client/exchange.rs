@@ -14,8 +14,7 @@ use crate::capture::{Capture, Core, OpenSpan};
 use crate::record::{ErrorClass, classify};
 use crate::semconv::{Fact, Kind, field};
 use crate::span::{
-    Call, ModelError, ModelResponse, Returns, StreamedResponse, server_address, server_port,
-    state_response,
+    Call, ModelResponse, Returns, StreamedResponse, server_address, server_port, state_response,
 };
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -276,22 +275,13 @@ impl Exchange {
         if told.is_none() && status.is_none() {
             return None;
         }
-        let ModelError {
-            error_type,
-            status: told_status,
-            message,
-        } = told.unwrap_or_default();
-        let class = classify(
-            status.or(told_status),
-            error_type.as_deref(),
-            message.as_deref().unwrap_or_default(),
-        );
+        let mut error = told.unwrap_or_default();
+        error.status = status.or(error.status);
         Some(Failure {
-            class: match class {
-                ErrorClass::Unknown => ErrorClass::ProviderError,
-                class => class,
-            },
-            message: message.or_else(|| status.map(|status| format!("HTTP status {status}"))),
+            class: error.class(),
+            message: error
+                .message
+                .or_else(|| status.map(|status| format!("HTTP status {status}"))),
         })
     }
 

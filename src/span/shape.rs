@@ -47,8 +47,9 @@ pub(super) fn parts<'a>(message: &'a Value, each: &mut dyn FnMut(Part<'a>)) {
 
 /// Hands over what a message thinks and says, without its refusal and its calls.
 pub(super) fn spoken<'a>(message: &'a Value, each: &mut dyn FnMut(Part<'a>)) {
-    // One of these at most is filled: DeepSeek and vLLM say the first, OpenRouter the second, Ollama the third.
-    if let Some(thought) = ["reasoning_content", "reasoning", "thinking"]
+    // One of these at most is filled: DeepSeek and vLLM say the first, OpenRouter the second, Ollama the third, Cohere
+    // the last.
+    if let Some(thought) = ["reasoning_content", "reasoning", "thinking", "tool_plan"]
         .iter()
         .find_map(|key| text(message, key))
     {
@@ -182,11 +183,26 @@ fn block<'a>(value: &'a Value, each: &mut dyn FnMut(Part<'a>)) {
             });
         }
         Some(kind) => each(media(kind, value).unwrap_or(Part::Other(value))),
-        None => gemini(value, each),
+        None => bare(value, each),
     }
 }
 
-/// Gemini's parts have no type: the key says what they are.
+/// The parts of Gemini and Bedrock have no type: the key says what they are.
+fn bare<'a>(value: &'a Value, each: &mut dyn FnMut(Part<'a>)) {
+    if let Some(call) = value.get("toolUse") {
+        tool_call(text(call, "toolUseId"), call, "input", each);
+    } else if let Some(answer) = value.get("toolResult") {
+        each(Part::ToolResponse {
+            id: text(answer, "toolUseId"),
+            response: answer.get("content"),
+        });
+    } else if let Some(thought) = text(value, "reasoningContent.reasoningText.text") {
+        said(thought, Part::Reasoning, each);
+    } else {
+        gemini(value, each);
+    }
+}
+
 fn gemini<'a>(value: &'a Value, each: &mut dyn FnMut(Part<'a>)) {
     if let Some(spoken) = text(value, "text") {
         let thought = value.get("thought").and_then(Value::as_bool) == Some(true);

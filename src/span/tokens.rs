@@ -14,10 +14,17 @@ pub(super) fn usage(body: &Value) -> Option<Usage> {
         .and_then(read_usage)
         .or_else(|| read_gemini(body))
         .or_else(|| read_ollama(body))
+        .or_else(|| read_cohere(body.get("meta")?))
 }
 
 /// The `usage` object of `OpenAI` (both APIs) and everything compatible, and of Anthropic.
 fn read_usage(usage: &Value) -> Option<Usage> {
+    if usage.get("tokens").is_some() || usage.get("billed_units").is_some() {
+        return read_cohere(usage);
+    }
+    if usage.get("inputTokens").is_some() || usage.get("outputTokens").is_some() {
+        return read_converse(usage);
+    }
     let chat = usage.get("prompt_tokens").is_some() || usage.get("completion_tokens").is_some();
     let input = count(
         usage,
@@ -62,12 +69,22 @@ fn read_usage(usage: &Value) -> Option<Usage> {
             "reasoning_tokens",
         ],
     );
+    let total = count(usage, &["total_tokens"]);
+    // Rerankers and some embedding models count nothing but the total, which is what they read.
+    let is_uncounted = [
+        "prompt_tokens",
+        "completion_tokens",
+        "input_tokens",
+        "output_tokens",
+    ]
+    .iter()
+    .all(|key| usage.get(key).is_none());
+    let input = input.or(total.filter(|_| is_uncounted));
     input.or(output).or(read).or(write)?;
     // Anthropic's API is the one that reports the cached tokens beside the input instead of inside it.
     let beside = !chat
         && (usage.get("cache_read_input_tokens").is_some()
             || usage.get("cache_creation_input_tokens").is_some());
-    let total = count(usage, &["total_tokens"]);
     Some(whole_of(&Counts {
         input,
         output,
@@ -102,6 +119,41 @@ fn read_gemini(body: &Value) -> Option<Usage> {
         .unwrap_or(0),
         cache_write_tokens: 0,
         reasoning_tokens: thought.unwrap_or(0),
+    })
+}
+
+/// Bedrock's Converse counts the cached tokens beside the input, as Anthropic does.
+fn read_converse(usage: &Value) -> Option<Usage> {
+    let input = count(usage, &["inputTokens"]);
+    let output = count(usage, &["outputTokens"]);
+    input.or(output)?;
+    Some(whole_of(&Counts {
+        input,
+        output,
+        read: count(usage, &["cacheReadInputTokens", "cacheReadInputTokenCount"]),
+        write: count(
+            usage,
+            &["cacheWriteInputTokens", "cacheWriteInputTokenCount"],
+        ),
+        reasoning: None,
+        total: None,
+        beside: true,
+    }))
+}
+
+/// Cohere tells what the model read and what is paid for; only some answers have the first.
+fn read_cohere(told: &Value) -> Option<Usage> {
+    let input = count(told, &["tokens.input_tokens", "billed_units.input_tokens"]);
+    let output = count(
+        told,
+        &["tokens.output_tokens", "billed_units.output_tokens"],
+    );
+    input.or(output)?;
+    Some(Usage {
+        input_tokens: input.unwrap_or(0),
+        output_tokens: output.unwrap_or(0),
+        cache_read_tokens: count(told, &["cached_tokens"]).unwrap_or(0),
+        ..Usage::default()
     })
 }
 

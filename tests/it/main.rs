@@ -12,6 +12,7 @@ mod support;
 
 mod accounting;
 mod attributes;
+mod clients;
 mod content;
 mod export;
 mod failures;
@@ -23,3 +24,4 @@ mod runs;
 mod session;
 mod subscribers;
 mod troubles;
+mod wire;

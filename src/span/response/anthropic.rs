@@ -3,7 +3,22 @@
 use serde_json::Value;
 
 use super::assembled::{Assembled, CallPiece};
+use super::whole::{Choice, Said};
 use crate::span::shape;
+
+/// What a message says.
+pub(super) fn choice(body: &Value) -> Choice<'_> {
+    let content = body.get("content");
+    let is_content = content.is_some_and(|content| content.is_array() || content.is_string());
+    Choice {
+        finish_reason: shape::text(body, "stop_reason"),
+        said: if is_content {
+            Said::Message(body)
+        } else {
+            Said::Nothing
+        },
+    }
+}
 
 /// Takes one event of a stream; whether it was one.
 pub(super) fn fold(event: &Value, kind: &str, answer: &mut Assembled) -> bool {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::ModelError;
+use super::{ModelError, whole};
 use crate::span::part::{self, Part};
 use crate::span::shape;
 
@@ -80,10 +80,10 @@ impl Assembled {
             let found = keys.iter().find_map(|key| shape::text(body, key));
             found.filter(|text| !text.is_empty()).map(str::to_owned)
         };
-        if let Some(model) = text(super::MODEL) {
+        if let Some(model) = text(whole::MODEL) {
             self.model = Some(model);
         }
-        if let Some(id) = text(super::ID) {
+        if let Some(id) = text(whole::ID) {
             self.id = Some(id);
         }
     }

@@ -4,8 +4,22 @@ use serde_json::Value;
 
 use super::assembled::{AFTER_TEXT, Assembled, CallPiece, Place, REASONING, REFUSAL, TEXT};
 use super::error;
+use super::whole::{Choice, Said};
 use crate::span::part::Part;
 use crate::span::shape;
+
+/// The choices of a completion, or of a chunk of one.
+pub(super) fn choices<'a>(body: &'a Value, each: &mut dyn FnMut(Choice<'a>)) {
+    for choice in shape::array(body, "choices") {
+        let said = ["message", "delta", "text"]
+            .iter()
+            .find_map(|key| choice.get(key));
+        each(Choice {
+            finish_reason: shape::text(choice, "finish_reason"),
+            said: said.map_or(Said::Nothing, Said::Message),
+        });
+    }
+}
 
 /// Takes one `chat.completion.chunk`, a chunk of a legacy completion, or a whole completion.
 pub(super) fn fold(chunk: &Value, answer: &mut Assembled) {

@@ -3,8 +3,17 @@
 use serde_json::Value;
 
 use super::assembled::{AFTER_TEXT, Assembled, CallPiece, REASONING, TEXT};
+use super::whole::{Choice, Said};
 use crate::span::part::Part;
 use crate::span::shape;
+
+/// What a response says.
+pub(super) fn choice(body: &Value) -> Choice<'_> {
+    Choice {
+        finish_reason: shape::text(body, "finish_reason"),
+        said: body.get("message").map_or(Said::Nothing, Said::Message),
+    }
+}
 
 /// Takes one event of a stream; whether it was one.
 pub(super) fn fold(event: &Value, kind: &str, answer: &mut Assembled) -> bool {

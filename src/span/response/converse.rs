@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::assembled::{Assembled, CallPiece};
+use super::whole::{Choice, Said};
 use crate::span::shape;
 
 const EVENTS: [&str; 6] = [
@@ -13,6 +14,14 @@ const EVENTS: [&str; 6] = [
     "messageStop",
     "metadata",
 ];
+
+/// What a response says.
+pub(super) fn choice(body: &Value) -> Choice<'_> {
+    Choice {
+        finish_reason: shape::text(body, "stopReason"),
+        said: shape::at(body, "output.message").map_or(Said::Nothing, Said::Message),
+    }
+}
 
 /// Takes one event of a stream, `{"contentBlockDelta": {…}}`; whether it was one.
 pub(super) fn fold(event: &Value, answer: &mut Assembled) -> bool {

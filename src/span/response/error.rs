@@ -33,8 +33,8 @@ impl ModelError {
         let error_type = self.error_type.as_deref();
         let message = self.message.as_deref().unwrap_or_default();
         match classify(self.status, error_type, message) {
-            // Whatever it was, the provider said so itself.
-            ErrorClass::Unknown => ErrorClass::ProviderError,
+            // Whatever it was, the provider was there to say so.
+            ErrorClass::Unknown | ErrorClass::Network => ErrorClass::ProviderError,
             class => class,
         }
     }
@@ -42,6 +42,10 @@ impl ModelError {
 
 /// The failure that a body, an event or a choice tells of.
 pub(super) fn of(body: &Value) -> Option<ModelError> {
+    if let Some(list) = body.as_array() {
+        // Gemini answers a call for a stream with a list, whatever it says.
+        return list.first().and_then(of);
+    }
     let is_event = shape::text(body, "type") == Some("error");
     let is_object = shape::text(body, "object") == Some("error");
     match body.get("error") {

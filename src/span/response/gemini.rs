@@ -3,7 +3,19 @@
 use serde_json::Value;
 
 use super::assembled::Assembled;
+use super::whole::{Choice, Said};
 use crate::span::shape;
+
+/// The candidates of a response, or of a chunk of one.
+pub(super) fn choices<'a>(body: &'a Value, each: &mut dyn FnMut(Choice<'a>)) {
+    for candidate in shape::array(body, "candidates") {
+        let content = candidate.get("content");
+        each(Choice {
+            finish_reason: shape::text(candidate, "finishReason"),
+            said: content.map_or(Said::Nothing, Said::Message),
+        });
+    }
+}
 
 /// Takes one chunk, or a whole response.
 pub(super) fn fold(chunk: &Value, answer: &mut Assembled) {

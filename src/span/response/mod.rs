@@ -12,6 +12,7 @@ mod gemini;
 mod ollama;
 mod responses;
 mod streamed;
+mod whole;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -20,16 +21,10 @@ use serde_json::Value;
 
 use crate::record::Usage;
 
-use super::part::{self, Part};
-use super::{shape, tokens};
+use super::part;
 
 pub use error::ModelError;
 pub use streamed::StreamedResponse;
-
-/// The fields of a body that name the model.
-const MODEL: &[&str] = &["model", "modelVersion", "model_version"];
-/// The fields of a body that identify it.
-const ID: &[&str] = &["id", "responseId", "response_id"];
 
 /// What `response` on a chat reads from the value a model call returned.
 ///
@@ -127,85 +122,6 @@ pub struct ModelOutput {
     pub tool_call_count: Option<i64>,
 }
 
-impl ModelResponse for Value {
-    fn usage(&self) -> Option<Usage> {
-        tokens::usage(body(self))
-    }
-
-    fn model(&self) -> Option<Cow<'_, str>> {
-        let body = body(self);
-        let model = MODEL.iter().find_map(|key| shape::text(body, key));
-        model.filter(|model| !model.is_empty()).map(Cow::Borrowed)
-    }
-
-    fn id(&self) -> Option<Cow<'_, str>> {
-        let body = body(self);
-        let id = ID.iter().find_map(|key| shape::text(body, key));
-        id.filter(|id| !id.is_empty()).map(Cow::Borrowed)
-    }
-
-    fn finish_reasons(&self) -> Vec<String> {
-        let body = body(self);
-        let each = |list: &str, key: &str| -> Vec<String> {
-            shape::array(body, list)
-                .iter()
-                .filter_map(|choice| shape::text(choice, key))
-                .map(str::to_owned)
-                .collect()
-        };
-        if body.get("choices").is_some() {
-            return each("choices", "finish_reason");
-        }
-        if body.get("candidates").is_some() {
-            return each("candidates", "finishReason");
-        }
-        // A Responses body has no finish reason of its own: what ended it is the reason it is incomplete, or its status.
-        let status = shape::text(body, "status")
-            .filter(|status| !matches!(*status, "in_progress" | "queued"));
-        let reason = [
-            "stop_reason",
-            "delta.stop_reason",
-            "done_reason",
-            "incomplete_details.reason",
-            "promptFeedback.blockReason",
-        ]
-        .iter()
-        .find_map(|path| shape::text(body, path))
-        .or_else(|| status.filter(|_| body.get("output").is_some()));
-        reason.map(str::to_owned).into_iter().collect()
-    }
-
-    fn output(&self) -> ModelOutput {
-        let (mut chars, mut calls, mut answered) = (0, 0, false);
-        choices(body(self), &mut |choice| {
-            answered = true;
-            choice.parts(&mut |part| match part {
-                Part::Text(text) => chars += part::length(text),
-                Part::ToolCall { .. } => calls += 1,
-                _ => {}
-            });
-        });
-        ModelOutput {
-            content_chars: answered.then_some(chars),
-            tool_call_count: answered.then_some(calls),
-        }
-    }
-
-    fn output_messages(&self) -> Option<Value> {
-        let mut messages = Vec::new();
-        choices(body(self), &mut |choice| {
-            let mut parts = Vec::new();
-            choice.parts(&mut |part| parts.push(part.to_json()));
-            messages.push(message(parts, choice.finish_reason));
-        });
-        (!messages.is_empty()).then_some(Value::Array(messages))
-    }
-
-    fn error(&self) -> Option<ModelError> {
-        error::of(self)
-    }
-}
-
 macro_rules! through_reference {
     ($($pointer:ty),*) => {$(
         impl<T: ModelResponse + ?Sized> ModelResponse for $pointer {
@@ -281,82 +197,6 @@ impl<T: ModelResponse> ModelResponse for Option<T> {
     }
     fn error(&self) -> Option<ModelError> {
         self.as_ref()?.error()
-    }
-}
-
-/// A message of the answer, in the shape of the conventions.
-fn message(parts: Vec<Value>, finish_reason: Option<&str>) -> Value {
-    let mut message = serde_json::json!({ "role": "assistant", "parts": parts });
-    if let (Some(reason), Some(fields)) = (finish_reason, message.as_object_mut()) {
-        fields.insert("finish_reason".into(), reason.into());
-    }
-    message
-}
-
-/// The response itself, out of the stream event that may enclose it (`response.completed`, `message_start`).
-fn body(value: &Value) -> &Value {
-    let inner = match shape::text(value, "type") {
-        Some("message_start") => value.get("message"),
-        _ => value.get("response"),
-    };
-    inner.filter(|inner| inner.is_object()).unwrap_or(value)
-}
-
-struct Choice<'a> {
-    finish_reason: Option<&'a str>,
-    said: Said<'a>,
-}
-
-enum Said<'a> {
-    Message(&'a Value),
-    Items(&'a [Value]),
-}
-
-impl<'a> Choice<'a> {
-    fn parts(&self, each: &mut dyn FnMut(Part<'a>)) {
-        match self.said {
-            Said::Message(message) => shape::parts(message, each),
-            Said::Items(items) => items.iter().for_each(|item| shape::parts(item, each)),
-        }
-    }
-}
-
-fn choices<'a>(body: &'a Value, each: &mut dyn FnMut(Choice<'a>)) {
-    let mut one = |said, finish_reason| {
-        each(Choice {
-            finish_reason,
-            said,
-        });
-    };
-    if body.get("choices").is_some() {
-        for choice in shape::array(body, "choices") {
-            let said = ["message", "delta", "text"]
-                .iter()
-                .find_map(|key| choice.get(key));
-            if let Some(said) = said {
-                one(Said::Message(said), shape::text(choice, "finish_reason"));
-            }
-        }
-    } else if body.get("candidates").is_some() {
-        for candidate in shape::array(body, "candidates") {
-            if let Some(content) = candidate.get("content") {
-                let reason = shape::text(candidate, "finishReason");
-                one(Said::Message(content), reason);
-            }
-        }
-    } else if let Some(items) = body.get("output").and_then(Value::as_array) {
-        let reason =
-            shape::text(body, "incomplete_details.reason").or_else(|| shape::text(body, "status"));
-        one(Said::Items(items), reason);
-    } else if body
-        .get("content")
-        .is_some_and(|content| content.is_array() || content.is_string())
-    {
-        one(Said::Message(body), shape::text(body, "stop_reason"));
-    } else if let Some(message) = body.get("message").filter(|message| message.is_object()) {
-        one(Said::Message(message), shape::text(body, "done_reason"));
-    } else if let Some(text) = body.get("response").filter(|text| text.is_string()) {
-        one(Said::Message(text), shape::text(body, "done_reason"));
     }
 }
 
@@ -522,7 +362,11 @@ mod tests {
                 },
                 "{model}"
             );
-            let expected = json!([{"role": "assistant", "parts": parts, "finish_reason": reason}]);
+            let word = match reason {
+                "tool_calls" | "tool_use" => "tool_call",
+                _ => "stop",
+            };
+            let expected = json!([{"role": "assistant", "parts": parts, "finish_reason": word}]);
             assert_eq!(body.output_messages(), Some(expected), "{model}");
         }
     }

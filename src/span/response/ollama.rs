@@ -3,8 +3,26 @@
 use serde_json::Value;
 
 use super::assembled::Assembled;
+use super::whole::{Choice, Said};
 use crate::span::part::Part;
 use crate::span::shape;
+
+/// What a response says.
+pub(super) fn choice(body: &Value) -> Choice<'_> {
+    let message = body.get("message").filter(|message| message.is_object());
+    let said = match (message, shape::text(body, "response")) {
+        (Some(message), _) => Said::Message(message),
+        (None, Some(text)) => Said::Generated {
+            thought: shape::text(body, "thinking").unwrap_or(""),
+            text,
+        },
+        (None, None) => Said::Nothing,
+    };
+    Choice {
+        finish_reason: shape::text(body, "done_reason"),
+        said,
+    }
+}
 
 /// Takes one line, or a whole response.
 pub(super) fn fold(line: &Value, answer: &mut Assembled) {

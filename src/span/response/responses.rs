@@ -4,7 +4,16 @@ use serde_json::Value;
 
 use super::assembled::{Assembled, CallPiece};
 use super::error;
+use super::whole::{Choice, Said};
 use crate::span::shape;
+
+/// What a response says.
+pub(super) fn choice(body: &Value) -> Choice<'_> {
+    Choice {
+        finish_reason: finish_reason(body),
+        said: Said::Items(shape::array(body, "output")),
+    }
+}
 
 /// Takes one `response.…` event.
 pub(super) fn fold(event: &Value, kind: &str, answer: &mut Assembled) {

@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::assembled::Assembled;
 use super::frames::{Frame, Frames};
 use super::{ModelError, ModelOutput, ModelResponse};
-use super::{anthropic, chat_completions, cohere, converse, error, gemini, ollama, responses};
+use super::{
+    anthropic, chat_completions, cohere, converse, error, gemini, ollama, responses, whole,
+};
 use crate::record::Usage;
 use crate::span::{shape, tokens};
 
@@ -186,7 +188,7 @@ impl ModelResponse for StreamedResponse {
     fn output_messages(&self) -> Option<Value> {
         let messages = self.answer.choices.iter().map(|choice| {
             let reason = choice.finish_reason.as_deref();
-            super::message(choice.parts(), reason)
+            whole::message(choice.parts(), reason)
         });
         let messages: Vec<Value> = messages.collect();
         (!messages.is_empty()).then_some(Value::Array(messages))

@@ -2,6 +2,7 @@
 
 pub(crate) mod collector;
 pub(crate) mod log;
+pub(crate) mod model;
 pub(crate) mod script;
 
 use std::fmt::Write;
