@@ -12,9 +12,10 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::assembly::{Wishes, assemble};
 use crate::capture::Dialect;
-use crate::config::{self, Config, Content, EventLog, Placement};
+use crate::config::{self, Config, Content, EventLog, Placement, TailSampling};
 use crate::diagnostic::Diagnostics;
 use crate::error::{Error, ErrorKind};
+use crate::logs::WithIds;
 use crate::record::Value;
 use crate::sink::{Batch, Callback, LogLimits};
 use crate::telemetry::Telemetry;
@@ -76,10 +77,14 @@ pub struct Builder {
     otlp_endpoint: Option<String>,
     otlp_headers: Vec<(String, String)>,
     exporters: Option<String>,
+    traces_sampler: Option<String>,
+    traces_sampler_arg: Option<f64>,
+    tail_sampling: Option<TailSampling>,
     semconv: Option<String>,
     content: Option<ContentCapture>,
     capture_filter: Option<String>,
     capture_all: bool,
+    shares_session: bool,
     dialects: Vec<Dialect>,
     drops_error_text: bool,
     queue_capacity: Option<usize>,
@@ -92,7 +97,7 @@ pub fn builder() -> Builder {
 }
 
 /// Sets Hermes up as the environment says and installs the global subscriber: Hermes, and a layer
-/// that logs to stderr as `RUST_LOG` says.
+/// that logs to stderr as `RUST_LOG` says, with the ids of the span around each line.
 ///
 /// Hold the guard for as long as the program runs.
 ///
@@ -221,6 +226,33 @@ impl Builder {
         self
     }
 
+    /// Which traces are exported, in the words of `OTEL_TRACES_SAMPLER`: `always_on`, `always_off`,
+    /// `traceidratio`, or one of these behind `parentbased_` (a span with a parent goes where its parent
+    /// goes). Default: that variable, else `parentbased_always_on`.
+    ///
+    /// The local store keeps every span, whatever the sampler says, with the ids that it would have
+    /// had; [`Stats::export_sampled_out`](crate::Stats::export_sampled_out) counts what stays at home.
+    pub fn traces_sampler(mut self, sampler: impl Into<String>) -> Self {
+        self.traces_sampler = Some(sampler.into());
+        self
+    }
+
+    /// The share of traces that the sampler `traceidratio` takes, from 0 to 1. Default:
+    /// `OTEL_TRACES_SAMPLER_ARG`, else 1.
+    pub fn traces_sampler_arg(mut self, share: f64) -> Self {
+        self.traces_sampler_arg = Some(share);
+        self
+    }
+
+    /// Which traces are exported, decided when they have ended: those that failed, were slow or dear, and
+    /// a share of the rest. See [`TailSampling`]. Default: every trace that the sampler let start.
+    ///
+    /// The local store keeps every span.
+    pub fn tail_sampling(mut self, rules: TailSampling) -> Self {
+        self.tail_sampling = Some(rules);
+        self
+    }
+
     /// The names that exported spans carry, in the words of `HERMES_OTEL_SEMCONV`: `hermes`,
     /// `genai`, `genai-1.41`, `genai-1.36` or `hermes-classic`, optionally with `,openinference`.
     pub fn semconv(mut self, profile: impl Into<String>) -> Self {
@@ -247,6 +279,16 @@ impl Builder {
     /// Whether spans of other libraries are stored too, as steps. Default: no.
     pub fn capture_all(mut self, all: bool) -> Self {
         self.capture_all = all;
+        self
+    }
+
+    /// Whether [`propagation`](crate::propagation) tells other processes the session's id, as the entry
+    /// `hermes.session.id` of the `baggage`. Default: no, for baggage goes to whoever is called.
+    ///
+    /// What another process sends is taken up in any case: spans that begin there without a session of
+    /// their own belong to that one.
+    pub fn propagate_session_id(mut self, tell: bool) -> Self {
+        self.shares_session = tell;
         self
     }
 
@@ -304,6 +346,7 @@ impl Builder {
         }
         let wishes = Wishes {
             capture_all: self.capture_all,
+            shares_session: self.shares_session,
             dialects: self.dialects,
             keeps_error_text: !self.drops_error_text,
             queue_capacity: self.queue_capacity.unwrap_or(QUEUE_CAPACITY),
@@ -327,6 +370,7 @@ impl Builder {
         let (layer, telemetry) = self.build()?;
         let log = tracing_subscriber::fmt::layer()
             .with_writer(std::io::stderr)
+            .map_event_format(WithIds::new)
             .with_filter(EnvFilter::from_default_env());
         let subscriber = tracing_subscriber::registry().with(layer).with(log);
         tracing::subscriber::set_global_default(subscriber).map_err(|_| already_installed())?;
@@ -370,6 +414,8 @@ impl Builder {
                 exporters.push(otlp);
             }
         }
+        config.export.tail = self.tail_sampling.take();
+        config.read_sampler(self.traces_sampler.take(), self.traces_sampler_arg);
         if let Some(semconv) = self.semconv.take() {
             config.read_naming("semconv", &semconv);
         }

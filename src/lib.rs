@@ -13,6 +13,7 @@
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 pub mod client;
 mod span;
+pub mod propagation;
 mod capture;
 mod semconv;
 mod record;
@@ -26,6 +27,8 @@ mod store;
 mod insight;
 #[cfg(feature = "sqlite")]
 mod rebuild;
+
+pub mod logs;
 
 mod assembly;
 mod at_exit;
@@ -42,6 +45,7 @@ pub mod __private;
 
 pub use builder::{Builder, ContentCapture, HermesLayer, builder, init};
 pub use capture::Dialect;
+pub use config::TailSampling;
 pub use error::{Error, ErrorKind};
 pub use hermes_macros::{
     agent, chat, embedding, instrument, reranker, retriever, session, tool, turn,
@@ -56,7 +60,13 @@ pub use record::{
 };
 pub use semconv::Kind;
 pub use sink::Batch;
-pub use span::{Current, ModelError, ModelOutput, ModelResponse, StreamedResponse, current};
+pub use span::{
+    Cause, Current, InCurrent, ModelError, ModelOutput, ModelResponse, OwnedSpan, Start,
+    StreamedResponse, Surroundings, agent, chat, current, embedding, in_current, in_current_fn,
+    kind, reranker, retriever, session, step, tool, turn,
+};
+#[cfg(feature = "tokio")]
+pub use span::{spawn, spawn_blocking};
 #[cfg(feature = "sqlite")]
 pub use store::{
     ErrorEvent, ModelCall, PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged,
@@ -64,3 +74,12 @@ pub use store::{
 };
 pub use telemetry::Telemetry;
 pub use wire::{FinishedEvent, FinishedSpan};
+
+/// The pages of `docs/integrations`, so that their code is compiled.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../docs/integrations/hook-style.md")]
+    mod hook_style {}
+    #[doc = include_str!("../docs/integrations/logs.md")]
+    mod logs {}
+}

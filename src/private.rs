@@ -6,11 +6,19 @@ pub use tracing;
 
 pub use crate::semconv::{Fact, field};
 pub use crate::span::probe::Probe;
-pub use crate::span::{Call, Returns, Watch, response, run, server_address, server_port, watch};
+pub use crate::span::{
+    Call, Parent, Parentage, Returns, Watch, below, follow, response, run, server_address,
+    server_port, watch,
+};
 
 /// The text of anything that is one.
 pub fn text<T: AsRef<str> + ?Sized>(text: &T) -> &str {
     text.as_ref()
+}
+
+/// The traits that a [`Parentage`] is asked through.
+pub mod parentage {
+    pub use crate::span::{LocalParent as _, RemoteParent as _};
 }
 
 /// The traits that a [`Probe`] is asked through; anonymous, so that they hide no name of the user's.

@@ -144,6 +144,7 @@ impl Telemetry {
         }
         Stats {
             export_pending: parts.export.pending(),
+            export_undecided: parts.export.undecided(),
             ..parts.health.stats(parts.queue.depth())
         }
     }

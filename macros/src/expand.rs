@@ -93,12 +93,13 @@ impl Names {
                 )
         });
         let import = probes.then(|| quote!(use #h::probe::*;));
-        let open = self.span(args, function);
+        let open = self.placed_span(args, function);
         let follows = args.expr(Becomes::FollowsFrom).map(|causes| {
             quote! {
                 if !#span.is_disabled() {
+                    use #h::parentage::*;
                     for __cause in #causes {
-                        #span.follows_from(__cause);
+                        #h::follow(&#span, (&&#h::Parentage::new(__cause)).parent());
                     }
                 }
             }
@@ -118,16 +119,43 @@ impl Names {
         }
     }
 
+    /// The span where the attribute says. A parent may be of another process, which `tracing` cannot be
+    /// told: it is attached while the span is made.
+    fn placed_span(&self, args: &Args, function: &Ident) -> TokenStream {
+        let h = &self.h;
+        let Some(parent) = args.expr(Becomes::Parent) else {
+            return self.span(args, function, None);
+        };
+        if is_none(parent) {
+            return self.span(args, function, Some(quote!(#parent)));
+        }
+        let [id, remote, below, made] = ["__id", "__remote", "__below", "__made"]
+            .map(|name| Ident::new(name, Span::mixed_site()));
+        let at = generated(parent);
+        let stated = quote_spanned!(at=> (&&#h::Parentage::new(#parent)).parent());
+        let local = self.span(args, function, Some(quote!(#id)));
+        let attached = self.span(args, function, None);
+        quote! {
+            match { use #h::parentage::*; #stated } {
+                #h::Parent::Local(#id) => #local,
+                #h::Parent::Remote(#remote) => {
+                    let #below = #h::below(&#remote);
+                    let #made = #attached;
+                    ::core::mem::drop(#below);
+                    #made
+                }
+            }
+        }
+    }
+
     /// The span itself, all of its values inside tracing's macro: a disabled span evaluates none.
-    fn span(&self, args: &Args, function: &Ident) -> TokenStream {
+    fn span(&self, args: &Args, function: &Ident, parent: Option<TokenStream>) -> TokenStream {
         let h = &self.h;
         let profile = args.kind.profile();
         let target = args
             .expr(Becomes::Target)
             .map(|target| quote!(target: #target,));
-        let parent = args
-            .expr(Becomes::Parent)
-            .map(|parent| quote!(parent: #parent,));
+        let parent = parent.map(|parent| quote!(parent: #parent,));
         let level = match args.value(Becomes::Level) {
             Some(Value::Expr(_, level)) => quote!(#level),
             Some(Value::Level(name)) => self.level(name),
@@ -366,6 +394,11 @@ impl Names {
         let name = self.field(constant);
         quote!(#name = #h::tracing::field::Empty)
     }
+}
+
+/// Whether an expression is the word `None`, whose type only `tracing` can tell.
+fn is_none(value: &Expr) -> bool {
+    matches!(value, Expr::Path(path) if path.path.is_ident("None"))
 }
 
 /// Where the user's expression stands, for errors about its type, but known as generated, for lints.

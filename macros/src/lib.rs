@@ -68,8 +68,8 @@ mod expand;
 /// | `target = "..."` | the span's target, in place of the module's path |
 /// | `level = "debug"` | also `1` (trace) to `5` (error), or a `tracing::Level`; `"info"` if not given |
 /// | `fields(...)` | more fields, in tracing's own grammar |
-/// | `parent = ...` | the span's parent, in place of the current span |
-/// | `follows_from = ...` | the spans it follows from, as tracing's `instrument` takes them |
+/// | `parent = ...` | the span's parent, in place of the current span: as in tracing, or a `TraceContext` of another process; looked at in any case |
+/// | `follows_from = ...` | the spans it follows from, as tracing's `instrument` takes them, or `TraceContext`s |
 /// | `crate = path` | where the hermes crate is, if not at `::hermes` |
 ///
 /// A mistake in the arguments is a compile error that says what to write instead.

@@ -89,6 +89,11 @@ impl Export {
         self.0.as_ref().map_or(0, Outlet::pending)
     }
 
+    /// Spans that wait for the decision of their trace.
+    pub(crate) fn undecided(&self) -> u64 {
+        self.0.as_ref().map_or(0, Outlet::undecided)
+    }
+
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), String> {
         self.0
             .as_ref()
@@ -123,6 +128,10 @@ impl ExportCounter for Counter {
 
     fn lost(&self, reason: &'static str, spans: u64) {
         self.health.not_exported(reason, spans);
+    }
+
+    fn sampled_out(&self, spans: u64) {
+        self.health.sampled_out(spans);
     }
 
     fn trouble(&self, kind: &'static str, message: &str) {

@@ -28,6 +28,7 @@ use crate::telemetry::{Parts, Telemetry};
 /// What code alone can set, beside what it can set in place of the environment.
 pub(crate) struct Wishes {
     pub(crate) capture_all: bool,
+    pub(crate) shares_session: bool,
     pub(crate) dialects: Vec<Dialect>,
     pub(crate) keeps_error_text: bool,
     pub(crate) queue_capacity: usize,
@@ -74,6 +75,7 @@ where
         Arc::clone(&health),
         read_filter(config, diagnostics),
         wishes.capture_all,
+        wishes.shares_session,
         Dialects::new(wishes.dialects),
         export.wire(),
     ));

@@ -81,6 +81,11 @@ impl Export {
         0
     }
 
+    #[expect(clippy::unused_self, reason = "stands in for the exporting twin")]
+    pub(crate) fn undecided(&self) -> u64 {
+        0
+    }
+
     pub(crate) fn shutdown(&self, timeout: Duration) -> Result<(), String> {
         self.flush(timeout)
     }

@@ -63,6 +63,8 @@ pub(super) struct Rest {
     pub(super) extra: Vec<(Cow<'static, str>, Value)>,
     pub(super) events: Vec<EventRecord>,
     pub(super) links: Vec<(TraceId, SpanId)>,
+    /// The parent in another process.
+    pub(super) remote: Option<SpanId>,
 }
 
 /// A draft in the queue: the writer's own, or one that the exporter reads as well.
@@ -99,8 +101,8 @@ impl Draft {
 
     /// Takes down how a span ended. What children may still ask its object for stays there.
     #[inline]
-    pub(super) fn take_end(&mut self, open: &OpenSpan, state: &mut State, kind: Kind, end: End) {
-        self.copy(open, state, kind);
+    pub(super) fn take_end(&mut self, state: &mut State, kind: Kind, end: End) {
+        self.copy(state, kind);
         self.end = Some(end);
         if let Some(outcome) = state.outcome.take() {
             // A call inside may want to know why.
@@ -120,7 +122,9 @@ impl Draft {
     /// How a running span stands.
     pub(super) fn of_running(open: &OpenSpan, state: &State, kind: Kind) -> Self {
         let mut draft = Draft::blank(open);
-        draft.copy(open, state, kind);
+        draft.take_origin(open);
+        draft.parent.clone_from(&open.origin.parent);
+        draft.copy(state, kind);
         draft
             .rest
             .get_or_insert_default()
@@ -129,21 +133,28 @@ impl Draft {
         draft
     }
 
+    /// Takes down what is known of a span outside of its lock, save for its parent.
     #[inline]
-    fn copy(&mut self, open: &OpenSpan, state: &State, kind: Kind) {
-        self.kind = kind;
+    pub(super) fn take_origin(&mut self, open: &OpenSpan) {
         self.shape = open.origin.shape;
         self.ids = open.known_ids();
         self.run.clone_from(&open.origin.run);
-        self.parent.clone_from(&open.origin.parent);
         self.start_ns = open.origin.start_ns;
+        self.is_announced = open.is_announced();
+        if let Some(remote) = &open.origin.remote {
+            self.rest.get_or_insert_default().remote = remote.span_id();
+        }
+    }
+
+    #[inline]
+    fn copy(&mut self, state: &State, kind: Kind) {
+        self.kind = kind;
         self.ordinal = state.ordinal;
         self.retries = state.retries;
         self.class = state.class;
         if state.is_scope() {
             self.tally = state.tally;
         }
-        self.is_announced = open.is_announced();
         let notes = state.said.notes.bytes();
         self.noted = notes.len();
         if let Some(inline) = self.notes.get_mut(..notes.len()) {

@@ -48,8 +48,10 @@ impl Draft {
         let mut record = SpanRecord {
             trace_id: self.ids.trace_id,
             span_id: self.ids.span_id,
+            is_sampled: self.ids.is_sampled,
             parent_span_id,
-            wire_parent_span_id: parent_span_id,
+            wire_parent_span_id: parent_span_id.or(rest.remote),
+            remote_parent_span_id: rest.remote,
             run: self.run.clone(),
             kind: self.kind,
             given_name: self.given_name(&facts),
@@ -73,7 +75,7 @@ impl Draft {
         let verdict = verdict(self.kind, outcome, self.class, &record.facts);
         record.end_ns = Some(end.at_ns);
         record.withdrawn = end.is_withdrawn;
-        record.wire_parent_span_id = end.wire_parent.or(parent_span_id);
+        record.wire_parent_span_id = end.wire_parent.or(record.wire_parent_span_id);
         record.status = verdict.status;
         record.failure = verdict.failure;
         self.inherit(&mut record.facts);

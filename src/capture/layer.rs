@@ -10,14 +10,16 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::attached;
 use super::callsite::Dialects;
 use super::clock::Clock;
 use super::close::Closed;
 use super::draft::Waiting;
+use super::installed;
 use super::interest::Interests;
 use super::open::{Ids, OpenSpan};
-use super::start::Parent;
-use super::visitor::{Said, Visitor};
+use super::start::{Above, Parent};
+use super::visitor::{Formatted, Said, Visitor};
 use super::{CaptureFilter, Spans};
 use crate::pipeline::{Health, Loss, Queue};
 use crate::policy::Policy;
@@ -35,6 +37,8 @@ pub(crate) struct Core {
     pub(crate) filter: Arc<CaptureFilter>,
     /// Spans of other libraries are stored as steps.
     pub(crate) captures_all: bool,
+    /// The session's id is told to other processes.
+    pub(crate) shares_session: bool,
     /// How other libraries' spans are read.
     pub(super) dialects: Arc<Dialects>,
     pub(crate) wire: Option<Arc<dyn Wire>>,
@@ -57,6 +61,7 @@ impl Core {
         health: Arc<Health>,
         filter: CaptureFilter,
         captures_all: bool,
+        shares_session: bool,
         dialects: Dialects,
         wire: Option<Arc<dyn Wire>>,
     ) -> Self {
@@ -69,6 +74,7 @@ impl Core {
             health,
             filter: Arc::new(filter),
             captures_all,
+            shares_session,
             dialects: Arc::new(dialects),
             wire,
             dispatch: OnceLock::new(),
@@ -93,10 +99,15 @@ impl Core {
         }
     }
 
+    /// The dispatcher that the layer is part of.
+    pub(super) fn dispatch(&self) -> Option<Dispatch> {
+        self.dispatch.get()?.upgrade()
+    }
+
     /// The OTel side and the dispatcher by which it finds its spans, where spans are exported.
-    fn wire(&self) -> Option<(&Arc<dyn Wire>, Dispatch)> {
+    pub(super) fn wire(&self) -> Option<(&Arc<dyn Wire>, Dispatch)> {
         let wire = self.wire.as_ref()?;
-        Some((wire, self.dispatch.get()?.upgrade()?))
+        Some((wire, self.dispatch()?))
     }
 }
 
@@ -135,12 +146,13 @@ impl Capture {
     /// Learns the OTel ids of a span; without OTel the span's own are final.
     ///
     /// Two threads may do it at once and learn the same.
-    fn learn_ids(&self, open: &OpenSpan, wire: &dyn Wire, dispatch: &Dispatch) {
+    pub(super) fn learn_ids(&self, open: &OpenSpan, wire: &dyn Wire, dispatch: &Dispatch) {
         let own = open.origin.own_ids;
         let ids = match wire.ids(&open.origin.tracing_id, dispatch) {
             Some(ids) => Ids {
                 trace_id: ids.trace_id,
                 span_id: ids.span_id,
+                is_sampled: ids.is_sampled,
             },
             // Not on OTLP: the span keeps an id of its own, in the trace of its parent.
             None => Ids {
@@ -171,7 +183,7 @@ impl Capture {
         }
     }
 
-    fn around(&self, id: &Id, dispatch: &Dispatch) -> Vec<Id> {
+    pub(super) fn around(&self, id: &Id, dispatch: &Dispatch) -> Vec<Id> {
         self.around
             .map(|around| around(dispatch, id))
             .unwrap_or_default()
@@ -187,15 +199,36 @@ impl Capture {
         {
             return Some(ids.span_id);
         }
+        if let Some(remote) = &open.origin.remote {
+            return self.parent_below(remote, open, wire, dispatch);
+        }
         self.around(&open.origin.tracing_id, dispatch)
             .iter()
             .find_map(|id| wire.ids(id, dispatch))
             .map(|ids| ids.span_id)
     }
 
-    fn finish(&self, id: &Id, open: Arc<OpenSpan>) {
+    /// Asks for the ids of a span that nobody may ever enter, so that they are known from its start.
+    pub(crate) fn settle_ids(&self, open: &OpenSpan) {
+        if let Some((wire, dispatch)) = self.core.wire() {
+            self.learn_ids_around(open, wire.as_ref(), &dispatch);
+            if !open.is_final() {
+                self.learn_ids(open, wire.as_ref(), &dispatch);
+            }
+        }
+    }
+
+    /// Ends a span while its handle lives, at the stated time or now. `tracing` will close it when the
+    /// last handle and the last child are gone; until then spans are still placed under it.
+    pub(crate) fn end(&self, open: &Arc<OpenSpan>, end_ns: Option<i64>) {
+        self.conclude(&open.origin.tracing_id, Arc::clone(open), end_ns);
+        // Nothing is left to be shown of it.
+        open.set_announced();
+    }
+
+    fn conclude(&self, id: &Id, open: Arc<OpenSpan>, stated_end_ns: Option<i64>) {
         let core = &self.core;
-        let end_ns = open.origin.clock.now_ns();
+        let end_ns = stated_end_ns.unwrap_or_else(|| open.origin.clock.now_ns());
         let wire = core.wire();
         let mut wire_parent = None;
         if let Some((wire, dispatch)) = &wire {
@@ -205,7 +238,7 @@ impl Capture {
             }
             wire_parent = self.wire_parent(&open, wire.as_ref(), dispatch);
         }
-        match core.close(&open, end_ns, wire_parent) {
+        match core.close(open, end_ns, wire_parent) {
             Closed::Kept(draft) => {
                 let draft = match &wire {
                     None => Waiting::Own(draft),
@@ -219,25 +252,32 @@ impl Capture {
                     core.spans.pool.put_draft(lost);
                 }
             }
-            Closed::Filtered { withdrawal } => {
+            Closed::Filtered {
+                span,
+                parent,
+                withdrawal,
+            } => {
                 if let Some((wire, _)) = &wire {
-                    wire.withdraw(open.ids().1, wire_parent.or(open.kept_parent()));
+                    wire.withdraw(span, wire_parent.or(parent));
                 }
                 if let Some(draft) = withdrawal {
                     core.queue.push_withdrawal(Waiting::Own(draft));
                 }
             }
-            Closed::Folded { withdrawal } => {
+            Closed::Folded {
+                span,
+                parent,
+                withdrawal,
+            } => {
                 if let Some((wire, _)) = &wire {
-                    wire.withdraw(open.ids().1, wire_parent.or(open.kept_parent()));
+                    wire.withdraw(span, wire_parent.or(parent));
                 }
                 if let Some(draft) = withdrawal {
                     core.queue.push_withdrawal(Waiting::Own(draft));
                 }
             }
-            Closed::Foreign => {}
+            Closed::Foreign | Closed::Before => {}
         }
-        core.spans.pool.put_span(open);
     }
 }
 
@@ -251,6 +291,7 @@ where
 
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
         let _ = self.core.dispatch.set(dispatch.downgrade());
+        installed::note(dispatch);
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
@@ -259,25 +300,52 @@ where
                 .count_lost(attributes.metadata(), Loss::Suppressed);
             return;
         }
-        let parent = self.parent(attributes, id, &context);
+        let above = self.above(attributes, id, &context);
         // Where a trace begins, so that its other spans pay nothing for it.
-        if parent.is_none() && self.core.queue.is_in_fork() {
+        if !matches!(above, Above::Local(_)) && self.core.queue.is_in_fork() {
             self.core.count_lost(attributes.metadata(), Loss::AfterFork);
             return;
         }
-        self.core.start(attributes, id, parent);
+        self.core.start(attributes, id, above);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _context: Context<'_, S>) {
-        let Some(open) = self.find(id) else { return };
-        values.record(&mut Visitor::shared(&open, self.core.visits_content()));
+        let keeps_content = self.core.visits_content();
+        // Found and locked as little as can be: the rest of what a record cost was a pointer
+        // counted up and down, and two more locks.
+        let later = self.core.spans.visit(id, |open| {
+            let shape = open.origin.shape;
+            let needs_formatting = match Arc::get_mut(open) {
+                Some(own) => {
+                    let mut visitor = Visitor::held(shape, keeps_content, own.own_state());
+                    values.record(&mut visitor);
+                    visitor.needs_formatting()
+                }
+                None => {
+                    let mut state = open.state();
+                    let mut visitor = Visitor::held(shape, keeps_content, &mut state);
+                    values.record(&mut visitor);
+                    visitor.needs_formatting()
+                }
+            };
+            let is_to_be_looked_at = shape.kind.is_none() || self.core.filter.reads_fields();
+            (needs_formatting || is_to_be_looked_at).then(|| (Arc::clone(open), needs_formatting))
+        });
+        let Some((open, needs_formatting)) = later.flatten() else {
+            return;
+        };
+        if needs_formatting {
+            let visitor = Visitor::shared(&open, keeps_content);
+            values.record(&mut Formatted(visitor));
+        }
         self.core.reconsider(&open);
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, _context: Context<'_, S>) {
-        if let (Some(open), Some(followed)) = (self.find(id), self.find(follows)) {
-            let ids = followed.ids();
-            open.state().links.push(ids);
+        if let Some(open) = self.find(id)
+            && let Some(followed) = self.lasting_ids(follows)
+        {
+            open.link(followed);
         }
     }
 
@@ -313,12 +381,27 @@ where
 
     fn on_close(&self, id: Id, _context: Context<'_, S>) {
         if let Some(open) = self.core.spans.remove(&id) {
-            self.finish(&id, open);
+            self.conclude(&id, open, None);
         }
     }
 }
 
 impl Capture {
+    /// What a new span stands below.
+    fn above<S>(&self, attributes: &Attributes<'_>, id: &Id, context: &Context<'_, S>) -> Above
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        if attached::may_be_any() && attributes.is_contextual() {
+            return self.above_or_attached(id);
+        }
+        match self.parent(attributes, id, context) {
+            Some(parent) => Above::Local(parent),
+            None if attributes.is_contextual() => self.above_on_wire(),
+            None => Above::Nothing,
+        }
+    }
+
     /// The nearest span around a new one that capture sees.
     fn parent<S>(
         &self,

@@ -4,6 +4,7 @@
 //! take, then finish); nothing blocks or does I/O; nothing emits a `tracing` event; a lock is held
 //! for one span at a time, never for two.
 
+mod attached;
 mod callsite;
 mod close;
 mod clock;
@@ -12,21 +13,27 @@ mod draft;
 mod exchange;
 mod filter;
 mod finish;
+mod installed;
 mod interest;
 mod layer;
 mod notes;
 mod open;
+mod opening;
 mod pool;
+mod remote;
 mod spans;
 mod start;
 mod verdict;
 mod visitor;
 
+pub(crate) use attached::{Attachment, Detach};
 pub(crate) use callsite::Dialects;
 pub use dialect::Dialect;
 pub(crate) use draft::Waiting;
 pub(crate) use filter::CaptureFilter;
+pub(crate) use installed::ids_around;
 pub(crate) use layer::{Capture, Core};
 pub(crate) use notes::Notes;
 pub(crate) use open::{OpenSpan, Outcome};
+pub(crate) use opening::opening_at;
 pub(crate) use spans::Spans;

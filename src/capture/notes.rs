@@ -98,7 +98,6 @@ impl Notes {
 
     #[inline]
     pub(super) fn text(&mut self, fact: Fact, text: &str) {
-        self.bytes.reserve(6 + text.len());
         self.counted(fact, TEXT, text.len());
         self.bytes.extend_from_slice(text.as_bytes());
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tracing::Metadata;
 use tracing::span::Id;
 
+use super::attached::RemoteParent;
 use super::callsite::Shape;
 use super::clock::Clock;
 use super::dialect::{Folded, Heard};
@@ -21,6 +22,9 @@ use crate::semconv::{Fact, Kind};
 
 /// Events kept per span; the SDK's own limit.
 pub(super) const MAX_EVENTS: usize = 128;
+
+/// Links kept per span; the SDK's own limit.
+const MAX_LINKS: usize = 128;
 
 /// A captured span, from its start to its record.
 #[derive(Debug)]
@@ -44,6 +48,8 @@ pub(super) struct Origin {
     pub(super) parent: Option<Arc<OpenSpan>>,
     /// Whether no span of others stands between this one and its parent.
     pub(super) is_next_to_parent: bool,
+    /// The parent in another process, where there is none in this one.
+    pub(super) remote: Option<Box<RemoteParent>>,
     /// Whether another library's span may describe the same call.
     pub(super) is_in_other: bool,
     pub(super) run: RunRecord,
@@ -60,6 +66,8 @@ pub(super) struct Origin {
 pub(super) struct Ids {
     pub(super) trace_id: TraceId,
     pub(super) span_id: SpanId,
+    /// Whether OTel exports the span.
+    pub(super) is_sampled: bool,
 }
 
 /// What changes while the span is open.
@@ -80,6 +88,7 @@ pub(super) struct State {
     pub(super) class: Option<ErrorClass>,
     pub(super) retries: Option<SpanId>,
     pub(super) tally: Tally,
+    pub(super) exchanges: Exchanges,
     /// The span is a part of the call around it, and no row of its own.
     pub(super) is_part: bool,
     /// A call began inside the span before anybody knew what that is.
@@ -88,7 +97,6 @@ pub(super) struct State {
     pub(super) folded: Option<Box<Folded>>,
     /// What an event said of its failure.
     pub(super) heard: Option<Box<Heard>>,
-    pub(super) exchanges: Exchanges,
     /// What is said from here on is not heard.
     pub(super) is_over: bool,
 }
@@ -100,7 +108,7 @@ pub(crate) enum Outcome {
     Returned(Option<Verdict>),
     /// It returned an `Err`.
     Failed {
-        type_name: Option<&'static str>,
+        type_name: Option<Cow<'static, str>>,
         message: Option<String>,
     },
     /// It panicked.
@@ -133,6 +141,7 @@ impl OpenSpan {
                 tracing_id: id.clone(),
                 parent: None,
                 is_next_to_parent: false,
+                remote: None,
                 is_in_other: false,
                 run: RunRecord {
                     run_id: RunId::generate(0),
@@ -142,6 +151,7 @@ impl OpenSpan {
                 own_ids: Ids {
                     trace_id: TraceId::generate(0),
                     span_id: SpanId::generate(),
+                    is_sampled: false,
                 },
                 is_exported: false,
             },
@@ -252,6 +262,11 @@ impl OpenSpan {
         self.state().is_part
     }
 
+    /// Whether the capture filter takes the span out, as far as is known.
+    pub(super) fn is_left_out(&self) -> bool {
+        self.state().is_left_out
+    }
+
     /// The nearest ancestor that is stored.
     pub(super) fn kept_parent(&self) -> Option<SpanId> {
         self.ancestors()
@@ -270,6 +285,15 @@ impl OpenSpan {
         let mut state = self.state();
         if !state.is_over {
             facts(&mut state.said.notes);
+        }
+    }
+
+    /// Notes a span that this one follows from.
+    pub(crate) fn link(&self, linked: (TraceId, SpanId)) {
+        let mut state = self.state();
+        let is_known = state.links.contains(&linked);
+        if !(state.is_over || is_known) && state.links.len() < MAX_LINKS {
+            state.links.push(linked);
         }
     }
 
@@ -316,6 +340,7 @@ impl OpenSpan {
     /// Forgets the span, so that another can take its place.
     pub(super) fn clear(&mut self) {
         self.let_go_of_parents();
+        self.origin.remote = None;
         if self.origin.is_exported {
             self.final_ids.take();
         }
@@ -353,7 +378,10 @@ impl OpenSpan {
     fn let_go_of_parents(&mut self) {
         let mut parent = self.origin.parent.take();
         while let Some(mut open) = parent {
-            parent = Arc::get_mut(&mut open).and_then(|open| open.origin.parent.take());
+            // Most have other children, and the count alone tells so.
+            parent = (Arc::strong_count(&open) == 1)
+                .then(|| Arc::get_mut(&mut open)?.origin.parent.take())
+                .flatten();
         }
     }
 }
@@ -402,8 +430,7 @@ impl State {
     /// what the expansion tells other layers of a failure comes back as an echo.
     #[inline]
     pub(super) fn has_settled(&self, fact: Fact) -> bool {
-        let is_echo = matches!(fact, Fact::OtelStatusCode | Fact::ErrorType);
-        self.is_over || (is_echo && self.outcome.is_some())
+        self.is_over || (self.outcome.is_some() && is_echo(fact))
     }
 
     pub(super) fn put_event(&mut self, event: EventRecord) {
@@ -411,6 +438,12 @@ impl State {
             self.events.push(event);
         }
     }
+}
+
+/// What the expansion of an annotation tells other layers of a failure.
+#[inline]
+pub(super) fn is_echo(fact: Fact) -> bool {
+    matches!(fact, Fact::OtelStatusCode | Fact::ErrorType)
 }
 
 /// Nanoseconds as seconds.

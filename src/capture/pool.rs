@@ -56,16 +56,22 @@ impl Pool {
     pub(super) fn put_span(&self, mut open: Arc<OpenSpan>) {
         if let Some(unshared) = Arc::get_mut(&mut open) {
             unshared.clear();
-            let left = SPANS.try_with(|spans| match spans.try_borrow_mut() {
-                Ok(mut spans) if spans.len() < AT_HAND => {
-                    spans.push(open);
-                    None
-                }
-                _ => Some(open),
-            });
-            if let Ok(Some(open)) = left {
-                let _ = self.spans.push(open);
+            self.put_cleared(open);
+        }
+    }
+
+    /// Takes an object back that nobody else holds and that has forgotten its span.
+    #[inline]
+    pub(super) fn put_cleared(&self, open: Arc<OpenSpan>) {
+        let left = SPANS.try_with(|spans| match spans.try_borrow_mut() {
+            Ok(mut spans) if spans.len() < AT_HAND => {
+                spans.push(open);
+                None
             }
+            _ => Some(open),
+        });
+        if let Ok(Some(open)) = left {
+            let _ = self.spans.push(open);
         }
     }
 

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use tracing::span::{Attributes, Id};
 
+use super::attached::RemoteParent;
 use super::callsite::Shape;
 use super::clock::Clock;
 use super::layer::Core;
 use super::notes::Notes;
 use super::open::{Ids, OpenSpan, State};
+use super::opening::take_stated_start;
 use super::visitor::Visitor;
-use crate::record::{RunId, RunRecord, SpanId, TraceId};
+use crate::record::{RunId, RunRecord, SpanId, TraceId, Value};
 use crate::semconv::{Fact, Kind};
 
 /// The nearest enclosing span that capture sees.
@@ -20,9 +22,20 @@ pub(super) struct Parent {
     pub(super) is_next: bool,
 }
 
+/// What a new span stands below.
+#[derive(Default)]
+pub(super) enum Above {
+    /// Nothing: a trace begins.
+    #[default]
+    Nothing,
+    Local(Parent),
+    /// A span of another process.
+    Remote(Box<RemoteParent>),
+}
+
 impl Core {
     /// Makes the open span of a new `tracing` span.
-    pub(super) fn start(&self, attributes: &Attributes<'_>, id: &Id, parent: Option<Parent>) {
+    pub(super) fn start(&self, attributes: &Attributes<'_>, id: &Id, above: Above) {
         let shape = self.dialects.shape(attributes.metadata());
         let spare = self.spans.pool.span();
         let mut open = spare.unwrap_or_else(|| Arc::new(OpenSpan::vacant(shape, id)));
@@ -30,7 +43,7 @@ impl Core {
             let said = &mut span.own_state().said;
             attributes.record(&mut Visitor::own(shape, self.visits_content(), said));
             let kind = kind_of(shape, &said.notes).or(self.captures_all.then_some(Kind::Step));
-            self.settle(span, shape, id, parent, kind);
+            self.settle(span, shape, id, above, kind);
         }
         self.spans.insert(id, open);
     }
@@ -41,12 +54,17 @@ impl Core {
         span: &mut OpenSpan,
         shape: &'static Shape,
         id: &Id,
-        parent: Option<Parent>,
+        above: Above,
         kind: Option<Kind>,
     ) {
+        let (parent, remote) = match above {
+            Above::Nothing => (None, None),
+            Above::Local(parent) => (Some(parent), None),
+            Above::Remote(remote) => (None, Some(remote)),
+        };
         let around = parent.as_ref().map(|parent| &parent.open);
         let clock = around.map_or_else(Clock::read, |around| around.origin.clock);
-        let start_ns = clock.now_ns();
+        let start_ns = take_stated_start().unwrap_or_else(|| clock.now_ns());
         let place = place(around, kind, start_ns);
         let origin = &mut span.origin;
         origin.shape = shape;
@@ -58,11 +76,15 @@ impl Core {
         origin.own_ids = Ids {
             trace_id: place.trace_id,
             span_id: SpanId::generate(),
+            is_sampled: false,
         };
         origin.is_exported = self.wire.is_some();
         origin.is_next_to_parent = parent.as_ref().is_some_and(|parent| parent.is_next);
         origin.is_in_other = parent.as_ref().is_some_and(|parent| parent.open.is_other());
         origin.parent = parent.map(|parent| parent.open);
+        if let Some(remote) = remote {
+            span.adopt(remote);
+        }
         if let Some(kind) = kind {
             if span.may_be_part() && span.whole(kind).is_some() {
                 let state = span.own_state();
@@ -162,6 +184,11 @@ struct Standing {
     is_in_session: bool,
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "ids handed over in memory are written in parts and read as a whole, which waits: 5 ns"
+)]
+#[inline(always)]
 fn place(parent: Option<&Arc<OpenSpan>>, kind: Option<Kind>, now_ns: i64) -> Standing {
     let is_session = kind == Some(Kind::Session);
     let new_run = || RunRecord {
@@ -191,6 +218,22 @@ fn place(parent: Option<&Arc<OpenSpan>>, kind: Option<Kind>, now_ns: i64) -> Sta
         trace_id: parent.ids().0,
         run,
         is_in_session,
+    }
+}
+
+impl OpenSpan {
+    /// Makes a span that nobody else sees the child of another process's span.
+    #[cold]
+    fn adopt(&mut self, remote: Box<RemoteParent>) {
+        if let Some(trace_id) = remote.context.trace_id() {
+            self.origin.own_ids.trace_id = trace_id;
+        }
+        let session = remote.context.baggage().get(Fact::SessionId.name());
+        if let Some(session) = session.map(|session| Value::from(session.to_owned())) {
+            let notes = &mut self.own_state().said.notes;
+            notes.set_default(Fact::SessionId, session);
+        }
+        self.origin.remote = Some(remote);
     }
 }
 
@@ -240,6 +283,11 @@ impl OpenSpan {
     }
 
     /// Counts a span that has turned out to be ours.
+    #[expect(
+        clippy::inline_always,
+        reason = "an id handed over in memory is written in parts and read as a whole, which waits: 6 ns"
+    )]
+    #[inline(always)]
     fn rank(&self, kind: Kind) -> Rank {
         let mut rank = Rank {
             ordinal: 1,
@@ -261,6 +309,7 @@ impl OpenSpan {
 }
 
 impl Rank {
+    #[inline]
     fn give(self, kind: Kind, state: &mut State) {
         state.found_kind = Some(kind);
         state.ordinal = self.ordinal;

@@ -77,8 +77,8 @@ pub(super) fn verdict(
 
     let stated_type = facts.text(Fact::ErrorType);
     let (type_name, text) = match outcome {
-        Some(Outcome::Failed { type_name, message }) => (*type_name, message.as_ref()),
-        Some(Outcome::Panicked { message }) => (Some("panic"), message.as_ref()),
+        Some(Outcome::Failed { type_name, message }) => (type_name.clone(), message.as_ref()),
+        Some(Outcome::Panicked { message }) => (Some(Cow::Borrowed("panic")), message.as_ref()),
         _ => (None, found.and_then(|found| found.message.as_ref())),
     };
     let message = text
@@ -92,7 +92,7 @@ pub(super) fn verdict(
             .unwrap_or_else(|| {
                 classify(
                     None,
-                    stated_type.or(type_name),
+                    stated_type.or(type_name.as_deref()),
                     message.as_deref().unwrap_or_default(),
                 )
             }),
@@ -166,7 +166,7 @@ fn error_type(
     stated_class: Option<ErrorClass>,
     result: Option<ResultClass>,
     class: ErrorClass,
-    type_name: Option<&'static str>,
+    type_name: Option<Cow<'static, str>>,
 ) -> Cow<'static, str> {
     if let Some(stated) = stated {
         return Cow::Owned(stated.to_owned());
@@ -179,7 +179,7 @@ fn error_type(
             Cow::Borrowed(result.as_str())
         }
         (_, class, _) if class != ErrorClass::Unknown => Cow::Borrowed(class.as_str()),
-        (_, _, Some(name)) => Cow::Borrowed(name),
+        (_, _, Some(name)) => name,
         (Some(result), _, None) => Cow::Borrowed(result.as_str()),
         _ => Cow::Borrowed(ERROR_TYPE_OTHER),
     }

@@ -13,7 +13,7 @@ use tracing::field::{Field, Visit};
 use super::callsite::{Shape, Statement};
 use super::dialect::{Meaning, undebugged};
 use super::notes::Notes;
-use super::open::{OpenSpan, State};
+use super::open::{OpenSpan, State, is_echo};
 use crate::record::Value;
 use crate::semconv::Fact;
 
@@ -29,12 +29,28 @@ pub(super) struct Said {
 pub(super) struct Visitor<'a> {
     shape: &'static Shape,
     keeps_content: bool,
+    /// Whether the function has returned: what comes now of its failure is an echo.
+    hears_echo: bool,
+    formatting: Formatting,
     into: Into<'a>,
 }
 
+/// What is done with values whose formatting is user code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Formatting {
+    Now,
+    /// A lock is held: they are left to a second visit.
+    Later,
+    /// There were some.
+    IsDue,
+}
+
+/// Takes only the values that are formatted, which a visitor under a lock leaves out.
+pub(super) struct Formatted<'a>(pub(super) Visitor<'a>);
+
 /// Where values go.
 enum Into<'a> {
-    /// Something that nobody else sees yet.
+    /// What nobody else sees at this time.
     Own(&'a mut Said),
     /// A span that others see.
     Locked(&'a OpenSpan, MutexGuard<'a, State>),
@@ -48,8 +64,29 @@ impl<'a> Visitor<'a> {
         Visitor {
             shape,
             keeps_content,
+            hears_echo: false,
+            formatting: Formatting::Now,
             into: Into::Own(said),
         }
+    }
+
+    /// Adds to what is known of an open span that is held under a lock. What takes user code is left
+    /// to a second visit, after the lock.
+    #[inline]
+    pub(super) fn held(shape: &'static Shape, keeps_content: bool, state: &'a mut State) -> Self {
+        Visitor {
+            shape,
+            keeps_content,
+            hears_echo: state.outcome.is_some(),
+            formatting: Formatting::Later,
+            into: Into::Own(&mut state.said),
+        }
+    }
+
+    /// Whether a second visit is needed, by [`Formatted`].
+    #[inline]
+    pub(super) fn needs_formatting(&self) -> bool {
+        self.formatting == Formatting::IsDue
     }
 
     /// Adds to what is known of an open span, which is locked meanwhile, save while user code runs.
@@ -57,6 +94,8 @@ impl<'a> Visitor<'a> {
         Visitor {
             shape: open.origin.shape,
             keeps_content,
+            hears_echo: false,
+            formatting: Formatting::Now,
             into: Into::Locked(open, open.state()),
         }
     }
@@ -69,15 +108,12 @@ impl<'a> Visitor<'a> {
             Statement::Content(fact) if self.keeps_content => fact,
             Statement::Content(_) | Statement::Dialect(_) | Statement::Unknown => return None,
         };
-        if matches!(self.into, Into::LetGo(_)) {
-            self.lock_again();
+        if self.hears_echo && is_echo(fact) {
+            return None;
         }
         match &mut self.into {
             Into::Own(said) => Some((fact, &mut said.notes)),
-            Into::Locked(_, state) if !state.has_settled(fact) => {
-                Some((fact, &mut state.said.notes))
-            }
-            Into::Locked(..) | Into::LetGo(_) => None,
+            shared => Some((fact, shared.notes(fact)?)),
         }
     }
 
@@ -92,14 +128,7 @@ impl<'a> Visitor<'a> {
         if !self.keeps_content && !meaning.is_some_and(Meaning::is_plain) {
             return;
         }
-        if matches!(self.into, Into::LetGo(_)) {
-            self.lock_again();
-        }
-        let said = match &mut self.into {
-            Into::Own(said) => said,
-            Into::Locked(_, state) if !state.is_over => &mut state.said,
-            Into::Locked(..) | Into::LetGo(_) => return,
-        };
+        let Some(said) = self.into.said() else { return };
         match meaning {
             Some(meaning) => meaning.note(value, &mut said.notes),
             None => said.put_extra(Cow::Borrowed(field.name()), value),
@@ -131,25 +160,51 @@ impl<'a> Visitor<'a> {
             Statement::Content(_) | Statement::Unknown => false,
         };
         if self.keeps_content || is_plain {
-            self.let_go();
+            if self.formatting != Formatting::Now {
+                self.formatting = Formatting::IsDue;
+                return;
+            }
+            self.into.let_go();
             let text = format(statement);
             self.put_value(field, Value::from(text));
+        }
+    }
+}
+
+impl Into<'_> {
+    /// Where a fact of a span that others see is noted, unless it is too late for that.
+    #[cold]
+    fn notes(&mut self, fact: Fact) -> Option<&mut Notes> {
+        self.lock_again();
+        match self {
+            Into::Own(said) => Some(&mut said.notes),
+            Into::Locked(_, state) if !state.has_settled(fact) => Some(&mut state.said.notes),
+            Into::Locked(..) | Into::LetGo(_) => None,
+        }
+    }
+
+    #[cold]
+    fn said(&mut self) -> Option<&mut Said> {
+        self.lock_again();
+        match self {
+            Into::Own(said) => Some(said),
+            Into::Locked(_, state) if !state.is_over => Some(&mut state.said),
+            Into::Locked(..) | Into::LetGo(_) => None,
         }
     }
 
     /// Before user code runs.
     #[cold]
     fn let_go(&mut self) {
-        if let Into::Locked(open, _) = self.into {
-            self.into = Into::LetGo(open);
+        if let Into::Locked(open, _) = *self {
+            *self = Into::LetGo(open);
         }
     }
 
-    /// After user code ran.
-    #[cold]
+    /// After user code ran, if any did.
     fn lock_again(&mut self) {
-        if let Into::LetGo(open) = self.into {
-            self.into = Into::Locked(open, open.state());
+        if let Into::LetGo(open) = *self {
+            *self = Into::Locked(open, open.state());
         }
     }
 }
@@ -214,6 +269,24 @@ impl Visit for Visitor<'_> {
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.put_formatted(field, |_| value.to_string());
     }
+}
+
+impl Visit for Formatted<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.record_debug(field, value);
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.0.record_error(field, value);
+    }
+
+    fn record_str(&mut self, _: &Field, _: &str) {}
+    fn record_i64(&mut self, _: &Field, _: i64) {}
+    fn record_u64(&mut self, _: &Field, _: u64) {}
+    fn record_i128(&mut self, _: &Field, _: i128) {}
+    fn record_u128(&mut self, _: &Field, _: u128) {}
+    fn record_f64(&mut self, _: &Field, _: f64) {}
+    fn record_bool(&mut self, _: &Field, _: bool) {}
 }
 
 impl Said {

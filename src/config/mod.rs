@@ -5,10 +5,14 @@
 //! warning that names the variable, the value and what is used instead; it never stops the agent.
 
 mod environment;
+mod sampling;
+mod tail;
 
 use std::path::PathBuf;
 
 use environment::Environment;
+pub(crate) use sampling::{HeadRule, HeadSampling, SamplerWords};
+pub use tail::TailSampling;
 
 use crate::diagnostic::Verbosity;
 use crate::record::Value;
@@ -93,6 +97,10 @@ pub(crate) struct ExportConfig {
     pub(crate) traces_endpoint: Option<String>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) naming: Naming,
+    pub(crate) head: HeadSampling,
+    pub(crate) sampler: SamplerWords,
+    /// `None`: what a sampler let start, leaves.
+    pub(crate) tail: Option<TailSampling>,
     pub(crate) resource: Vec<(String, Value)>,
 }
 
@@ -126,6 +134,10 @@ impl Config {
         let enabled = env.flag("HERMES_OTEL_ENABLED", true);
         let content = env.content();
         let otlp_protocol = env.otlp_protocol();
+        let sampler = SamplerWords {
+            name: env.get("OTEL_TRACES_SAMPLER"),
+            share: env.get("OTEL_TRACES_SAMPLER_ARG"),
+        };
         let export = ExportConfig {
             disabled: env.flag("OTEL_SDK_DISABLED", false),
             exporters: env.exporters(otlp_protocol),
@@ -134,6 +146,12 @@ impl Config {
             traces_endpoint: env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
             headers: Vec::new(),
             naming: env.naming(),
+            head: sampler.read(
+                ["OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"],
+                &mut env.warnings,
+            ),
+            sampler,
+            tail: None,
             resource: env.resource(),
         };
         Config {
@@ -163,6 +181,18 @@ impl Config {
             }
             EventLog::At(path) => Some(path.clone()),
         }
+    }
+
+    /// Takes the sampler from code, as far as it is stated there.
+    pub(crate) fn read_sampler(&mut self, name: Option<String>, share: Option<f64>) {
+        if name.is_none() && share.is_none() {
+            return;
+        }
+        let words = &mut self.export.sampler;
+        words.name = name.or(words.name.take());
+        words.share = share.map(|share| share.to_string()).or(words.share.take());
+        let called = ["traces_sampler", "traces_sampler_arg"];
+        self.export.head = words.read(called, &mut self.warnings);
     }
 
     /// Takes the profile from code.

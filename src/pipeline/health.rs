@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Counts since Hermes was built, at one moment.
 ///
@@ -28,6 +29,12 @@ pub struct Stats {
     /// back, by this process or a later one. Those that earlier processes left behind count from the
     /// moment in which this one takes them over.
     pub export_pending: u64,
+    /// Spans that wait until it is decided whether their trace leaves
+    /// ([`TailSampling`](crate::TailSampling)).
+    pub export_undecided: u64,
+    /// Spans that sampling keeps from leaving; they are in the store, where they are ours. Those of other
+    /// libraries count where tail rules decide; a sampler at the start of a trace does not make them.
+    pub export_sampled_out: u64,
     /// Captured spans whose lines could not be written to the event log. They are in the store.
     pub event_log_dropped: u64,
     /// Records waiting in the queue.
@@ -80,7 +87,15 @@ impl Loss {
     const fn is_wanted(self) -> bool {
         matches!(self, Loss::Filtered | Loss::Suppressed)
     }
+
+    /// Whether a thread that found the queue at its limit may count it when the writer is gone.
+    const fn may_be_late(self) -> bool {
+        matches!(self, Loss::QueueFull | Loss::TooLarge)
+    }
 }
+
+/// A count for each reason.
+type Losses = [u64; Loss::ALL.len()];
 
 /// The counters themselves, shared by every thread.
 ///
@@ -93,9 +108,12 @@ pub(crate) struct Health {
     captured: AtomicU64,
     written: AtomicU64,
     dropped: [AtomicU64; Loss::ALL.len()],
+    /// What the store was told last, once nobody is left to tell it more.
+    settled: Mutex<Option<Losses>>,
     exported: AtomicU64,
     event_log_dropped: AtomicU64,
-    export_dropped: std::sync::Mutex<BTreeMap<&'static str, u64>>,
+    sampled_out: AtomicU64,
+    export_dropped: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 impl Health {
@@ -122,11 +140,13 @@ impl Health {
 
     /// Spans could not be delivered by an exporter.
     pub(crate) fn not_exported(&self, reason: &'static str, count: u64) {
-        let mut dropped = self
-            .export_dropped
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut dropped = locked(&self.export_dropped);
         *dropped.entry(reason).or_default() += count;
+    }
+
+    /// Spans are not exported, as sampling has it.
+    pub(crate) fn sampled_out(&self, count: u64) {
+        self.sampled_out.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Spans are not in the event log.
@@ -136,20 +156,27 @@ impl Health {
 
     /// Losses that nobody asked for, so far.
     pub(crate) fn unwanted_losses(&self) -> u64 {
+        let lost = self.lost();
         Loss::ALL
             .iter()
             .filter(|loss| !loss.is_wanted())
-            .map(|loss| self.lost(*loss))
+            .map(|loss| lost[*loss as usize])
             .sum()
+    }
+
+    /// Every loss so far, by reason, for the last time that anybody writes it down. A thread that was
+    /// late to count what it found no place for counts it as ended after the shutdown from now on: so
+    /// what was written down stays true.
+    pub(crate) fn settle(&self) -> Vec<(&'static str, u64)> {
+        let mut settled = locked(&self.settled);
+        let lost = self.lost_since(*settled);
+        *settled = Some(lost);
+        named(lost)
     }
 
     /// Every loss so far, by reason.
     pub(crate) fn losses(&self) -> Vec<(&'static str, u64)> {
-        Loss::ALL
-            .iter()
-            .map(|loss| (loss.reason(), self.lost(*loss)))
-            .filter(|(_, count)| *count > 0)
-            .collect()
+        named(self.lost())
     }
 
     /// All counts at this moment.
@@ -160,10 +187,7 @@ impl Health {
         let losses = self.losses();
         let dropped: u64 = losses.iter().map(|(_, count)| count).sum();
         let captured = self.captured.load(Ordering::Acquire);
-        let export_dropped = self
-            .export_dropped
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let export_dropped = locked(&self.export_dropped);
         Stats {
             captured,
             in_flight: captured.saturating_sub(written + dropped),
@@ -178,6 +202,8 @@ impl Health {
                 .map(|(reason, count)| ((*reason).to_owned(), *count))
                 .collect(),
             export_pending: 0,
+            export_undecided: 0,
+            export_sampled_out: self.sampled_out.load(Ordering::Relaxed),
             event_log_dropped: self.event_log_dropped.load(Ordering::Relaxed),
             queue_depth,
         }
@@ -194,7 +220,53 @@ impl Health {
         stats
     }
 
-    fn lost(&self, loss: Loss) -> u64 {
-        self.dropped[loss as usize].load(Ordering::Acquire)
+    fn lost(&self) -> Losses {
+        // Held while the counts are read, or one of them could be seen to go back.
+        let settled = locked(&self.settled);
+        self.lost_since(*settled)
+    }
+
+    fn lost_since(&self, settled: Option<Losses>) -> Losses {
+        let mut lost = Loss::ALL.map(|loss| self.dropped[loss as usize].load(Ordering::Acquire));
+        if let Some(settled) = settled {
+            for loss in Loss::ALL.into_iter().filter(|loss| loss.may_be_late()) {
+                let late = lost[loss as usize] - settled[loss as usize];
+                lost[loss as usize] -= late;
+                lost[Loss::AfterShutdown as usize] += late;
+            }
+        }
+        lost
+    }
+}
+
+fn named(lost: Losses) -> Vec<(&'static str, u64)> {
+    Loss::ALL
+        .into_iter()
+        .map(|loss| (loss.reason(), lost[loss as usize]))
+        .filter(|(_, count)| *count > 0)
+        .collect()
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Health, Loss};
+
+    #[test]
+    fn what_is_counted_late_ended_after_the_shutdown() {
+        let health = Health::default();
+        health.dropped(Loss::QueueFull, 2);
+        health.dropped(Loss::Filtered, 1);
+        assert_eq!(health.settle(), [("queue_full", 2), ("filtered", 1)]);
+        health.dropped(Loss::QueueFull, 1);
+        health.dropped(Loss::Filtered, 1);
+        assert_eq!(
+            health.losses(),
+            [("queue_full", 2), ("after_shutdown", 1), ("filtered", 2)]
+        );
+        assert_eq!(health.unwanted_losses(), 3);
     }
 }

@@ -222,11 +222,9 @@ where
     }
 
     fn tick(&self, ahead: &Ahead) {
+        let lost = self.queue.take_lost();
         ahead.pass(Work::Tick {
-            losses: self.health.losses(),
-            lost: self
-                .queue
-                .take_lost()
+            lost: lost
                 .iter()
                 .filter_map(|draft| caught(|| draft.record()))
                 .collect(),
@@ -280,8 +278,10 @@ mod tests {
             Arc::new(SpanRecord {
                 trace_id: TraceId::generate(self.0),
                 span_id: SpanId::generate(),
+                is_sampled: true,
                 parent_span_id: None,
                 wire_parent_span_id: None,
+                remote_parent_span_id: None,
                 run: RunRecord {
                     run_id: RunId::generate(self.0),
                     is_root: false,

@@ -34,7 +34,6 @@ pub(super) enum Work {
     Show(Vec<Arc<SpanRecord>>),
     /// Time has passed.
     Tick {
-        losses: Vec<(&'static str, u64)>,
         /// Spans that are lost, and that somebody waits for.
         lost: Vec<Arc<SpanRecord>>,
     },
@@ -58,20 +57,25 @@ impl<D: Ended> Writer<D> {
                         let _ = guarded(sink.as_mut(), &running);
                     }
                 }
-                Work::Tick { losses, lost } => self.tick(&losses, &lost),
+                Work::Tick { lost } => self.tick(&lost),
                 Work::Answer(ticket) => self.queue.answer(ticket),
             }
         }
+        self.tell_time(&self.health.settle());
         for sink in &mut self.sinks {
             let _ = catch_unwind(AssertUnwindSafe(|| sink.close()));
         }
         self.queue.answer(u64::MAX);
     }
 
-    fn tick(&mut self, losses: &[(&'static str, u64)], lost: &[Arc<SpanRecord>]) {
+    fn tick(&mut self, lost: &[Arc<SpanRecord>]) {
         for sink in self.sinks.iter_mut().filter(|_| !lost.is_empty()) {
             let _ = catch_unwind(AssertUnwindSafe(|| sink.lost(lost)));
         }
+        self.tell_time(&self.health.losses());
+    }
+
+    fn tell_time(&mut self, losses: &[(&'static str, u64)]) {
         // One moment for all of them: the store and the event log say the same.
         let now_ns = now_ns();
         for sink in &mut self.sinks {

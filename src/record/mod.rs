@@ -3,9 +3,12 @@
 mod facts;
 mod failure;
 mod id;
+#[cfg(feature = "otlp")]
+mod merit;
 mod span;
 mod status;
 mod time;
+mod trace_context;
 mod usage;
 mod value;
 mod verdict;
@@ -15,10 +18,14 @@ pub(crate) use facts::Facts;
 pub(crate) use failure::classify;
 pub(crate) use id::seed;
 pub use id::{RunId, SpanId, TraceId};
+#[cfg(feature = "otlp")]
+pub(crate) use merit::Merit;
 pub(crate) use span::{EventRecord, Failure, RunRecord, SpanRecord};
 pub(crate) use status::{CostStatus, FinalStatus};
 pub use status::{EndReason, ErrorClass, ResultClass, Status};
 pub(crate) use time::now_ns;
+pub(crate) use trace_context::BaggageEntry;
+pub use trace_context::{Baggage, TraceContext};
 pub use usage::Usage;
 pub use value::Value;
 pub(crate) use verdict::Verdict;

@@ -10,10 +10,14 @@ use crate::semconv::{Fact, Kind, Profile};
 pub(crate) struct SpanRecord {
     pub(crate) trace_id: TraceId,
     pub(crate) span_id: SpanId,
+    /// Whether OTel has the span and its sampler took it: else it stays at home.
+    pub(crate) is_sampled: bool,
     /// The nearest stored ancestor.
     pub(crate) parent_span_id: Option<SpanId>,
     /// The parent on OTLP, which may be a span of another library.
     pub(crate) wire_parent_span_id: Option<SpanId>,
+    /// The nearest ancestor in another process, which may be in the same store.
+    pub(crate) remote_parent_span_id: Option<SpanId>,
     pub(crate) run: RunRecord,
     pub(crate) kind: Kind,
     /// The name the code gave the span, where it differs from the kind's own.

@@ -31,8 +31,8 @@ pub(crate) struct Terms {
     pub(crate) exits: u8,
     /// Whether content may leave.
     pub(crate) may_carry_content: bool,
-    /// Whether every span is exported, so that one that never ends may be as well.
-    pub(crate) takes_all: bool,
+    /// Whether a span leaves only once its trace is decided.
+    pub(crate) are_judged: bool,
 }
 
 /// Who keeps the store at present.
@@ -102,6 +102,11 @@ impl Backlog {
     /// Whether what is not delivered is remembered.
     pub(crate) fn is_kept(&self) -> bool {
         self.terms.get().is_some() && self.state().keeper.is_some()
+    }
+
+    /// Whether what is not decided is remembered as such.
+    pub(crate) fn keeps_undecided(&self) -> bool {
+        self.terms().is_some_and(|terms| terms.are_judged) && self.is_kept()
     }
 
     // What the exporters say.
@@ -191,6 +196,11 @@ impl Backlog {
             self.counter.exported(spans);
             self.fewer(spans);
         }
+    }
+
+    /// Undecided spans of others turned out to stay at home.
+    pub(crate) fn sampled_out(&self, spans: u64) {
+        self.counter.sampled_out(spans);
     }
 
     /// Spans that were remembered will never be delivered.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::backlog::{Backlog, Fate};
 use crate::record::{SpanId, SpanRecord};
-use crate::store::{Export, Owed, Writer};
+use crate::store::{Export, Owed, Stage, Writer};
 
 /// The most spans that are remembered; the oldest go first.
 const MOST: u64 = 100_000;
@@ -66,25 +66,30 @@ impl Debts {
         let Some(terms) = self.backlog.terms() else {
             return Export::None;
         };
-        let owed = |exits, is_ready| {
+        let owed = |exits, stage| {
             Export::Owed(Owed {
                 exits,
                 may_carry_content: terms.may_carry_content,
-                is_ready,
+                stage,
             })
         };
+        let first = if terms.are_judged {
+            Stage::Undecided
+        } else {
+            Stage::UnderWay
+        };
+        if !record.is_sampled {
+            // By the record and not by word, which may be lost: what is sampled out never leaves.
+            return Export::Settled;
+        }
         if record.end_ns.is_none() {
             // Should its process die, the span ends there: its children are not to be orphans.
-            return if terms.takes_all {
-                owed(terms.exits, false)
-            } else {
-                Export::None
-            };
+            return owed(terms.exits, first);
         }
         match self.early.get(&record.span_id) {
             Some((Fate::Settled, _)) => Export::Settled,
-            Some((Fate::Owed { exits, .. }, _)) => owed(*exits, true),
-            None => owed(terms.exits, false),
+            Some((Fate::Owed { exits, .. }, _)) => owed(*exits, Stage::Ready),
+            None => owed(terms.exits, first),
         }
     }
 
@@ -169,7 +174,8 @@ impl Debts {
 
     /// What the SDK dropped without a word is sent from the store.
     fn find_lost(&mut self, now: Instant) {
-        let Some(terms) = self.backlog.terms() else {
+        // A span that waits for the decision of its trace is not lost, however long it waits.
+        let Some(terms) = self.backlog.terms().filter(|terms| !terms.are_judged) else {
             return;
         };
         let ready = &mut self.ready;
@@ -198,7 +204,7 @@ mod tests {
     use crate::semconv::Kind;
     use crate::sink::backlog::{Backlog, Terms};
     use crate::sink::{ExportCounter, Sink, StoreSink};
-    use crate::store::{Export, Outbox, Writer};
+    use crate::store::{Export, Outbox, Stage, Writer};
 
     #[derive(Debug, Default)]
     struct Counted(Mutex<BTreeMap<&'static str, u64>>);
@@ -217,8 +223,10 @@ mod tests {
         SpanRecord {
             trace_id: TraceId::generate(1),
             span_id: SpanId::generate(),
+            is_sampled: true,
             parent_span_id: None,
             wire_parent_span_id: None,
+            remote_parent_span_id: None,
             run: RunRecord {
                 run_id: RunId::generate(1),
                 is_root: false,
@@ -251,7 +259,7 @@ mod tests {
             backlog.open(Terms {
                 exits: 1,
                 may_carry_content: false,
-                takes_all: true,
+                are_judged: false,
             });
             let folder = tempfile::tempdir().unwrap();
             Bench {
@@ -325,7 +333,9 @@ mod tests {
         let mut writer = bench.writer();
         let mut debts = Debts::of(&writer, Arc::clone(&bench.backlog));
         let record = Arc::new(record());
-        assert!(matches!(debts.export(&record), Export::Owed(owed) if !owed.is_ready));
+        assert!(
+            matches!(debts.export(&record), Export::Owed(owed) if owed.stage == Stage::UnderWay)
+        );
         debts.stored(&[Arc::clone(&record)], vec![(record.span_id, 7)]);
         debts.find_lost(Instant::now() + LOST_SIGHT / 2);
         assert_eq!(bench.backlog.pending(), 0);

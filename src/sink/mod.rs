@@ -11,6 +11,8 @@ mod live;
 pub(crate) mod otlp;
 #[cfg(feature = "sqlite")]
 mod store;
+#[cfg(not(feature = "otlp"))]
+mod surrounding;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,12 +27,16 @@ pub(crate) use event_log::{EventLogSink, LogCounter, LogLimits};
 pub(crate) use keeper::{Keeper, StoreWishes};
 pub use live::Batch;
 pub(crate) use live::{Callback, LiveSink};
+#[cfg(feature = "otlp")]
+pub(crate) use otlp::remote::{Held, Surrounding, hold};
 #[cfg(feature = "sqlite")]
 pub(crate) use store::Rows;
 #[cfg(feature = "sqlite")]
 use store::StoreSink;
+#[cfg(not(feature = "otlp"))]
+pub(crate) use surrounding::{Held, Surrounding, hold};
 
-use crate::record::{SpanId, SpanRecord, TraceId};
+use crate::record::{SpanId, SpanRecord, TraceContext, TraceId};
 
 /// A way out that the writer thread feeds, batch by batch.
 pub(crate) trait Sink: Send {
@@ -102,6 +108,9 @@ pub(crate) trait ExportCounter: fmt::Debug + Send + Sync {
     /// Spans that were not exported, or not everywhere; the reason is a word for counters.
     fn lost(&self, reason: &'static str, spans: u64);
 
+    /// Spans that sampling keeps at home.
+    fn sampled_out(&self, _spans: u64) {}
+
     /// Something the operator can mend, to be said once per kind.
     fn trouble(&self, kind: &'static str, message: &str);
 }
@@ -119,6 +128,12 @@ pub(crate) trait Wire: Send + Sync + fmt::Debug {
     /// A span that the capture filter took out: it is not exported, its children move to `parent`.
     fn withdraw(&self, span: SpanId, parent: Option<SpanId>);
 
+    /// What another process is told of a span; `None`: there is no such OTel span.
+    fn context(&self, id: &span::Id, dispatch: &Dispatch) -> Option<TraceContext>;
+
+    /// The span of another process that this thread is next to.
+    fn remote(&self) -> Option<TraceContext>;
+
     /// Whether this thread runs inside OTel's telemetry-suppressed scope.
     fn is_suppressed(&self) -> bool;
 }
@@ -128,4 +143,6 @@ pub(crate) trait Wire: Send + Sync + fmt::Debug {
 pub(crate) struct WireIds {
     pub(crate) trace_id: TraceId,
     pub(crate) span_id: SpanId,
+    /// Whether the span is to be exported.
+    pub(crate) is_sampled: bool,
 }

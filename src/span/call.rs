@@ -72,6 +72,7 @@ impl Call {
         self.open.as_ref().map(|(_, open)| open)
     }
 
+    /// The span as `tracing` knows it.
     pub(crate) fn span(&self) -> &Span {
         &self.span
     }
@@ -144,20 +145,34 @@ impl Call {
         type_name: impl FnOnce() -> Option<&'static str>,
         message: impl FnOnce() -> Option<String>,
     ) {
-        let type_name = quietly(type_name).flatten();
+        let type_name = quietly(type_name).flatten().map(Cow::Borrowed);
+        self.fail(type_name, message);
+    }
+
+    /// The same, by a name that the program worked out.
+    pub(super) fn fail(
+        &self,
+        type_name: Option<Cow<'static, str>>,
+        message: impl FnOnce() -> Option<String>,
+    ) {
         if let Some((_, open)) = &self.open {
             let message = quietly(message).flatten();
+            let type_name = type_name.clone();
             open.end_with(Outcome::Failed { type_name, message });
         }
-        self.tell_failure(Some(type_name.unwrap_or(ERROR_TYPE_OTHER)));
+        self.tell_failure(Some(&type_name.unwrap_or(Cow::Borrowed(ERROR_TYPE_OTHER))));
     }
 
     fn panicked(&self, payload: &(dyn Any + Send)) {
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned());
+        self.panicked_with(text);
+    }
+
+    pub(super) fn panicked_with(&self, message: Option<String>) {
         if let Some((_, open)) = &self.open {
-            let message = payload
-                .downcast_ref::<&str>()
-                .map(|text| (*text).to_owned())
-                .or_else(|| payload.downcast_ref::<String>().cloned());
             open.end_with(Outcome::Panicked { message });
         }
         self.tell_failure(Some("panic"));
@@ -170,9 +185,33 @@ impl Call {
         self.tell_failure(Some("cancelled"));
     }
 
+    /// What Hermes knows of the span, where it has it.
+    pub(super) fn captured(&self) -> Option<&(Arc<Core>, Arc<OpenSpan>)> {
+        self.open.as_ref()
+    }
+
+    /// Asks for the ids of a span that is not entered at once.
+    pub(super) fn settle_ids(&self) {
+        self.with_capture(|capture, open| capture.settle_ids(open));
+    }
+
+    /// Ends the span at the stated time or now, before `tracing` closes it.
+    pub(super) fn end(&self, end_ns: Option<i64>) {
+        self.with_capture(|capture, open| capture.end(open, end_ns));
+    }
+
+    fn with_capture(&self, act: impl FnOnce(&Capture, &Arc<OpenSpan>)) {
+        let Some((_, open)) = &self.open else { return };
+        self.span.with_subscriber(|(_, dispatch)| {
+            if let Some(capture) = dispatch.downcast_ref::<Capture>() {
+                act(capture, open);
+            }
+        });
+    }
+
     /// Tells layers other than ours, by the names that they know, that the call failed and of what
     /// type; ours knows, and says which type that is where it listens. Never a text: it is content.
-    fn tell_failure(&self, type_name: Option<&'static str>) {
+    fn tell_failure(&self, type_name: Option<&str>) {
         let found = self.open.as_ref().and_then(|(_, open)| open.failure_type());
         if let Some(error_type) = found.as_deref().or(type_name) {
             self.span.record(Fact::OtelStatusCode.name(), "ERROR");
@@ -432,6 +471,6 @@ fn state_request(read: RequestFacts, facts: &mut Notes) {
 
 /// Runs what the user's types do (`Display`, `Serialize`, ...) for the sake of telemetry alone: a
 /// panic there must not become the agent's.
-fn quietly<T>(format: impl FnOnce() -> T) -> Option<T> {
+pub(super) fn quietly<T>(format: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(format)).ok()
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use tracing::dispatcher;
 
 use crate::capture::{Capture, Core, OpenSpan};
-use crate::record::{EndReason, ErrorClass, ResultClass, RunId, SpanId, TraceId, Usage, Value};
+use crate::record::{
+    EndReason, ErrorClass, ResultClass, RunId, SpanId, TraceContext, TraceId, Usage, Value,
+};
 use crate::semconv::{Fact, Kind};
 
 /// The spans around the code that runs, to state facts on.
@@ -43,6 +45,15 @@ pub fn current() -> Current {
     Current { spans }
 }
 
+impl Current {
+    /// The spans around this one, itself the innermost.
+    pub(super) fn at(open: Option<&(Arc<Core>, Arc<OpenSpan>)>) -> Self {
+        Current {
+            spans: open.cloned(),
+        }
+    }
+}
+
 /// The kinds that carry a model.
 const CALLS: &[Kind] = &[Kind::Chat, Kind::Embedding, Kind::Retriever, Kind::Reranker];
 /// The kinds that fail for a reason of their own.
@@ -50,6 +61,15 @@ const STEPS: &[Kind] = &[
     Kind::Chat,
     Kind::Tool,
     Kind::Embedding,
+    Kind::Retriever,
+    Kind::Reranker,
+];
+
+/// The kinds that have something to say at their end.
+const SPEAKERS: &[Kind] = &[
+    Kind::Chat,
+    Kind::Tool,
+    Kind::Turn,
     Kind::Retriever,
     Kind::Reranker,
 ];
@@ -98,11 +118,11 @@ impl Current {
         self
     }
 
-    /// What the model, tool or turn said. Content: kept only where content is captured; of a model's
-    /// answer its length is kept always.
+    /// What the model, tool or turn said, or the retriever found. Content: kept only where content is
+    /// captured; of a model's answer its length is kept always.
     pub fn output(&self, text: impl AsRef<str>) -> &Self {
         let text = text.as_ref();
-        let Some(open) = self.nearest(&[Kind::Chat, Kind::Tool, Kind::Turn]) else {
+        let Some(open) = self.nearest(SPEAKERS) else {
             return self;
         };
         let keeps_content = self.keeps_content();
@@ -119,6 +139,9 @@ impl Current {
             }
             Some(Kind::Tool) if keeps_content => open.set(Fact::ToolResult, text),
             Some(Kind::Turn) if keeps_content => open.set(Fact::AssistantResponse, text),
+            Some(Kind::Retriever | Kind::Reranker) if keeps_content => {
+                open.set(Fact::Documents, text);
+            }
             _ => {}
         }
         self
@@ -158,6 +181,15 @@ impl Current {
     pub fn record(&self, key: impl Into<Cow<'static, str>>, value: impl Into<Value>) -> &Self {
         if let Some(open) = self.nearest(&Kind::ALL) {
             open.set_named(key.into(), value.into());
+        }
+        self
+    }
+
+    /// The innermost span follows from one of another process, or of another run: a link, in the store
+    /// and on OTLP.
+    pub fn follows_from(&self, context: &TraceContext) -> &Self {
+        if let (Some((_, open)), Some(linked)) = (&self.spans, context.span()) {
+            open.link(linked);
         }
         self
     }

@@ -2,11 +2,16 @@
 
 mod call;
 mod current;
+pub(crate) mod owned;
 pub(crate) mod probe;
+mod parentage;
 mod part;
 mod request;
 mod response;
 mod shape;
+mod spawn;
+#[cfg(feature = "tokio")]
+mod spawn_tokio;
 mod tokens;
 mod url;
 
@@ -15,7 +20,16 @@ pub(crate) use call::state_response;
 #[doc(hidden)]
 pub use call::{Call, Returns, Watch, response, run, watch};
 pub use current::{Current, current};
+pub use owned::{
+    Cause, OwnedSpan, Start, agent, chat, embedding, kind, reranker, retriever, session, step,
+    tool, turn,
+};
+#[doc(hidden)]
+pub use parentage::{LocalParent, Parent, Parentage, RemoteParent, below, follow};
 pub use response::{ModelError, ModelOutput, ModelResponse, StreamedResponse};
+pub use spawn::{InCurrent, Surroundings, in_current, in_current_fn};
+#[cfg(feature = "tokio")]
+pub use spawn_tokio::{spawn, spawn_blocking};
 #[doc(hidden)]
 pub use url::{server_address, server_port};
 #[cfg(any(feature = "reqwest", feature = "tower"))]

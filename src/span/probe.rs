@@ -274,7 +274,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
 
 /// The type of the innermost source whose type can be known: an erased error tells its type to
 /// those alone who guess it.
-fn innermost_known(error: &(dyn Error + 'static)) -> Option<&'static str> {
+pub(super) fn innermost_known(error: &(dyn Error + 'static)) -> Option<&'static str> {
     let mut known = None;
     let mut next = Some(error);
     for _ in 0..16 {
@@ -321,7 +321,7 @@ fn known_type(error: &(dyn Error + 'static)) -> Option<&'static str> {
 }
 
 /// A type's name without its generic arguments: `error.type` has low cardinality.
-fn plain_type_name<T: ?Sized>() -> &'static str {
+pub(super) fn plain_type_name<T: ?Sized>() -> &'static str {
     let name = type_name::<T>().trim_start_matches('&');
     name.split('<').next().unwrap_or(name)
 }

@@ -28,6 +28,11 @@ mod scope;
 mod shape;
 mod span_row;
 mod step;
+#[cfg_attr(
+    not(feature = "otlp"),
+    expect(dead_code, reason = "only exporters decide")
+)]
+mod undecided;
 mod upkeep;
 mod write;
 
@@ -40,7 +45,7 @@ pub(crate) use rebuild::Rebuild;
 pub use recorded::{ErrorEvent, ModelCall, RecordedSpan, Run, SpanEvent, ToolCall};
 pub use retention::{PrunePlan, Pruned, Retention};
 pub(crate) use row::{
-    Attributes, Export, ModelCallRow, Owed, RootRow, Row, SpanRow, StepRow, ToolCallRow,
+    Attributes, Export, ModelCallRow, Owed, RootRow, Row, SpanRow, Stage, StepRow, ToolCallRow,
     WithdrawnRow,
 };
 pub use salvage::Salvaged;

@@ -31,26 +31,26 @@ const RELEASE: &str = "UPDATE tel_outbox SET is_ready = 1, exits = ?2 WHERE id =
 
 const TRIM: &str = "
     DELETE FROM tel_outbox WHERE id IN
-        (SELECT id FROM tel_outbox WHERE writer = ?1 AND is_ready ORDER BY id LIMIT ?2)";
+        (SELECT id FROM tel_outbox WHERE writer = ?1 AND is_ready = 1 ORDER BY id LIMIT ?2)";
 
-/// What a writer that ends leaves to others.
+/// What a writer that ends leaves to others: to be sent, or to be decided first.
 pub(super) const LEAVE: &str = "
-    UPDATE tel_outbox SET writer = NULL, is_ready = 1
+    UPDATE tel_outbox SET writer = NULL, is_ready = max(is_ready, 1)
     WHERE writer = (SELECT id FROM tel_writers WHERE writer_id = ?1)";
 
 const ADOPT: &str = "
     UPDATE tel_outbox SET writer = ?1,
         exits = CASE WHEN exits & ?2 THEN exits & ?2 ELSE ?2 END
-    WHERE id IN (SELECT id FROM tel_outbox WHERE writer IS NULL ORDER BY id LIMIT ?3)";
+    WHERE id IN (SELECT id FROM tel_outbox WHERE writer IS NULL AND is_ready = 1 ORDER BY id LIMIT ?3)";
 
 const OLDEST: &str = "
     SELECT id, may_carry_content FROM tel_outbox
-    WHERE writer = ?1 AND is_ready AND exits & ?2 AND tries = 0 AND id > ?3
+    WHERE writer = ?1 AND is_ready = 1 AND exits & ?2 AND tries = 0 AND id > ?3
     ORDER BY id LIMIT ?4";
 
 const LEAST_TRIED: &str = "
     SELECT id, may_carry_content FROM tel_outbox
-    WHERE writer = ?1 AND is_ready AND exits & ?2 AND tries > 0
+    WHERE writer = ?1 AND is_ready = 1 AND exits & ?2 AND tries > 0
     ORDER BY tries, id LIMIT ?3";
 
 const PAY: &str = "UPDATE tel_outbox SET exits = exits & ~?2 WHERE id = ?1 AND exits & ~?2";
@@ -89,7 +89,7 @@ pub(super) fn note(
                 id,
                 owed.exits,
                 owed.may_carry_content,
-                owed.is_ready,
+                owed.stage as i64,
                 context.writer
             ])?;
             Ok(Some(id))
@@ -157,7 +157,7 @@ pub(crate) struct Waiting {
 /// The spans that one writer owes, on a connection of their own.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    connection: Connection,
+    pub(super) connection: Connection,
     path: PathBuf,
     writer: i64,
 }
@@ -188,7 +188,9 @@ impl Outbox {
         // Most often there are none, and looking takes no lock.
         let look = || {
             self.connection
-                .prepare_cached("SELECT 1 FROM tel_outbox WHERE writer IS NULL LIMIT 1")?
+                .prepare_cached(
+                    "SELECT 1 FROM tel_outbox WHERE writer IS NULL AND is_ready = 1 LIMIT 1",
+                )?
                 .exists([])
         };
         if !look().map_err(|error| self.failed(error))? {
@@ -289,7 +291,7 @@ impl Outbox {
         run().map_err(|error| self.failed(error))
     }
 
-    fn failed(&self, source: rusqlite::Error) -> Error {
+    pub(super) fn failed(&self, source: rusqlite::Error) -> Error {
         failure("cannot send what is left", &self.path, source)
     }
 }
@@ -302,7 +304,7 @@ fn is_the_rows_fault(error: &rusqlite::Error) -> bool {
     )
 }
 
-fn count(rows: usize) -> u64 {
+pub(super) fn count(rows: usize) -> u64 {
     u64::try_from(rows).unwrap_or(u64::MAX)
 }
 
@@ -311,7 +313,7 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::{Outbox, Waiting};
-    use crate::store::row::{Export, Owed, Row, SpanRow};
+    use crate::store::row::{Export, Owed, Row, SpanRow, Stage};
     use crate::store::sample::{SECOND, START, Sample};
     use crate::store::{Store, Writer};
 
@@ -319,7 +321,11 @@ mod tests {
         Export::Owed(Owed {
             exits,
             may_carry_content: false,
-            is_ready,
+            stage: if is_ready {
+                Stage::Ready
+            } else {
+                Stage::UnderWay
+            },
         })
     }
 

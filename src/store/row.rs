@@ -69,8 +69,18 @@ pub(crate) struct Owed {
     pub(crate) exits: u8,
     /// Whether the operator lets content leave.
     pub(crate) may_carry_content: bool,
-    /// Whether the exporter has given it back, so that it may be sent again.
-    pub(crate) is_ready: bool,
+    pub(crate) stage: Stage,
+}
+
+/// How far the export of a span has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// The exporter has it in hand.
+    UnderWay = 0,
+    /// The exporter has given it back, so that it may be sent again.
+    Ready = 1,
+    /// It is not decided whether its trace leaves.
+    Undecided = 2,
 }
 
 /// The attributes of a span by the [slots](crate::semconv::slots) of its kind, a bit each.

@@ -89,6 +89,18 @@ impl OpenSpan {
     }
 }
 
+impl State {
+    /// Takes in what the parts of the call said, as it ends.
+    #[inline]
+    pub(in crate::capture) fn take_in_parts(&mut self) {
+        if let Some(folded) = self.folded.take() {
+            folded.apply(self);
+        }
+        // The call that it was a part of is over already: it stands for itself.
+        self.is_part = false;
+    }
+}
+
 impl Part {
     fn take(state: &mut State, kind: Kind) -> Self {
         state.is_over = true;

@@ -313,10 +313,12 @@ mod tests {
 
     fn span(end_ns: Option<i64>) -> Arc<SpanRecord> {
         Arc::new(SpanRecord {
+            is_sampled: false,
             trace_id: TraceId::from_bytes([1; 16]).unwrap(),
             span_id: SpanId::from_bytes([2; 8]).unwrap(),
             parent_span_id: None,
             wire_parent_span_id: None,
+            remote_parent_span_id: None,
             run: RunRecord {
                 run_id: RunId::from_bytes([3; 16]).unwrap(),
                 is_root: true,

@@ -10,8 +10,9 @@ use tracing::span::Id;
 use tracing_opentelemetry::get_otel_context;
 
 use super::finished::Finished;
+use super::remote;
 use super::tally::{Door, Tally};
-use crate::record::{SpanId, TraceId};
+use crate::record::{SpanId, TraceContext, TraceId};
 use crate::sink::{Ended, Wire, WireIds};
 
 /// [`Wire`] by way of the `tracing-opentelemetry` layer that stands behind capture.
@@ -50,6 +51,8 @@ impl Wire for Bridge {
             } else {
                 self.tally.turned_away(Door::Closed, Some(draft.span_id()));
             }
+        } else if span_context.is_valid() && !span_context.is_sampled() {
+            self.tally.sampled_out(1);
         } else {
             self.tally.stays(draft.span_id());
         }
@@ -58,6 +61,14 @@ impl Wire for Bridge {
 
     fn withdraw(&self, span: SpanId, parent: Option<SpanId>) {
         self.finished.withdraw(span, parent);
+    }
+
+    fn context(&self, id: &Id, dispatch: &Dispatch) -> Option<TraceContext> {
+        remote::of(get_otel_context(id, dispatch)?.span().span_context())
+    }
+
+    fn remote(&self) -> Option<TraceContext> {
+        remote::remote()
     }
 
     fn is_suppressed(&self) -> bool {
@@ -70,6 +81,12 @@ pub(super) fn system_time(unix_ns: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_nanos(u64::try_from(unix_ns).unwrap_or(0))
 }
 
+/// Nanoseconds since the Unix epoch.
+pub(super) fn unix_ns(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
 /// A span id of OpenTelemetry as ours; `None` where it is all zero.
 pub(super) fn span_id(id: opentelemetry::trace::SpanId) -> Option<SpanId> {
     SpanId::from_bytes(id.to_bytes())
@@ -80,5 +97,6 @@ fn wire_ids(context: &SpanContext) -> Option<WireIds> {
     Some(WireIds {
         trace_id: TraceId::from_bytes(context.trace_id().to_bytes())?,
         span_id: span_id(context.span_id())?,
+        is_sampled: context.is_sampled(),
     })
 }

@@ -2,18 +2,19 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use tracing::Dispatch;
 use tracing::dispatcher::with_default;
 
 use super::bridge::span_id;
-use super::line::{Line, Undelivered, Verdict};
+use super::line::{Line, Undelivered, Verdict, block_on};
 use super::rename::{Rename, Renamed};
+use super::tail::{self, Body, Candidate, Judged, Tail};
 use super::tally::{LATER, NEVER, Tally, reason};
-use crate::record::SpanId;
+use crate::record::{Merit, SpanId, SpanRecord, TraceId};
 use crate::sink::Backlog;
 
 /// The exporter that the SDK's batch processor drives, on its own thread.
@@ -23,13 +24,32 @@ pub(super) struct FanOut {
     lines: Vec<Line>,
     tally: Arc<Tally>,
     backlog: Arc<Backlog>,
+    /// What waits for the decision of its trace, where there are rules for that.
+    tail: Option<Arc<Tail>>,
 }
+
+/// The most spans in one request.
+const MOST: usize = 512;
+
+/// The same as the SDK takes it: the thread that looks after overdue traces shares it.
+#[derive(Debug)]
+pub(super) struct Shared(pub(super) Arc<FanOut>);
 
 /// A batch as it leaves, and which of it the store may hold.
 #[derive(Default)]
 struct Ready {
     spans: Vec<SpanData>,
     ours: Vec<SpanId>,
+}
+
+/// A span that is ready to leave.
+struct Leaving {
+    /// `None`: it was taken out.
+    span: Option<SpanData>,
+    /// What is known of it, where it is ours.
+    record: Option<Arc<SpanRecord>>,
+    trace: Option<TraceId>,
+    ends_trace: bool,
 }
 
 /// What became of a batch, every way out taken together.
@@ -53,28 +73,43 @@ impl FanOut {
         lines: Vec<Line>,
         tally: Arc<Tally>,
         backlog: Arc<Backlog>,
+        tail: Option<Arc<Tail>>,
     ) -> Self {
         FanOut {
             rename,
             lines,
             tally,
             backlog,
+            tail,
         }
     }
 
+    /// Lets go, or not, of traces that have been undecided for too long.
+    pub(super) async fn judge_overdue(&self) {
+        if let Some(tail) = &self.tail {
+            let judged = tail.judge(Vec::new(), self.may_forget());
+            let _ = self.carry_out(judged).await;
+        }
+    }
+
+    /// Whether what is ours may wait in the store alone: then it leaves from there, over OTLP.
+    fn may_forget(&self) -> bool {
+        self.tally.is_kept() && self.lines.iter().all(|line| line.bit() != 0)
+    }
+
     /// The batch as it leaves. A span that cannot be renamed is lost alone.
-    fn renamed(&self, batch: Vec<SpanData>) -> Ready {
-        let mut ready = Ready::default();
-        ready.spans.reserve_exact(batch.len());
+    fn renamed(&self, batch: Vec<SpanData>) -> Vec<Leaving> {
+        let mut leaving = Vec::with_capacity(batch.len());
         for span in batch {
             let id = span_id(span.span_context.span_id());
-            match catch_unwind(AssertUnwindSafe(|| self.rename.apply(span))) {
-                Ok(Renamed::Ours(span)) => {
-                    ready.spans.push(span);
-                    ready.ours.extend(id);
+            let (trace, ends_trace) = (tail::trace_of(&span), tail::ends_trace(&span));
+            let (span, record) = match catch_unwind(AssertUnwindSafe(|| self.rename.apply(span))) {
+                Ok(Renamed::Ours(span, record)) => (Some(span), Some(record)),
+                Ok(Renamed::Foreign(span)) => (Some(span), None),
+                Ok(Renamed::Withdrawn) => {
+                    self.tally.withdrawn(1);
+                    (None, None)
                 }
-                Ok(Renamed::Foreign(span)) => ready.spans.push(span),
-                Ok(Renamed::Withdrawn) => self.tally.withdrawn(1),
                 Err(_) => {
                     self.tally.lost(1, id.as_slice(), reason::PANIC, 1);
                     self.tally.trouble(
@@ -83,10 +118,58 @@ impl FanOut {
                          it stays in the local store"
                             .to_owned(),
                     );
+                    (None, None)
                 }
-            }
+            };
+            leaving.push(Leaving {
+                span,
+                record,
+                trace,
+                ends_trace,
+            });
         }
-        ready
+        leaving
+    }
+
+    /// Does what was decided.
+    async fn carry_out(&self, judged: Judged) -> OTelSdkResult {
+        // In this order a flush that waits for the outermost span waits for all that leaves with it.
+        self.tally.let_in(judged.had_waited);
+        self.tally.held_back(judged.held_back);
+        self.tally.stays_at_home(judged.staying, &judged.settled);
+        self.tally.leaves_from_store(&judged.owed);
+        let mut outcome = Ok(());
+        let mut leaving = judged.leaving.into_iter().peekable();
+        while leaving.peek().is_some() {
+            let mut ready = Ready::default();
+            for (mut span, ours) in leaving.by_ref().take(MOST) {
+                self.rename.move_to_parent_left(&mut span);
+                ready.spans.push(span);
+                ready.ours.extend(ours);
+            }
+            outcome = outcome.and(self.deliver(ready).await);
+        }
+        outcome
+    }
+
+    async fn deliver(&self, ready: Ready) -> OTelSdkResult {
+        let Ready { spans: batch, ours } = ready;
+        let spans = batch.len();
+        if spans == 0 {
+            return Ok(());
+        }
+        match self.send(batch).await {
+            Sent::Everywhere => {
+                self.tally.delivered(spans, &ours);
+                return Ok(());
+            }
+            Sent::Owed { exits, reason } => self.tally.owed(spans, &ours, exits, reason),
+            Sent::Lost {
+                spans: lost,
+                reason,
+            } => self.tally.lost(spans, &ours, reason, lost),
+        }
+        Err(OTelSdkError::InternalFailure(self.tally.last_trouble()))
     }
 
     /// Sends the batch by every line; gives the failure that cost most spans.
@@ -153,35 +236,63 @@ impl FanOut {
     }
 }
 
-impl SpanExporter for FanOut {
+impl SpanExporter for Shared {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
-        if self.tally.is_closed() {
+        let all = &self.0;
+        if all.tally.is_closed() {
             // Shut down and counted: nobody waits for these spans any more.
             return Err(OTelSdkError::AlreadyShutdown);
         }
-        let Ready { spans: batch, ours } = with_default(&Dispatch::none(), || self.renamed(batch));
-        let spans = batch.len();
-        if spans == 0 {
-            return Ok(());
-        }
-        match self.send(batch).await {
-            Sent::Everywhere => {
-                self.tally.delivered(spans, &ours);
-                return Ok(());
+        let batch = with_default(&Dispatch::none(), || all.renamed(batch));
+        match &all.tail {
+            None => all.deliver(batch.into_iter().collect()).await,
+            Some(tail) => {
+                let candidates = batch.into_iter().filter_map(Leaving::candidate);
+                let judged = tail.judge(candidates.collect(), all.may_forget());
+                all.carry_out(judged).await
             }
-            Sent::Owed { exits, reason } => self.tally.owed(spans, &ours, exits, reason),
-            Sent::Lost {
-                spans: lost,
-                reason,
-            } => self.tally.lost(spans, &ours, reason, lost),
         }
-        Err(OTelSdkError::InternalFailure(self.tally.last_trouble()))
     }
 
-    fn set_resource(&mut self, resource: &Resource) {
-        for line in &mut self.lines {
-            line.set_resource(resource);
+    /// What is undecided by now is left to the store, or decided by what is known of it.
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        let all = &self.0;
+        match &all.tail {
+            Some(tail) if !all.may_forget() => block_on(all.carry_out(tail.judge_all())),
+            _ => Ok(()),
         }
+    }
+}
+
+impl FromIterator<Leaving> for Ready {
+    fn from_iter<I: IntoIterator<Item = Leaving>>(batch: I) -> Self {
+        let mut ready = Ready::default();
+        for leaving in batch {
+            ready
+                .ours
+                .extend(leaving.record.map(|record| record.span_id));
+            ready.spans.extend(leaving.span);
+        }
+        ready
+    }
+}
+
+impl Leaving {
+    fn candidate(self) -> Option<Candidate> {
+        let merit = match (&self.record, &self.span) {
+            (Some(record), _) => Merit::of(record),
+            (None, Some(span)) => tail::merit_of(span),
+            (None, None) => Merit::default(),
+        };
+        let ours = self.record.map(|record| record.span_id);
+        Some(Candidate {
+            trace: self.trace?,
+            ends_trace: self.ends_trace,
+            merit,
+            body: self
+                .span
+                .map_or(Body::Nothing, |span| Body::Whole(Box::new(span), ours)),
+        })
     }
 }
 
@@ -198,7 +309,7 @@ mod tests {
     use super::super::finished::Finished;
     use super::super::line::{Exit, Line, Patience};
     use super::super::tally::Door;
-    use super::{FanOut, Rename, Tally, Undelivered, Verdict};
+    use super::{FanOut, Rename, Shared, Tally, Undelivered, Verdict};
     use crate::config::Content;
     use crate::policy::Policy;
     use crate::semconv::Naming;
@@ -273,9 +384,9 @@ mod tests {
             .into_iter()
             .map(|exit| Line::new(Box::new(exit), Arc::default(), Arc::clone(&closing)))
             .collect();
-        let fan_out = FanOut::new(Arc::new(rename), lines, Arc::clone(&tally), backlog);
+        let fan_out = FanOut::new(Arc::new(rename), lines, Arc::clone(&tally), backlog, None);
         let provider = SdkTracerProvider::builder()
-            .with_simple_exporter(fan_out)
+            .with_simple_exporter(Shared(Arc::new(fan_out)))
             .build();
         assert_eq!(tally.admit(), Door::Open);
         provider.tracer("test").start("work").end();

@@ -12,6 +12,7 @@ use opentelemetry_sdk::trace::{
 
 use super::bridge::span_id;
 use super::finished::Finished;
+use super::tail::Tail;
 use super::tally::{Door, Tally};
 
 /// The SDK's batch processor behind a door of our own.
@@ -23,6 +24,7 @@ pub(super) struct Gate {
     batches: BatchSpanProcessor,
     finished: Arc<Finished>,
     tally: Arc<Tally>,
+    tail: Option<Arc<Tail>>,
 }
 
 /// Spans that may wait where the environment says nothing. Four times the SDK's default: an agent that
@@ -42,6 +44,7 @@ impl Gate {
         size: QueueSize,
         finished: Arc<Finished>,
         tally: Arc<Tally>,
+        tail: Option<Arc<Tail>>,
     ) -> Self {
         let config = BatchConfigBuilder::default()
             .with_max_queue_size(size.under_way())
@@ -54,6 +57,7 @@ impl Gate {
             batches,
             finished,
             tally,
+            tail,
         }
     }
 }
@@ -95,8 +99,18 @@ impl SpanProcessor for Gate {
             Door::Open => self.batches.on_end(span),
             door => {
                 let id = span_id(span.span_context.span_id());
-                let ours = id.filter(|id| self.finished.take(*id).is_some());
-                self.tally.turned_away(door, ours);
+                let ended = id.and_then(|id| self.finished.take(id));
+                let ours = id.filter(|_| ended.is_some());
+                match &self.tail {
+                    Some(tail) if door == Door::Full => {
+                        let is_kept = self.tally.is_kept();
+                        tail.missed_one(&span, ended.filter(|_| is_kept));
+                        if ours.is_none() || !is_kept {
+                            self.tally.turned_away(door, ours);
+                        }
+                    }
+                    _ => self.tally.turned_away(door, ours),
+                }
             }
         }
     }

@@ -22,12 +22,14 @@ mod http;
 mod line;
 mod partial_success;
 mod reach;
+pub(super) mod remote;
 mod rename;
 #[cfg(feature = "sqlite")]
 mod resend;
 #[cfg(feature = "sqlite")]
 mod restore;
 mod setup;
+mod tail;
 mod tally;
 mod transport;
 
@@ -47,15 +49,17 @@ use tracing_subscriber::registry::LookupSpan;
 
 use self::bridge::Bridge;
 use self::closing::Closing;
-use self::exporter::FanOut;
+use self::exporter::{FanOut, Shared};
 use self::finished::Finished;
 use self::gate::{Gate, QueueSize};
+use self::line::block_on;
 use self::rename::Rename;
 #[cfg(feature = "sqlite")]
 use self::resend::Resender;
-use self::setup::{Setup, samples_all};
+use self::setup::{Setup, sampler};
+use self::tail::Tail;
 use self::tally::Tally;
-use crate::config::{ExportConfig, Placement};
+use crate::config::{ExportConfig, Placement, TailSampling};
 use crate::policy::Policy;
 use crate::sink::backlog::Terms;
 use crate::sink::{Backlog, ExportCounter, Wire};
@@ -63,6 +67,10 @@ use crate::sink::{Backlog, ExportCounter, Wire};
 /// What a flush waits between two tries where the SDK refuses one at once, and a shutdown for a
 /// thread.
 const RETRY: Duration = Duration::from_millis(5);
+
+/// How often it is looked for traces that have been undecided for too long.
+const SHORTEST_LOOK: Duration = Duration::from_millis(20);
+const LONGEST_LOOK: Duration = Duration::from_secs(30);
 
 /// How long a shutdown waits for the thread that sends again, whatever its collector does.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -75,6 +83,7 @@ pub(crate) struct Outlet {
     tally: Arc<Tally>,
     closing: Arc<Closing>,
     backlog: Arc<Backlog>,
+    tail: Option<Arc<Tail>>,
     resender: Option<JoinHandle<()>>,
 }
 
@@ -89,15 +98,19 @@ impl Outlet {
     ) -> Option<Outlet> {
         let closing = Arc::new(Closing::default());
         let setup = Setup::read(config, counter.as_ref(), &closing)?;
-        let lines = setup.lines(counter.as_ref());
+        let mut lines = setup.lines(counter.as_ref());
         if lines.is_empty() {
             return None;
+        }
+        let resource = setup.resource();
+        for line in &mut lines {
+            line.set_resource(&resource);
         }
         let exits = lines.iter().fold(0, |exits, line| exits | line.bit());
         let terms = Terms {
             exits,
             may_carry_content: policy.content_placement() != Placement::NOWHERE,
-            takes_all: samples_all(),
+            are_judged: config.tail.is_some(),
         };
         let size = QueueSize::from_env();
         // A record waits as long as its span, and a little room keeps those apart that the SDK
@@ -110,13 +123,19 @@ impl Outlet {
             size.under_way(),
         ));
         let rename = Arc::new(Rename::new(Arc::clone(&finished), policy, config.naming));
-        let fan_out = FanOut::new(
+        let tail = config.tail.map(|rules| Arc::new(Tail::new(rules)));
+        let fan_out = Arc::new(FanOut::new(
             Arc::clone(&rename),
             lines,
             Arc::clone(&tally),
             Arc::clone(&backlog),
-        );
-        let gate = || Gate::new(fan_out, size, Arc::clone(&finished), Arc::clone(&tally));
+            tail.clone(),
+        ));
+        let gate = || {
+            let exporter = Shared(Arc::clone(&fan_out));
+            let (finished, tally) = (Arc::clone(&finished), Arc::clone(&tally));
+            Gate::new(exporter, size, finished, tally, tail.clone())
+        };
         // The SDK panics where the system gives it no thread.
         let Ok(gate) = catch_unwind(AssertUnwindSafe(gate)) else {
             counter.trouble(
@@ -127,7 +146,8 @@ impl Outlet {
         };
         let provider = SdkTracerProvider::builder()
             .with_span_processor(gate)
-            .with_resource(setup.resource())
+            .with_resource(resource)
+            .with_sampler(sampler(config.head))
             .build();
         let mut outlet = Outlet {
             provider,
@@ -135,22 +155,32 @@ impl Outlet {
             tally,
             closing,
             backlog,
+            tail,
             resender: None,
         };
+        if let Some(tail) = &outlet.tail {
+            look_after_overdue(fan_out, tail.patience(), Arc::clone(&outlet.closing));
+        }
         if exits != 0 {
             outlet.backlog.open(terms);
-            outlet.start_resender(&setup, rename);
+            outlet.start_resender(&setup, rename, config.tail);
         }
         Some(outlet)
     }
 
     /// Without the thread what is owed waits for another process.
     #[cfg(feature = "sqlite")]
-    fn start_resender(&mut self, setup: &Setup<'_>, rename: Arc<Rename>) {
+    fn start_resender(
+        &mut self,
+        setup: &Setup<'_>,
+        rename: Arc<Rename>,
+        rules: Option<TailSampling>,
+    ) {
         let resender = Resender {
             backlog: Arc::clone(&self.backlog),
             lines: setup.lines_again(),
             rename,
+            rules,
             tally: Arc::clone(&self.tally),
             closing: Arc::clone(&self.closing),
             scope: scope(),
@@ -164,7 +194,8 @@ impl Outlet {
         clippy::unused_self,
         reason = "stands in for the twin with a store"
     )]
-    fn start_resender(&mut self, _: &Setup<'_>, _: Arc<Rename>) {}
+    fn start_resender(&mut self, _: &Setup<'_>, _: Arc<Rename>, _: Option<TailSampling>) {}
+
     /// The layer that makes OpenTelemetry spans of tracing spans; stands behind capture.
     pub(crate) fn layer<S>(&self) -> OpenTelemetryLayer<S, SdkTracer>
     where
@@ -224,6 +255,12 @@ impl Outlet {
         self.backlog.pending()
     }
 
+    /// Spans that wait for the decision of their trace.
+    pub(crate) fn undecided(&self) -> u64 {
+        let undecided = self.tail.as_ref().map_or(0, |tail| tail.undecided());
+        u64::try_from(undecided).unwrap_or(u64::MAX)
+    }
+
     /// Sends what has ended and stops. What is not out in time is left to a later process where there
     /// is a store, and else given up and counted.
     pub(crate) fn shutdown(&self, timeout: Duration) -> Result<(), String> {
@@ -254,6 +291,24 @@ impl Outlet {
             )),
         }
     }
+}
+
+/// Starts the thread that decides what has been undecided for too long; it ends when the shutdown begins.
+/// Without it this is done whenever a span ends.
+fn look_after_overdue(fan_out: Arc<FanOut>, patience: Duration, closing: Arc<Closing>) {
+    let _ = thread::Builder::new()
+        .name("hermes-otlp-tail".to_owned())
+        .spawn(move || {
+            let _suppressed = Context::enter_telemetry_suppressed_scope();
+            with_default(&Dispatch::none(), || {
+                while !closing.is_set() {
+                    closing.pause(patience.clamp(SHORTEST_LOOK, LONGEST_LOOK));
+                    if !closing.is_set() {
+                        block_on(fan_out.judge_overdue());
+                    }
+                }
+            });
+        });
 }
 
 /// Who makes the spans.

@@ -30,7 +30,7 @@ pub(super) struct Rename {
 #[derive(Debug)]
 pub(super) enum Renamed {
     /// One of ours: what leaves is what the store holds.
-    Ours(SpanData),
+    Ours(SpanData, Arc<SpanRecord>),
     /// One of another library.
     Foreign(SpanData),
     /// It was taken out.
@@ -54,8 +54,9 @@ impl Rename {
         }
         self.move_to_parent_left(&mut span);
         if let Some(draft) = id.and_then(|id| self.finished.take(id)) {
-            self.rebuild(&draft.record(), &mut span);
-            Renamed::Ours(span)
+            let record = draft.record();
+            self.rebuild(&record, &mut span);
+            Renamed::Ours(span, record)
         } else {
             self.clean(&mut span);
             Renamed::Foreign(span)
@@ -105,7 +106,8 @@ impl Rename {
         self.policy.foreign_text(text)
     }
 
-    fn move_to_parent_left(&self, span: &mut SpanData) {
+    /// A parent that was taken out since gives its place to the one around it.
+    pub(super) fn move_to_parent_left(&self, span: &mut SpanData) {
         let Some(parent) = span_id(span.parent_span_id) else {
             return;
         };
@@ -263,13 +265,14 @@ fn status(record: &SpanRecord) -> Status {
 fn add_links(record: &SpanRecord, span: &mut SpanData) {
     for (trace_id, linked) in &record.links {
         let linked = SpanId::from_bytes(linked.to_bytes());
+        let trace = TraceId::from_bytes(trace_id.to_bytes());
         let links = &mut span.links.links;
-        if !links
-            .iter()
-            .any(|known| known.span_context.span_id() == linked)
-        {
+        if !links.iter().any(|known| {
+            let known = &known.span_context;
+            known.span_id() == linked && known.trace_id() == trace
+        }) {
             links.push(Link::with_context(SpanContext::new(
-                TraceId::from_bytes(trace_id.to_bytes()),
+                trace,
                 linked,
                 TraceFlags::SAMPLED,
                 false,

@@ -1,10 +1,8 @@
 //! Sends from the store what a collector has missed: oldest first, on a thread of its own, in no hurry.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context as TaskContext, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use opentelemetry::{Context, InstrumentationScope};
@@ -13,11 +11,13 @@ use tracing::Dispatch;
 use tracing::dispatcher::with_default;
 
 use super::closing::Closing;
-use super::line::{Line, Patience, Undelivered, Verdict};
+use super::line::{Line, Patience, Undelivered, Verdict, block_on};
 use super::rename::Rename;
 use super::restore;
 use super::tally::{LATER, NEVER, Tally, reason};
+use crate::config::TailSampling;
 use crate::error::Error;
+use crate::record::{Merit, now_ns};
 use crate::sink::Backlog;
 use crate::sink::backlog::Keeper;
 use crate::store::{Outbox, Waiting};
@@ -43,6 +43,8 @@ pub(super) struct Resender {
     /// Ways out of its own, so that nothing new waits for something old.
     pub(super) lines: Vec<Line>,
     pub(super) rename: Arc<Rename>,
+    /// What decides about traces that processes before this one left undecided.
+    pub(super) rules: Option<TailSampling>,
     pub(super) tally: Arc<Tally>,
     pub(super) closing: Arc<Closing>,
     pub(super) scope: InstrumentationScope,
@@ -115,6 +117,7 @@ impl Resender {
             }
         };
         outbox.free_the_deads()?;
+        self.judge(outbox)?;
         let mut next = Instant::now() + IDLE;
         for (line, pace) in self.lines.iter().zip(paces) {
             if let Some(again) = self.serve(line, pace, outbox)? {
@@ -122,6 +125,39 @@ impl Resender {
             }
         }
         Ok(Some(next))
+    }
+
+    /// Decides the traces that were left undecided, but for those that still run somewhere.
+    fn judge(&self, outbox: &mut Outbox) -> Result<(), Error> {
+        let Some(rules) = &self.rules else {
+            return outbox.decide_all_leave();
+        };
+        for (trace, is_running) in outbox.undecided()? {
+            let mut merit = Merit::default();
+            outbox.look_at(trace, |span| {
+                let record = catch_unwind(AssertUnwindSafe(|| restore::record(span)));
+                if let Ok(Some(record)) = record {
+                    merit.add(Merit::of(&record));
+                }
+            })?;
+            let now_ns = now_ns();
+            if is_running {
+                let age_ns = now_ns.saturating_sub(merit.start_ns());
+                if u128::try_from(age_ns).unwrap_or(0) < rules.patience().as_nanos() {
+                    continue;
+                }
+                merit.runs_at(now_ns);
+            }
+            let leaves = rules.keeps(trace, &merit);
+            let decided = outbox.decide(trace, leaves)?;
+            if !leaves {
+                self.backlog.sampled_out(decided);
+            }
+            if self.closing.is_set() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Sends what is owed by one line until there is no more, or it fails; gives when to try again.
@@ -295,26 +331,5 @@ impl Pace {
         self.after = id;
         self.size = 1;
         is_suspect
-    }
-}
-
-/// Waits on this thread for a future.
-fn block_on<F: Future>(future: F) -> F::Output {
-    struct Unpark(Thread);
-
-    impl Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = TaskContext::from_waker(&waker);
-    let mut future = pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => thread::park(),
-        }
     }
 }

@@ -35,8 +35,10 @@ pub(super) fn record(span: RecordedSpan) -> Option<SpanRecord> {
     let mut record = SpanRecord {
         trace_id: span.trace_id,
         span_id: span.span_id,
+        is_sampled: true,
         parent_span_id: span.parent_span_id,
         wire_parent_span_id: span.wire_parent_span_id,
+        remote_parent_span_id: None,
         run: RunRecord {
             run_id: span.run_id,
             is_root: false,

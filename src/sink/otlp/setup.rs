@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::TelemetryResourceDetector;
+use opentelemetry_sdk::trace::Sampler;
 
 use super::closing::Closing;
 use super::console::Console;
@@ -12,7 +13,7 @@ use super::line::{Exit, Line};
 use super::reach::Reach;
 use super::rename::key_values;
 use super::transport::Transport;
-use crate::config::{ExportConfig, Exporter};
+use crate::config::{ExportConfig, Exporter, HeadRule, HeadSampling};
 use crate::sink::ExportCounter;
 
 /// What every way out is made from.
@@ -107,8 +108,16 @@ impl<'c> Setup<'c> {
     }
 }
 
-/// Whether the environment leaves it at exporting every span.
-pub(super) fn samples_all() -> bool {
-    let sampler = std::env::var("OTEL_TRACES_SAMPLER").unwrap_or_default();
-    ["", "always_on", "parentbased_always_on"].contains(&sampler.trim())
+/// The sampler that the configuration asks for.
+pub(super) fn sampler(head: HeadSampling) -> Sampler {
+    let sampler = match head.rule {
+        HeadRule::All => Sampler::AlwaysOn,
+        HeadRule::None => Sampler::AlwaysOff,
+        HeadRule::Ratio(ratio) => Sampler::TraceIdRatioBased(ratio),
+    };
+    if head.follows_parent {
+        Sampler::ParentBased(Box::new(sampler))
+    } else {
+        sampler
+    }
 }

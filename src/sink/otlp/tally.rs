@@ -15,6 +15,8 @@ pub(super) mod reason {
     pub(in super::super) const SHUTDOWN: &str = super::NOT_IN_TIME;
     /// The collector cannot be reached, and is not asked before it is time.
     pub(in super::super) const AWAY: &str = "otlp_away";
+    /// It waited in the store for the decision of its trace, and is not there.
+    pub(in super::super) const HELD: &str = "otlp_held";
     /// The span is not in the store any more.
     pub(in super::super) const PRUNED: &str = "otlp_pruned";
     /// The collector took others and never this one.
@@ -103,6 +105,10 @@ impl Tally {
             Door::Full => reason::QUEUE_FULL,
             Door::Closed => reason::SHUTDOWN,
         };
+        if door == Door::Closed && ours.is_some() && self.backlog.keeps_undecided() {
+            // The store has it as undecided, and a later process decides.
+            return;
+        }
         let is_kept = self.owe(ours.as_slice(), ALL, reason) > 0;
         if !is_kept {
             self.counter.lost(reason, 1);
@@ -159,7 +165,42 @@ impl Tally {
         self.backlog.is_kept()
     }
 
-    /// A span of ours that is not exported: it is not sampled.
+    /// Spans of a batch that are not sent now: a flush does not wait for them.
+    pub(super) fn held_back(&self, spans: usize) {
+        self.settle(spans);
+    }
+
+    /// Spans that had been held back are under way again.
+    pub(super) fn let_in(&self, spans: usize) {
+        let spans = i64::try_from(spans).unwrap_or(i64::MAX);
+        let more = |open: i64| (open >= 0).then(|| open.saturating_add(spans));
+        let _ = self
+            .open
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
+    }
+
+    /// Spans that tail rules keep at home; the store owes those that are ours to nobody.
+    pub(super) fn stays_at_home(&self, spans: usize, ours: &[SpanId]) {
+        self.backlog.settled(ours);
+        if spans > 0 {
+            self.sampled_out(spans);
+        }
+    }
+
+    /// Spans whose trace leaves, and that only the store has.
+    pub(super) fn leaves_from_store(&self, ours: &[SpanId]) {
+        let lost = ours.len() - self.owe(ours, ALL, reason::HELD);
+        if lost > 0 {
+            self.counter.lost(reason::HELD, count(lost));
+        }
+    }
+
+    /// Spans that sampling keeps at home.
+    pub(super) fn sampled_out(&self, spans: usize) {
+        self.counter.sampled_out(count(spans));
+    }
+
+    /// A span of ours that is not exported: OTel has none of it, or ended it before.
     pub(super) fn stays(&self, span: SpanId) {
         self.backlog.settled(&[span]);
     }
@@ -307,7 +348,7 @@ mod tests {
         backlog.open(Terms {
             exits: 1,
             may_carry_content: false,
-            takes_all: true,
+            are_judged: false,
         });
         backlog.attend("store".into(), 1);
     }

@@ -176,8 +176,10 @@ mod tests {
         SpanRecord {
             trace_id: run.0,
             span_id: SpanId::generate(),
+            is_sampled: true,
             parent_span_id: None,
             wire_parent_span_id: None,
+            remote_parent_span_id: None,
             run: RunRecord {
                 run_id: run.1,
                 is_root: kind == Kind::Session,

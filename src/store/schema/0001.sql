@@ -347,7 +347,8 @@ CREATE TABLE tel_pruning (
 
 -- Spans that OTLP has not taken yet, as far as anyone knows; `id` is that of the span. The writer that
 -- has one in hand stands beside it, and nobody where that writer has ended. `is_ready` is 0 while the
--- span is still with the exporter of that writer; `exits` are the ways out by which it is still owed.
+-- span is still with the exporter of that writer, 1 when it may be sent from here, and 2 while it is not
+-- decided whether its trace leaves; `exits` are the ways out by which it is still owed.
 CREATE TABLE tel_outbox (
     id INTEGER PRIMARY KEY,
     exits INTEGER NOT NULL,

@@ -92,10 +92,12 @@ fn span(members: &mut Members, withdrawn: bool) -> Option<SpanRecord> {
     let mut extra = attributes(members.object("extra"));
     extra.extend(unknown);
     Some(SpanRecord {
+        is_sampled: false,
         trace_id: TraceId::from_hex(&members.text("trace_id")?)?,
         span_id: SpanId::from_hex(&members.text("span_id")?)?,
         parent_span_id: span_id(members, "parent_span_id"),
         wire_parent_span_id: span_id(members, "wire_parent_span_id"),
+        remote_parent_span_id: span_id(members, "remote_parent_span_id"),
         run: RunRecord {
             run_id: RunId::from_hex(&members.text("run_id")?)?,
             is_root: members.take("is_root") == Some(Tree::Bool(true)),

@@ -33,10 +33,12 @@ fn span(record: SpanRecord) -> Line<'static> {
 
 fn sample() -> SpanRecord {
     SpanRecord {
+        is_sampled: false,
         trace_id: TraceId::from_bytes([1; 16]).unwrap(),
         span_id: SpanId::from_bytes([2; 8]).unwrap(),
         parent_span_id: None,
         wire_parent_span_id: None,
+        remote_parent_span_id: None,
         run: RunRecord {
             run_id: RunId::from_bytes([3; 16]).unwrap(),
             is_root: false,
@@ -156,10 +158,12 @@ fn record() -> impl Strategy<Value = SpanRecord> {
             facts.set(fact, value);
         }
         SpanRecord {
+            is_sampled: false,
             trace_id: ids.0,
             span_id: ids.1,
             parent_span_id: ids.2,
             wire_parent_span_id: ids.3,
+            remote_parent_span_id: ids.3,
             run: RunRecord {
                 run_id: ids.4,
                 is_root: state.0,

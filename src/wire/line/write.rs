@@ -96,6 +96,11 @@ fn put_span<M: SerializeMap>(line: &mut M, record: &SpanRecord) -> Result<(), M:
         "wire_parent_span_id",
         record.wire_parent_span_id.map(Shown),
     )?;
+    put_some(
+        line,
+        "remote_parent_span_id",
+        record.remote_parent_span_id.map(Shown),
+    )?;
     line.serialize_entry("run_id", &Shown(record.run.run_id))?;
     line.serialize_entry("is_root", &record.run.is_root)?;
     line.serialize_entry("kind", record.kind.span_name())?;

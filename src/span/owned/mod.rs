@@ -1,0 +1,11 @@
+//! Spans that are held: for frameworks that tell of a start in one callback and of the end in another.
+
+mod callsite;
+mod cause;
+mod handle;
+pub mod kind;
+mod start;
+
+pub use cause::Cause;
+pub use handle::OwnedSpan;
+pub use start::{Start, agent, chat, embedding, reranker, retriever, session, step, tool, turn};
