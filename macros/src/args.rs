@@ -105,6 +105,17 @@ const CHAT_LATE: &[&str] = &[
     "REASONING_TOKENS",
     "TIME_TO_FIRST_CHUNK",
     "COST_USD",
+    // rig fills a span that declares these and does not make one of its own: its contract with
+    // whoever opens the span of a model call, in its own spelling where that differs from ours.
+    "RIG_COMPLETION_PARENT",
+    "RIG_CACHE_CREATION_TOKENS",
+    "RIG_REASONING_TOKENS",
+    "RIG_TOOL_USE_PROMPT_TOKENS",
+    "SYSTEM_INSTRUCTIONS",
+    "INPUT_MESSAGES",
+    "OUTPUT_MESSAGES",
+    // It fills this one where it is there.
+    "STREAM",
 ];
 
 #[rustfmt::skip]

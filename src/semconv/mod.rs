@@ -4,6 +4,7 @@
 //! `6fd0d763a092db245a54104fc1124031eb3c51d2` (2026-10-09), a repository without releases. To
 //! follow a newer one, change rows of [`table`]; nothing that is stored needs a migration.
 
+pub(crate) mod contract;
 mod fact;
 mod operation;
 mod provider;

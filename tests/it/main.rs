@@ -14,6 +14,7 @@ mod accounting;
 mod attributes;
 mod clients;
 mod content;
+mod dialects;
 mod export;
 mod failures;
 mod filter;

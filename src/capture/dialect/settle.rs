@@ -13,7 +13,9 @@ impl Core {
     pub(in crate::capture) fn settle_other(&self, open: &OpenSpan) {
         let found = open.kind();
         let is_open_to_more = found.is_none() || (self.captures_all && found == Some(Kind::Step));
-        if is_open_to_more && let Some(kind) = open.likely_kind_at_end() {
+        if is_open_to_more
+            && let Some(kind) = open.likely_kind_at_end()
+        {
             open.turn_out(kind);
         }
         let Some(kind) = open.kind() else { return };
@@ -80,10 +82,7 @@ fn settle(shape: &Shape, kind: Kind, state: &mut State) {
         });
     }
     let notes = &state.said.notes;
-    let is_stream = notes
-        .get(Fact::Stream)
-        .map(Value::from)
-        .and_then(|value| value.as_bool());
+    let is_stream = notes.get(Fact::Stream).map(Value::from).and_then(|value| value.as_bool());
     if has(Habit::EndsWithReason)
         && is_stream == Some(true)
         && !notes.has(Fact::FinishReasons)
@@ -134,10 +133,7 @@ fn settle_usage(notes: &mut Notes, excludes_cached: bool) {
         notes.int(Fact::InputTokens, input.saturating_add(cached));
     }
     if let Some(total) = int(notes, Fact::TotalTokens) {
-        let (input, output) = (
-            int(notes, Fact::InputTokens),
-            int(notes, Fact::OutputTokens),
-        );
+        let (input, output) = (int(notes, Fact::InputTokens), int(notes, Fact::OutputTokens));
         match (input, output) {
             (Some(known), None) if known <= total => {
                 notes.int(Fact::OutputTokens, total - known);
@@ -164,14 +160,13 @@ fn settle_result(notes: &mut Notes) {
     // `error = false`, `error = None`: there was none.
     let text = match notes.get(Fact::ErrorText).map(Value::from) {
         None | Some(Value::Bool(false)) => return,
-        Some(Value::Bool(true)) => String::new(),
         Some(value) => value.to_text().into_owned(),
     };
-    if matches!(text.as_str(), "None" | "false" | "0") {
+    if matches!(text.as_str(), "" | "None" | "false" | "0") {
         return;
     }
     notes.text(Fact::OtelStatusCode, "error");
-    if !text.is_empty() && text != "true" {
+    if text != "true" {
         notes.set_default(Fact::OtelStatusDescription, text);
     }
 }
@@ -185,8 +180,7 @@ pub(super) fn has_answer(notes: &Notes) -> bool {
 impl Dialect {
     /// The kind of a span that does not say itself what it is, with what is known of it so far.
     pub(in crate::capture) fn kind_with(&self, notes: &Notes) -> Option<Kind> {
-        self.kind
-            .filter(|_| self.needs.is_none_or(|fact| notes.has(fact)))
+        self.kind.filter(|_| self.needs.is_none_or(|fact| notes.has(fact)))
     }
 }
 
@@ -198,13 +192,9 @@ mod tests {
 
     fn input(tokens: [i64; 3], excludes_cached: bool) -> Option<i64> {
         let mut notes = Notes::default();
-        for (fact, tokens) in [
-            Fact::InputTokens,
-            Fact::CacheReadTokens,
-            Fact::CacheWriteTokens,
-        ]
-        .into_iter()
-        .zip(tokens)
+        for (fact, tokens) in [Fact::InputTokens, Fact::CacheReadTokens, Fact::CacheWriteTokens]
+            .into_iter()
+            .zip(tokens)
         {
             notes.int(fact, tokens);
         }
@@ -235,12 +225,7 @@ mod tests {
             let mut notes = Notes::default();
             notes.text(Fact::ErrorText, said);
             settle_result(&mut notes);
-            let text = notes.text_of(Fact::OtelStatusCode);
-            assert_eq!(
-                text.is_some(),
-                failed || said.is_empty() && text.is_some(),
-                "{said}"
-            );
+            assert_eq!(notes.text_of(Fact::OtelStatusCode).is_some(), failed, "{said}");
         }
     }
 }
