@@ -74,7 +74,15 @@ async fn add(args: &Value) -> String {
 fn calls_and_tools_stand_under_the_turn_that_made_them() {
     let (server, watched) = (ModelServer::with_tool(), Watched::new());
     watched.run(session(client(&server.base_url())));
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 2 model calls, 1 tool calls, 0 errors, 240 in, 68 out
+    hermes.session · AGENT INTERNAL
+      hermes.turn · CHAIN INTERNAL
+        chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12 · finish tool_calls
+        hermes.tool.add · TOOL INTERNAL · tool add · id call_1 · result ok
+          add · CHAIN INTERNAL
+        chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12 · finish stop
+    ");
 }
 
 #[test]
@@ -86,7 +94,10 @@ fn a_tool_that_is_said_to_have_failed_is_an_error() {
             .start();
         genai::otel::agent::set_error(&span, "timeout");
     });
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 0 model calls, 1 tool calls, 1 errors, 0 in, 0 out
+    hermes.tool.add · TOOL INTERNAL · tool add · id call_9 · result timeout · ✗ timeout [error]
+    ");
 }
 
 #[test]
@@ -104,7 +115,10 @@ fn a_stream_asked_for_its_usage_has_it_and_the_time_to_its_first_chunk() {
         read(response.unwrap().stream).await
     });
     assert_eq!(text, "The answer is 5.");
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 120 in, 34 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · in 120 · cached 64 · out 34 · reasoned 12 · finish stop
+    ");
     let store = watched.bench.telemetry.store().unwrap();
     let run = watched.bench.runs()[0].run_id;
     let call = &store.model_calls(run).unwrap()[0];
@@ -123,7 +137,10 @@ fn a_stream_not_asked_for_its_usage_has_none_and_is_complete() {
         let response = client.exec_chat_stream("gpt-4o", question(), None).await;
         read(response.unwrap().stream).await
     });
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 0 in, 0 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · finish stop
+    ");
 }
 
 #[test]
@@ -141,7 +158,10 @@ fn a_stream_that_is_dropped_early_is_no_success() {
         }
     });
     server.wait_until_left();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ cancelled [cancelled]
+    ");
 }
 
 #[test]
@@ -154,7 +174,10 @@ fn a_stream_that_the_server_cuts_is_no_success_although_genai_says_so() {
         let mut stream = response.unwrap().stream;
         while let Some(Ok(_)) = stream.next().await {}
     });
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ web_stream [error]
+    ");
 }
 
 #[test]
@@ -187,7 +210,18 @@ fn failures_are_errors_of_their_class() {
             .await
             .unwrap_err();
     });
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    run: 0 model calls, 0 tool calls, 0 errors, 0 in, 0 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ 429 [error]
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ 500 [error]
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ connect [error]
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ web_stream [error]
+    embeddings text-embedding-3-small · EMBEDDING CLIENT · openai · asked text-embedding-3-small · ✗ 500 [error]
+    ");
     assert!(!watched.all_text().contains(SECRET));
 }
 
@@ -201,7 +235,10 @@ fn an_answer_of_another_shape_is_a_call_without_usage() {
             client.exec_chat("gpt-4o", question(), None).await
         })
         .ok();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 0 in, 0 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o
+    ");
     assert!(!watched.all_text().contains(SECRET));
 }
 
@@ -218,7 +255,10 @@ fn embeddings_are_one_span_for_a_batch() {
                 .await
         })
         .unwrap();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 0 model calls, 0 tool calls, 0 errors, 0 in, 0 out
+    embeddings text-embedding-3-small · EMBEDDING CLIENT · openai · asked text-embedding-3-small · answered text-embedding-3-small · in 9
+    ");
 }
 
 /// genai reads once per process whether it may record content.
@@ -276,5 +316,8 @@ fn inside_our_chat_a_call_is_counted_once() {
     let server = ModelServer::answering(&[Answer::Text]);
     let watched = Watched::new();
     watched.run(complete(client(&server.base_url()))).unwrap();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 120 in, 34 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12 · finish stop
+    ");
 }

@@ -55,7 +55,12 @@ fn a_call_in_our_chat_has_what_its_request_and_its_answer_say() {
     let server = ModelServer::answering(&[Answer::Text]);
     let watched = Watched::new();
     watched.run(session(client(&server)));
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 120 in, 34 out
+    hermes.session · AGENT INTERNAL
+      hermes.turn · CHAIN INTERNAL
+        chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12 · finish stop
+    ");
 }
 
 #[test]
@@ -63,6 +68,11 @@ fn what_the_client_prints_of_a_body_it_cannot_read_is_redacted() {
     let server = ModelServer::answering(&[Answer::Garbage]);
     let watched = Watched::new();
     watched.run(session(client(&server)));
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    hermes.session · AGENT INTERNAL
+      hermes.turn · CHAIN INTERNAL
+        chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ async_openai::error::OpenAIError [error]
+    ");
     assert!(!watched.all_text().contains(SECRET));
 }

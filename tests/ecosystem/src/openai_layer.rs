@@ -49,7 +49,12 @@ fn a_call_is_a_chat_and_the_server_is_told_of_it() {
     let server = ModelServer::answering(&[Answer::Text]);
     let watched = Watched::new();
     watched.run(session(client(&server.base_url(), 0))).unwrap();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 120 in, 34 out
+    hermes.session · AGENT INTERNAL
+      hermes.turn · CHAIN INTERNAL
+        chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12 · finish stop
+    ");
     let chat = watched.bench.span("chat gpt-4o");
     let told = format!("00-{}-{}-01", chat.trace_id, chat.span_id);
     assert_eq!(server.requests()[0].headers["traceparent"], told);
@@ -86,7 +91,10 @@ fn a_stream_has_its_usage_and_the_time_to_its_first_chunk() {
     let watched = Watched::new();
     let text = watched.run(read(client(&server.base_url(), 0), true));
     assert_eq!(text.unwrap(), "The answer is 5.");
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 120 in, 34 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12 · finish stop
+    ");
     let store = watched.bench.telemetry.store().unwrap();
     let run = watched.bench.runs()[0].run_id;
     let call = &store.model_calls(run).unwrap()[0];
@@ -103,7 +111,10 @@ fn a_stream_that_is_dropped_early_is_cancelled() {
     let text = watched.run(read(client(&server.base_url(), 0), false));
     assert_eq!(text.unwrap(), "The answer ");
     server.wait_until_left();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · ✗ cancelled [cancelled]
+    ");
 }
 
 #[test]
@@ -113,7 +124,10 @@ fn a_stream_that_the_server_cuts_is_an_error() {
     watched
         .run(read(client(&server.base_url(), 0), true))
         .unwrap_err();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · ✗ network [error]
+    ");
 }
 
 #[test]
@@ -126,7 +140,11 @@ fn a_call_that_is_given_up_is_cancelled() {
         call.abort();
         assert!(call.await.unwrap_err().is_cancelled());
     });
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    hermes.turn · CHAIN INTERNAL · ✗ cancelled [cancelled]
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ cancelled [cancelled]
+    ");
 }
 
 #[test]
@@ -141,7 +159,10 @@ fn embeddings_are_one_span_for_a_batch() {
     watched
         .run(async { client.embeddings().create(request.unwrap()).await })
         .unwrap();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 0 model calls, 0 tool calls, 0 errors, 0 in, 0 out
+    embeddings text-embedding-3-small · EMBEDDING CLIENT · openai · asked text-embedding-3-small · answered text-embedding-3-small · in 9
+    ");
 }
 
 #[test]
@@ -160,7 +181,20 @@ fn failures_are_errors_of_their_class() {
         // Nobody listens on the port of discarded packets.
         turn(client("http://127.0.0.1:9/v1", 0)).await.unwrap_err();
     });
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    hermes.turn · CHAIN INTERNAL · ✗ rate_limit [error]
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ rate_limit [error]
+    hermes.turn · CHAIN INTERNAL · ✗ provider_error [error]
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ provider_error [error]
+    hermes.turn · CHAIN INTERNAL · ✗ auth [error]
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ auth [error]
+    hermes.turn · CHAIN INTERNAL · ✗ network [error]
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ network [error]
+    ");
     assert!(!watched.all_text().contains(SECRET));
 }
 
@@ -171,7 +205,11 @@ fn a_body_that_the_client_cannot_read_leaves_a_call_without_usage() {
     watched
         .run(turn(client(&server.base_url(), 0)))
         .unwrap_err();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 0 in, 0 out
+    hermes.turn · CHAIN INTERNAL · ✗ async_openai::error::OpenAIError [error]
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o
+    ");
     assert!(!watched.all_text().contains(SECRET));
 }
 
@@ -180,7 +218,14 @@ fn each_try_beneath_a_retry_is_a_span_that_says_how_many_went_before() {
     let server = ModelServer::answering(&[Answer::Status(429), Answer::Status(500), Answer::Text]);
     let watched = Watched::new();
     watched.run(session(client(&server.base_url(), 2))).unwrap();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 3 model calls, 0 tool calls, 2 errors, 120 in, 34 out
+    hermes.session · AGENT INTERNAL
+      hermes.turn · CHAIN INTERNAL
+        chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ rate_limit [error]
+        chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · retries 1 · ✗ provider_error [error]
+        chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12 · finish stop · retries 2
+    ");
 }
 
 #[hermes::chat(model = "gpt-4o", provider = "openai")]
@@ -197,5 +242,8 @@ fn inside_our_chat_the_layer_fills_our_span_and_counts_the_tries() {
     watched
         .run(complete(client(&server.base_url(), 2)))
         .unwrap();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 120 in, 34 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12 · finish stop · retries 2
+    ");
 }

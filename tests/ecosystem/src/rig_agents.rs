@@ -66,7 +66,14 @@ fn a_run_without_a_span_around_it_is_a_run_of_its_own() {
     let (server, watched) = (ModelServer::with_tool(), Watched::new());
     let answer = watched.run(async { agent(&server).prompt("2 + 3?").await });
     assert_eq!(answer.unwrap().output(), "The answer is 5.");
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 2 model calls, 1 tool calls, 0 errors, 240 in, 68 out
+    invoke_agent scout · AGENT INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+      hermes.tool.add · TOOL INTERNAL · tool add · id call_1 · result ok
+        look_up · CHAIN INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+    ");
 }
 
 #[hermes::session(id = "s-1", agent = "caller")]
@@ -83,7 +90,15 @@ async fn turn(agent: Agent) -> String {
 fn a_run_inside_a_turn_of_ours_hangs_its_calls_under_the_turn() {
     let (server, watched) = (ModelServer::with_tool(), Watched::new());
     watched.run(session(agent(&server)));
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 2 model calls, 1 tool calls, 0 errors, 240 in, 68 out
+    hermes.session · AGENT INTERNAL
+      hermes.turn · CHAIN INTERNAL
+        chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+        hermes.tool.add · TOOL INTERNAL · tool add · id call_1 · result ok
+          look_up · CHAIN INTERNAL
+        chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+    ");
 }
 
 #[test]
@@ -95,7 +110,14 @@ fn a_run_started_inside_a_session_stays_in_it_wherever_it_is_polled() {
         drop(session);
         tokio::spawn(run).await.unwrap().unwrap();
     });
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 2 model calls, 1 tool calls, 0 errors, 240 in, 68 out
+    hermes.session · AGENT INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+      hermes.tool.add · TOOL INTERNAL · tool add · id call_1 · result ok
+        look_up · CHAIN INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+    ");
 }
 
 #[test]
@@ -106,7 +128,16 @@ fn a_future_built_outside_the_session_is_a_run_of_its_own() {
         let prompt = agent(&server).prompt("2 + 3?").into_future();
         prompt.instrument(session).await.unwrap();
     });
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 0 model calls, 0 tool calls, 0 errors, 0 in, 0 out
+    run: 2 model calls, 1 tool calls, 0 errors, 240 in, 68 out
+    hermes.session · AGENT INTERNAL
+    invoke_agent scout · AGENT INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+      hermes.tool.add · TOOL INTERNAL · tool add · id call_1 · result ok
+        look_up · CHAIN INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+    ");
 }
 
 #[test]
@@ -118,7 +149,16 @@ fn a_task_spawned_without_its_span_is_a_run_of_its_own() {
         let task = async { tokio::spawn(async move { agent.prompt("2 + 3?").await }).await };
         task.instrument(session).await.unwrap().unwrap();
     });
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 0 model calls, 0 tool calls, 0 errors, 0 in, 0 out
+    run: 2 model calls, 1 tool calls, 0 errors, 240 in, 68 out
+    hermes.session · AGENT INTERNAL
+    invoke_agent scout · AGENT INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+      hermes.tool.add · TOOL INTERNAL · tool add · id call_1 · result ok
+        look_up · CHAIN INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+    ");
 }
 
 #[test]
@@ -129,7 +169,14 @@ fn the_chat_of_an_agent_is_no_model_call() {
         agent(&server).chat("2 + 3?", &mut history).await.unwrap();
         assert_eq!(history.len(), 4);
     });
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 2 model calls, 1 tool calls, 0 errors, 240 in, 68 out
+    invoke_agent scout · AGENT INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+      hermes.tool.add · TOOL INTERNAL · tool add · id call_1 · result ok
+        look_up · CHAIN INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+    ");
 }
 
 #[test]
@@ -141,7 +188,16 @@ fn tools_that_are_called_at_once_stand_beside_each_other() {
         prompt.await.unwrap();
     };
     watched.run(run);
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 2 model calls, 2 tool calls, 0 errors, 240 in, 68 out
+    invoke_agent scout · AGENT INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+      hermes.tool.add · TOOL INTERNAL · tool add · id call_1 · result ok
+        look_up · CHAIN INTERNAL
+      hermes.tool.add · TOOL INTERNAL · tool add · id call_2 · result ok
+        look_up · CHAIN INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+    ");
 }
 
 #[test]
@@ -155,7 +211,13 @@ fn a_tool_that_fails_is_an_error_and_the_run_is_not() {
         let agent = agent.default_max_turns(4).tool(Add { fails: true }).build();
         agent.prompt("2 + 3?").await.unwrap();
     });
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 2 model calls, 1 tool calls, 1 errors, 240 in, 68 out
+    invoke_agent scout · AGENT INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+      hermes.tool.add · TOOL INTERNAL · tool add · id call_1 · result timeout · ✗ timeout [error]
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+    ");
     assert!(!watched.all_text().contains(SECRET));
 }
 
@@ -164,7 +226,14 @@ fn a_model_that_fails_in_the_second_turn_is_no_success() {
     let server = ModelServer::answering(&[Answer::Add, Answer::Status(500)]);
     let watched = Watched::new();
     watched.run(async { agent(&server).prompt("2 + 3?").await.unwrap_err() });
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 2 model calls, 1 tool calls, 0 errors, 120 in, 34 out
+    invoke_agent scout · AGENT INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+      hermes.tool.add · TOOL INTERNAL · tool add · id call_1 · result ok
+        look_up · CHAIN INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o
+    ");
     assert!(!watched.all_text().contains(SECRET));
 }
 
@@ -188,7 +257,14 @@ fn a_streamed_run_has_the_same_tree() {
             .iter()
             .all(|request| request.body["stream"] == true)
     );
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 2 model calls, 1 tool calls, 0 errors, 240 in, 68 out
+    invoke_agent scout · AGENT INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+      hermes.tool.add · TOOL INTERNAL · tool add · id call_1 · result ok
+        look_up · CHAIN INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+    ");
 }
 
 #[test]
@@ -207,7 +283,14 @@ fn a_streamed_run_that_is_dropped_early_is_no_success() {
         }
     });
     server.wait_until_left();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 2 model calls, 1 tool calls, 0 errors, 120 in, 34 out
+    invoke_agent scout · AGENT INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+      hermes.tool.add · TOOL INTERNAL · tool add · id call_1 · result ok
+        look_up · CHAIN INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o
+    ");
 }
 
 #[test]

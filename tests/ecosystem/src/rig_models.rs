@@ -25,7 +25,10 @@ fn a_call_is_a_chat() {
     watched
         .run(model.call(CompletionRequest::new("2 + 3?")))
         .unwrap();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 120 in, 34 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+    ");
 }
 
 #[test]
@@ -38,7 +41,10 @@ fn a_stream_that_is_finished_has_its_usage() {
         stream.next().await.unwrap().unwrap();
         stream.finish().await.unwrap();
     });
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 120 in, 34 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+    ");
 }
 
 #[test]
@@ -52,7 +58,10 @@ fn a_stream_that_is_read_to_its_end_but_not_finished_has_no_usage() {
             item.unwrap();
         }
     });
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 0 in, 0 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o
+    ");
 }
 
 #[test]
@@ -62,7 +71,10 @@ fn embeddings_are_one_span_for_a_batch() {
     let model = client(&server).embedding("text-embedding-3-small", None);
     let inputs = vec!["one".to_owned(), "two".to_owned()];
     watched.run(model.call(inputs)).unwrap();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 0 model calls, 0 tool calls, 0 errors, 0 in, 0 out
+    embeddings text-embedding-3-small · EMBEDDING CLIENT · openai · asked text-embedding-3-small · answered text-embedding-3-small · in 9
+    ");
 }
 
 /// What rig says of a failure is that nothing came back: which failure it was, it does not tell.
@@ -80,7 +92,10 @@ fn a_failed_call(answer: Answer) -> Watched {
 #[test]
 fn a_call_that_fails_is_no_success() {
     let picture = a_failed_call(Answer::Status(500)).picture();
-    insta::assert_snapshot!(picture);
+    insta::assert_snapshot!(picture, @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 0 in, 0 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o
+    ");
     for answer in [Answer::Status(429), Answer::Garbage, Answer::Cut] {
         assert_eq!(a_failed_call(answer).picture(), picture, "{answer:?}");
     }
@@ -97,7 +112,10 @@ fn a_call_that_is_given_up_is_no_success() {
         call.abort();
         assert!(call.await.unwrap_err().is_cancelled());
     });
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 0 in, 0 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o
+    ");
 }
 
 #[hermes::turn]
@@ -118,7 +136,11 @@ fn inside_our_chat_rig_fills_our_span_and_adds_none() {
     let server = ModelServer::answering(&[Answer::Text]);
     let watched = Watched::new();
     watched.run(turn(client(&server))).unwrap();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 120 in, 34 out
+    hermes.turn · CHAIN INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+    ");
 }
 
 #[test]
@@ -126,7 +148,11 @@ fn inside_our_chat_a_failure_is_the_one_that_the_function_returns() {
     let server = ModelServer::answering(&[Answer::Status(429)]);
     let watched = Watched::new();
     watched.run(turn(client(&server))).unwrap_err();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    hermes.turn · CHAIN INTERNAL · ✗ rate_limit [error]
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ rate_limit [error]
+    ");
 }
 
 #[hermes::chat]
@@ -141,7 +167,10 @@ fn inside_our_chat_a_stream_fills_our_span_too() {
     let server = ModelServer::answering(&[Answer::Text]);
     let watched = Watched::new();
     watched.run(complete_stream(&client(&server))).unwrap();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 120 in, 34 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+    ");
 }
 
 #[hermes::chat(model = "gpt-4o", provider = "openai")]
@@ -164,7 +193,12 @@ fn inside_our_chat_an_embedding_is_a_child_and_a_call_below_a_step_is_counted_on
     watched
         .run(complete_with_retrieval(&client(&server)))
         .unwrap();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 120 in, 34 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+      embeddings text-embedding-3-small · EMBEDDING CLIENT · openai · asked text-embedding-3-small · answered text-embedding-3-small · in 9
+      complete_plainly · CHAIN INTERNAL
+    ");
 }
 
 #[test]
@@ -181,7 +215,10 @@ fn over_our_middleware_rigs_span_is_still_the_only_one_and_the_server_is_told_of
     watched
         .run(model.call(CompletionRequest::new("2 + 3?")))
         .unwrap();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 120 in, 34 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12 · finish stop
+    ");
     let chat = watched.bench.span("chat gpt-4o");
     let told = format!("00-{}-{}-01", chat.trace_id, chat.span_id);
     assert_eq!(server.requests()[0].headers["traceparent"], told);

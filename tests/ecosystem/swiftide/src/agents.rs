@@ -70,7 +70,16 @@ fn a_query_alone_is_a_run_of_its_own() {
     let (server, watched) = (ModelServer::with_tool(), Watched::new());
     let mut agent = agent(&server, false, Add { fails: false });
     watched.run(agent.query("2 + 3?")).unwrap();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 2 model calls, 1 tool calls, 0 errors, 240 in, 68 out
+    invoke_agent · AGENT INTERNAL
+      step-0 · CHAIN INTERNAL
+        chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · in 120 · out 34
+        hermes.tool.add · TOOL INTERNAL · tool add · result ok
+          look_up · CHAIN INTERNAL
+      step-1 · CHAIN INTERNAL
+        chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · in 120 · out 34
+    ");
 }
 
 #[hermes::session(id = "s-1")]
@@ -87,7 +96,18 @@ async fn turn(agent: &mut Agent) {
 fn a_query_inside_a_turn_of_ours_hangs_under_it() {
     let (server, watched) = (ModelServer::with_tool(), Watched::new());
     watched.run(session(&mut agent(&server, false, Add { fails: false })));
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 2 model calls, 1 tool calls, 0 errors, 240 in, 68 out
+    hermes.session · AGENT INTERNAL
+      hermes.turn · CHAIN INTERNAL
+        invoke_agent · AGENT INTERNAL
+          step-0 · CHAIN INTERNAL
+            chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · in 120 · out 34
+            hermes.tool.add · TOOL INTERNAL · tool add · result ok
+              look_up · CHAIN INTERNAL
+          step-1 · CHAIN INTERNAL
+            chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · in 120 · out 34
+    ");
 }
 
 #[test]
@@ -100,14 +120,35 @@ fn a_streamed_call_is_counted_once() {
             .iter()
             .all(|request| request.body["stream"] == true)
     );
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 2 model calls, 1 tool calls, 0 errors, 240 in, 68 out
+    hermes.session · AGENT INTERNAL
+      hermes.turn · CHAIN INTERNAL
+        invoke_agent · AGENT INTERNAL
+          step-0 · CHAIN INTERNAL
+            chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · in 120 · out 34
+            hermes.tool.add · TOOL INTERNAL · tool add · result ok
+              look_up · CHAIN INTERNAL
+          step-1 · CHAIN INTERNAL
+            chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · in 120 · out 34
+    ");
 }
 
 #[test]
 fn a_tool_that_fails_leaves_the_run_going() {
     let (server, watched) = (ModelServer::with_tool(), Watched::new());
     watched.run(session(&mut agent(&server, false, Add { fails: true })));
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 2 model calls, 1 tool calls, 0 errors, 240 in, 68 out
+    hermes.session · AGENT INTERNAL
+      hermes.turn · CHAIN INTERNAL
+        invoke_agent · AGENT INTERNAL
+          step-0 · CHAIN INTERNAL
+            chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · in 120 · out 34
+            hermes.tool.add · TOOL INTERNAL · tool add · result ok
+          step-1 · CHAIN INTERNAL
+            chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · in 120 · out 34
+    ");
     assert!(!watched.all_text().contains(SECRET));
 }
 
@@ -117,7 +158,12 @@ fn a_failed_call_is_one_error_however_often_it_is_reported() {
     let watched = Watched::new();
     let mut agent = agent(&server, false, Add { fails: false });
     watched.run(agent.query("2 + 3?")).unwrap_err();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    invoke_agent · AGENT INTERNAL · ✗ _OTHER [error]
+      step-0 · CHAIN INTERNAL · ✗ _OTHER [error]
+        chat · LLM CLIENT · openai · ✗ _OTHER [error]
+    ");
     assert!(!watched.all_text().contains(SECRET));
 }
 
@@ -127,7 +173,12 @@ fn a_stream_that_cannot_start_is_no_success() {
     let watched = Watched::new();
     let mut agent = agent(&server, true, Add { fails: false });
     watched.run(agent.query("2 + 3?")).unwrap_err();
-    insta::assert_snapshot!(watched.picture());
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 1 model calls, 0 tool calls, 0 errors, 0 in, 0 out
+    invoke_agent · AGENT INTERNAL · ✗ _OTHER [error]
+      step-0 · CHAIN INTERNAL · ✗ _OTHER [error]
+        chat · LLM CLIENT · openai
+    ");
     assert!(!watched.all_text().contains(SECRET));
 }
 
