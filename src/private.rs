@@ -4,21 +4,12 @@ pub use std::format;
 
 pub use tracing;
 
-pub use crate::semconv::Fact;
+pub use crate::semconv::{Fact, field};
 pub use crate::span::probe::Probe;
 pub use crate::span::{
     Call, Parent, Parentage, Returns, Watch, below, follow, response, run, server_address,
     server_port, watch,
 };
-
-/// The names of fields: those of facts, and those that a library wants to find on a span it fills.
-pub mod field {
-    pub use crate::semconv::contract::{
-        RIG_CACHE_CREATION_TOKENS, RIG_COMPLETION_PARENT, RIG_REASONING_TOKENS,
-        RIG_TOOL_USE_PROMPT_TOKENS,
-    };
-    pub use crate::semconv::field::*;
-}
 
 /// The text of anything that is one.
 pub fn text<T: AsRef<str> + ?Sized>(text: &T) -> &str {

@@ -301,7 +301,7 @@ mod tests {
 
     use tracing::{Level, Metadata, callsite::DefaultCallsite, metadata};
 
-    use super::{Shape, Statement, elsewhere};
+    use super::{Dialect, Dialects, Shape, Statement, elsewhere};
     use crate::semconv::{Fact, Kind};
 
     fn callsite() -> &'static Metadata<'static> {
@@ -326,6 +326,100 @@ mod tests {
         let model = Statement::Plain(Fact::RequestModel);
         assert_eq!(shape.statement(&field("gen_ai.request.model")), model);
         assert_eq!(shape.statement(&field("other")), Statement::Unknown);
+    }
+
+    #[test]
+    fn only_what_a_dialect_speaks_of_is_switched_on() {
+        macro_rules! speaks {
+            ($dialects:expr, $target:literal, $name:literal, $kind:ident, [$($field:literal),*]) => {{
+                static METADATA: Metadata<'static> = metadata! {
+                    name: $name,
+                    target: $target,
+                    level: Level::DEBUG,
+                    fields: &[$($field),*],
+                    callsite: &CALLSITE,
+                    kind: tracing::metadata::Kind::$kind,
+                };
+                static CALLSITE: DefaultCallsite = DefaultCallsite::new(&METADATA);
+                $dialects.speak_of(&METADATA)
+            }};
+        }
+        let dialect = Dialect::new("yoagent")
+            .span("llm_stream")
+            .declares("tokens_in")
+            .kind(Kind::Chat)
+            .event("first_token_id", "gen_ai.response.id");
+        let taught = Dialects::new(vec![dialect]);
+        assert!(speaks!(
+            taught,
+            "yoagent::x",
+            "llm_stream",
+            SPAN,
+            ["tokens_in"]
+        ));
+        assert!(!speaks!(taught, "yoagent::x", "llm_stream", SPAN, []));
+        assert!(!speaks!(taught, "yoagent::x", "other", SPAN, ["tokens_in"]));
+        assert!(!speaks!(
+            taught,
+            "yoagents",
+            "llm_stream",
+            SPAN,
+            ["tokens_in"]
+        ));
+        assert!(speaks!(
+            taught,
+            "yoagent",
+            "e",
+            EVENT,
+            ["message", "first_token_id"]
+        ));
+        assert!(!speaks!(taught, "yoagent", "e", EVENT, ["message"]));
+        assert!(!speaks!(taught, "other", "e", EVENT, ["first_token_id"]));
+        let built_in = Dialects::default();
+        assert!(!speaks!(
+            built_in,
+            "yoagent::x",
+            "llm_stream",
+            SPAN,
+            ["tokens_in"]
+        ));
+        assert!(speaks!(
+            built_in,
+            "swiftide_agents::agent",
+            "tool",
+            SPAN,
+            ["otel.name"]
+        ));
+        assert!(!speaks!(built_in, "my_app", "tool", SPAN, ["otel.name"]));
+        assert!(!speaks!(
+            built_in,
+            "h2::frame",
+            "message",
+            SPAN,
+            ["error", "stream"]
+        ));
+        assert!(speaks!(
+            built_in,
+            "any",
+            "x",
+            SPAN,
+            ["gen_ai.request.model", "gen_ai.usage.input_tokens"]
+        ));
+        assert!(!speaks!(
+            built_in,
+            "any",
+            "x",
+            SPAN,
+            ["gen_ai.request.model"]
+        ));
+        assert!(!speaks!(
+            built_in,
+            "any",
+            "e",
+            EVENT,
+            ["gen_ai.operation.name", "error"]
+        ));
+        assert!(speaks!(built_in, "any", "e", EVENT, ["langfuse.usage"]));
     }
 
     #[test]

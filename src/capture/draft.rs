@@ -208,7 +208,7 @@ impl Ended for Draft {
     }
 
     fn is_settled(&self) -> bool {
-        self.hindsight.is_none() || Hindsight::is_over(self.ancestors())
+        self.hindsight.is_none() || Hindsight::is_over(&self.ancestors())
     }
 
     #[inline]

@@ -193,6 +193,7 @@ impl Capture {
     fn wire_parent(&self, open: &OpenSpan, wire: &dyn Wire, dispatch: &Dispatch) -> Option<SpanId> {
         if open.origin.is_next_to_parent
             && let Some(parent) = &open.origin.parent
+            && !(parent.may_be_part() && parent.is_part())
             && let Some(ids) = parent.final_ids.get()
             // Hermes's own id: OTel does not have the parent.
             && ids.span_id != parent.origin.own_ids.span_id
@@ -202,8 +203,10 @@ impl Capture {
         if let Some(remote) = &open.origin.remote {
             return self.parent_below(remote, open, wire, dispatch);
         }
+        let is_part = |id: &&Id| self.find(id).is_some_and(|open| open.is_part());
         self.around(&open.origin.tracing_id, dispatch)
             .iter()
+            .filter(|id| !is_part(id))
             .find_map(|id| wire.ids(id, dispatch))
             .map(|ids| ids.span_id)
     }
@@ -256,15 +259,8 @@ impl Capture {
                 span,
                 parent,
                 withdrawal,
-            } => {
-                if let Some((wire, _)) = &wire {
-                    wire.withdraw(span, wire_parent.or(parent));
-                }
-                if let Some(draft) = withdrawal {
-                    core.queue.push_withdrawal(Waiting::Own(draft));
-                }
             }
-            Closed::Folded {
+            | Closed::Folded {
                 span,
                 parent,
                 withdrawal,

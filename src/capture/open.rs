@@ -38,6 +38,10 @@ pub(crate) struct OpenSpan {
 
 /// What is known of a span at its start and never changes.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers to questions that have nothing in common"
+)]
 pub(super) struct Origin {
     pub(super) shape: &'static Shape,
     pub(super) clock: Clock,
@@ -72,6 +76,10 @@ pub(super) struct Ids {
 
 /// What changes while the span is open.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "answers to questions that have nothing in common"
+)]
 pub(super) struct State {
     /// What the callsite or the facts say it is. `None`: nothing has said yet that the span is ours.
     pub(super) found_kind: Option<Kind>,

@@ -47,6 +47,10 @@ macro_rules! facts {
         /// Field names for macro expansions, which spell none of their own.
         #[doc(hidden)]
         pub mod field {
+            pub use crate::semconv::contract::{
+                RIG_CACHE_CREATION_TOKENS, RIG_COMPLETION_PARENT, RIG_REASONING_TOKENS,
+                RIG_TOOL_USE_PROMPT_TOKENS,
+            };
             $(#[doc = concat!("`", $name, "`.")] pub const $constant: &str = $name;)*
         }
     };

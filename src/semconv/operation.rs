@@ -58,6 +58,43 @@ const OPERATIONS: [Operation; 9] = [
     Operation { kind: Kind::Reranker,  span_name: "hermes.reranker",  span_kind: "RERANKER",  is_client: true,  genai_word: Some("rerank"),       hermes_name: ("rerank ", Some(Fact::RequestModel)),           genai_name: ("rerank ", Some(Fact::RequestModel)) },
 ];
 
+/// Values of `gen_ai.operation.name` and of what stands for it.
+#[rustfmt::skip]
+const OPERATION_WORDS: [(&[&str], Kind); 8] = [
+    (&["chat", "generate_content", "text_completion", "fetch_response",
+       // rig's, of several versions.
+       "chat_streaming", "interactions", "interactions_streaming", "transcription", "image_generation", "audio_generation",
+       // OpenLLMetry's `llm.request.type`.
+       "completion",
+       // The `ai.operationId` of Vercel's SDK: the outer span sums up, the inner one calls.
+       "ai.generateText.doGenerate", "ai.streamText.doStream", "ai.generateObject.doGenerate", "ai.streamObject.doStream"], Kind::Chat),
+    (&["embeddings", "embedding", "ai.embed.doEmbed", "ai.embedMany.doEmbed"], Kind::Embedding),
+    (&["retrieval"], Kind::Retriever),
+    (&["rerank", "ai.rerank.doRerank"], Kind::Reranker),
+    (&["execute_tool", "ai.toolCall"], Kind::Tool),
+    (&["invoke_agent", "ai.generateText", "ai.streamText", "ai.generateObject", "ai.streamObject"], Kind::Agent),
+    (&["handle_conversation_turn"], Kind::Turn),
+    (&["create_agent", "invoke_workflow", "plan", "ai.embed", "ai.embedMany", "ai.rerank"], Kind::Step),
+];
+
+/// Values of `hermes.span.kind`, `openinference.span.kind`, `traceloop.span.kind` and
+/// `langfuse.observation.type`, in whatever case they are written.
+const SPAN_KIND_WORDS: [(&str, Kind); 13] = [
+    ("AGENT", Kind::Agent),
+    ("CHAIN", Kind::Step),
+    ("LLM", Kind::Chat),
+    ("TOOL", Kind::Tool),
+    ("EMBEDDING", Kind::Embedding),
+    ("RETRIEVER", Kind::Retriever),
+    ("RERANKER", Kind::Reranker),
+    ("GENERATION", Kind::Chat),
+    ("WORKFLOW", Kind::Step),
+    ("TASK", Kind::Step),
+    ("GUARDRAIL", Kind::Step),
+    ("EVALUATOR", Kind::Step),
+    ("SPAN", Kind::Step),
+];
+
 /// The prefix of a tool span that carries the tool in its name: `hermes.tool.{name}`.
 const NAMED_TOOL: &str = "hermes.tool.";
 
@@ -138,35 +175,10 @@ impl Kind {
     /// The kind that a value of `gen_ai.operation.name` stands for, in the words of the conventions
     /// and of the libraries that have others.
     pub(crate) fn of_operation(operation: &str) -> Option<Kind> {
-        Some(match operation {
-            "chat" | "generate_content" | "text_completion" | "fetch_response" => Kind::Chat,
-            // rig's, of several versions.
-            "chat_streaming" | "interactions" | "interactions_streaming" => Kind::Chat,
-            "transcription" | "image_generation" | "audio_generation" => Kind::Chat,
-            // OpenLLMetry's `llm.request.type`.
-            "completion" => Kind::Chat,
-            "embedding" => Kind::Embedding,
-            "embeddings" => Kind::Embedding,
-            "retrieval" => Kind::Retriever,
-            "rerank" => Kind::Reranker,
-            "execute_tool" => Kind::Tool,
-            "invoke_agent" => Kind::Agent,
-            "handle_conversation_turn" => Kind::Turn,
-            "create_agent" | "invoke_workflow" | "plan" => Kind::Step,
-            // The `ai.operationId` of Vercel's SDK: the outer span sums up, the inner one calls.
-            "ai.generateText.doGenerate"
-            | "ai.streamText.doStream"
-            | "ai.generateObject.doGenerate"
-            | "ai.streamObject.doStream" => Kind::Chat,
-            "ai.embed.doEmbed" | "ai.embedMany.doEmbed" => Kind::Embedding,
-            "ai.rerank.doRerank" => Kind::Reranker,
-            "ai.toolCall" => Kind::Tool,
-            "ai.generateText" | "ai.streamText" | "ai.generateObject" | "ai.streamObject" => {
-                Kind::Agent
-            }
-            "ai.embed" | "ai.embedMany" | "ai.rerank" => Kind::Step,
-            _ => return None,
-        })
+        OPERATION_WORDS
+            .iter()
+            .find(|(words, _)| words.contains(&operation))
+            .map(|&(_, kind)| kind)
     }
 
     /// An operation as the conventions spell it, where they know it by another word.
@@ -191,22 +203,7 @@ impl Kind {
     /// The kind that a value of `hermes.span.kind`, `openinference.span.kind`,
     /// `traceloop.span.kind` or `langfuse.observation.type` stands for.
     pub(crate) fn of_span_kind(span_kind: &str) -> Option<Kind> {
-        const WORDS: [(&str, Kind); 13] = [
-            ("AGENT", Kind::Agent),
-            ("CHAIN", Kind::Step),
-            ("LLM", Kind::Chat),
-            ("TOOL", Kind::Tool),
-            ("EMBEDDING", Kind::Embedding),
-            ("RETRIEVER", Kind::Retriever),
-            ("RERANKER", Kind::Reranker),
-            ("GENERATION", Kind::Chat),
-            ("WORKFLOW", Kind::Step),
-            ("TASK", Kind::Step),
-            ("GUARDRAIL", Kind::Step),
-            ("EVALUATOR", Kind::Step),
-            ("SPAN", Kind::Step),
-        ];
-        WORDS
+        SPAN_KIND_WORDS
             .iter()
             .find(|(word, _)| word.eq_ignore_ascii_case(span_kind.trim()))
             .map(|&(_, kind)| kind)

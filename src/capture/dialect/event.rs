@@ -46,10 +46,10 @@ impl Core {
                 }
             }
         });
-        if let Some(error_type) = dialect.failure_in(said) {
+        if let Some((_, error_type)) = dialect.failure_in(said) {
             subject.state().heard = Some(Box::new(Heard {
                 text: said.value(ERROR).map(|text| text.to_text().into_owned()),
-                error_type,
+                error_type: *error_type,
                 is_final: true,
             }));
         }
@@ -96,14 +96,13 @@ impl Dialect {
     }
 
     /// Whether the event tells of a failure, and of which `error.type`.
-    fn failure_in(&self, said: &Said) -> Option<Option<&'static str>> {
+    fn failure_in(&self, said: &Said) -> Option<&(&'static str, Option<&'static str>)> {
         let message = said
             .value("message")
             .filter(|_| !self.failures.is_empty())?;
         let message = message.to_text();
         let mut failures = self.failures.iter();
-        let found = failures.find(|(known, _)| *known == message)?;
-        Some(found.1)
+        failures.find(|(known, _)| *known == message)
     }
 }
 

@@ -51,7 +51,7 @@ impl Hindsight {
 
     /// Whether nothing more will be learned.
     pub(in crate::capture) fn is_over<'a>(
-        around: impl Iterator<Item = &'a Arc<OpenSpan>> + Clone,
+        around: &(impl Iterator<Item = &'a Arc<OpenSpan>> + Clone),
     ) -> bool {
         // Where nobody is around, nobody will tell.
         around.clone().all(|open| open.state().is_over)

@@ -6,11 +6,9 @@
 
 use std::sync::LazyLock;
 
-use super::Habit::{
-    EndsWithReason, ExcludesCached, FailsSilently, ProviderInTarget,
-};
-use super::Meaning::{After, Attempt, HttpStatus, Is, Milliseconds, Success, Usage};
 use super::Dialect;
+use super::Habit::{EndsWithReason, ExcludesCached, FailsSilently, ProviderInTarget};
+use super::Meaning::{After, Attempt, HttpStatus, Is, Milliseconds, Success, Usage};
 use crate::semconv::contract::{ADK_CALL, ADK_GENERATE};
 use crate::semconv::{Fact, Kind};
 
@@ -60,9 +58,7 @@ fn genai() -> Vec<Dialect> {
 
 /// adk-rust: four spans for a model call, two for a tool call, and failures that only events tell of.
 fn adk() -> Vec<Dialect> {
-    let session = |row: Dialect| {
-        row.means("gcp.vertex.agent.session_id", Is(Fact::SessionId))
-    };
+    let session = |row: Dialect| row.means("gcp.vertex.agent.session_id", Is(Fact::SessionId));
     let call = |target: &'static str, name: &'static str| {
         Dialect::new(target)
             .span(name)
@@ -104,8 +100,7 @@ fn adk() -> Vec<Dialect> {
         session(
             Dialect::new("adk_telemetry")
                 .span("execute_tool")
-                .kind(Kind::Tool)
-                ,
+                .kind(Kind::Tool),
         ),
         // The model's client says that it tries again, within the spans of the call.
         Dialect::new("adk_model::retry").hears("attempt", Is(Fact::RetryCount)),
@@ -121,24 +116,25 @@ fn adk() -> Vec<Dialect> {
 
 /// swiftide: spans without fields, and the data in events.
 fn swiftide() -> Vec<Dialect> {
-    let integrations = || {
-        Dialect::new("swiftide_integrations").habit(ProviderInTarget)
-    };
+    let integrations = || Dialect::new("swiftide_integrations").habit(ProviderInTarget);
     let agents = || Dialect::new("swiftide_agents");
     vec![
         integrations()
             .span("complete")
-            .span("complete_stream")
             .span("prompt")
             .span("structured_prompt_dyn")
             .kind(Kind::Chat),
         // Of a failed stream only the step and the agent around it tell.
         integrations()
+            .span("complete_stream")
             .span("stream")
             .span("responses_stream")
             .kind(Kind::Chat)
             .habit(FailsSilently),
-        integrations().span("embed").span("sparse_embed").kind(Kind::Embedding),
+        integrations()
+            .span("embed")
+            .span("sparse_embed")
+            .kind(Kind::Embedding),
         agents()
             .span("agent.query")
             .span("agent.query_once")
@@ -211,8 +207,14 @@ fn codex() -> Vec<Dialect> {
             .means("thread.id", Is(Fact::SessionId))
             .means("model", Is(Fact::Model))
             .means("codex.turn.token_usage.input_tokens", Is(Fact::InputTokens))
-            .means("codex.turn.token_usage.cached_input_tokens", Is(Fact::CacheReadTokens))
-            .means("codex.turn.token_usage.output_tokens", Is(Fact::OutputTokens))
+            .means(
+                "codex.turn.token_usage.cached_input_tokens",
+                Is(Fact::CacheReadTokens),
+            )
+            .means(
+                "codex.turn.token_usage.output_tokens",
+                Is(Fact::OutputTokens),
+            )
             .means(
                 "codex.turn.token_usage.reasoning_output_tokens",
                 Is(Fact::ReasoningTokens),
@@ -221,7 +223,10 @@ fn codex() -> Vec<Dialect> {
             .span("handle_responses")
             .kind(Kind::Chat)
             .once(Fact::InputTokens)
-            .means("codex.usage.reasoning_output_tokens", Is(Fact::ReasoningTokens))
+            .means(
+                "codex.usage.reasoning_output_tokens",
+                Is(Fact::ReasoningTokens),
+            )
             .means("codex.usage.total_tokens", Is(Fact::TotalTokens)),
     ]
 }
@@ -272,8 +277,7 @@ fn auto_agents() -> Vec<Dialect> {
             .kind(kind)
     };
     vec![
-        row("autoagents.task", Kind::Agent)
-            .means("agent_name", Is(Fact::AgentName)),
+        row("autoagents.task", Kind::Agent).means("agent_name", Is(Fact::AgentName)),
         row("autoagents.turn", Kind::Turn).means("turn_number", Is(Fact::TurnIndex)),
         row("autoagents.tool_call", Kind::Tool)
             .means("tool_name", Is(Fact::ToolName))
@@ -297,9 +301,13 @@ fn claude_code() -> Vec<Dialect> {
             .means("full_command", Is(Fact::ToolArguments))
     };
     vec![
-        row("claude_code.interaction", "interaction.sequence", Kind::Turn)
-            .means("user_prompt", Is(Fact::UserMessage))
-            .means("interaction.sequence", Is(Fact::TurnIndex)),
+        row(
+            "claude_code.interaction",
+            "interaction.sequence",
+            Kind::Turn,
+        )
+        .means("user_prompt", Is(Fact::UserMessage))
+        .means("interaction.sequence", Is(Fact::TurnIndex)),
         row("claude_code.llm_request", "model", Kind::Chat)
             .habit(ExcludesCached)
             .means("model", Is(Fact::RequestModel))
@@ -318,7 +326,6 @@ fn claude_code() -> Vec<Dialect> {
             .span("claude_code.tool.execution")
             .declares("duration_ms")
             .kind(Kind::Tool)
-            
             .means("success", Success),
     ]
 }

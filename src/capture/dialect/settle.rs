@@ -13,9 +13,7 @@ impl Core {
     pub(in crate::capture) fn settle_other(&self, open: &OpenSpan) {
         let found = open.kind();
         let is_open_to_more = found.is_none() || (self.captures_all && found == Some(Kind::Step));
-        if is_open_to_more
-            && let Some(kind) = open.likely_kind_at_end()
-        {
+        if is_open_to_more && let Some(kind) = open.likely_kind_at_end() {
             open.turn_out(kind);
         }
         let Some(kind) = open.kind() else { return };
@@ -82,7 +80,10 @@ fn settle(shape: &Shape, kind: Kind, state: &mut State) {
         });
     }
     let notes = &state.said.notes;
-    let is_stream = notes.get(Fact::Stream).map(Value::from).and_then(|value| value.as_bool());
+    let is_stream = notes
+        .get(Fact::Stream)
+        .map(Value::from)
+        .and_then(|value| value.as_bool());
     if has(Habit::EndsWithReason)
         && is_stream == Some(true)
         && !notes.has(Fact::FinishReasons)
@@ -133,7 +134,10 @@ fn settle_usage(notes: &mut Notes, excludes_cached: bool) {
         notes.int(Fact::InputTokens, input.saturating_add(cached));
     }
     if let Some(total) = int(notes, Fact::TotalTokens) {
-        let (input, output) = (int(notes, Fact::InputTokens), int(notes, Fact::OutputTokens));
+        let (input, output) = (
+            int(notes, Fact::InputTokens),
+            int(notes, Fact::OutputTokens),
+        );
         match (input, output) {
             (Some(known), None) if known <= total => {
                 notes.int(Fact::OutputTokens, total - known);
@@ -180,7 +184,8 @@ pub(super) fn has_answer(notes: &Notes) -> bool {
 impl Dialect {
     /// The kind of a span that does not say itself what it is, with what is known of it so far.
     pub(in crate::capture) fn kind_with(&self, notes: &Notes) -> Option<Kind> {
-        self.kind.filter(|_| self.needs.is_none_or(|fact| notes.has(fact)))
+        self.kind
+            .filter(|_| self.needs.is_none_or(|fact| notes.has(fact)))
     }
 }
 
@@ -192,9 +197,13 @@ mod tests {
 
     fn input(tokens: [i64; 3], excludes_cached: bool) -> Option<i64> {
         let mut notes = Notes::default();
-        for (fact, tokens) in [Fact::InputTokens, Fact::CacheReadTokens, Fact::CacheWriteTokens]
-            .into_iter()
-            .zip(tokens)
+        for (fact, tokens) in [
+            Fact::InputTokens,
+            Fact::CacheReadTokens,
+            Fact::CacheWriteTokens,
+        ]
+        .into_iter()
+        .zip(tokens)
         {
             notes.int(fact, tokens);
         }
@@ -225,7 +234,11 @@ mod tests {
             let mut notes = Notes::default();
             notes.text(Fact::ErrorText, said);
             settle_result(&mut notes);
-            assert_eq!(notes.text_of(Fact::OtelStatusCode).is_some(), failed, "{said}");
+            assert_eq!(
+                notes.text_of(Fact::OtelStatusCode).is_some(),
+                failed,
+                "{said}"
+            );
         }
     }
 }

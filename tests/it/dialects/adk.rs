@@ -1,6 +1,6 @@
 //! adk-rust 2: four spans for a model call, two for a tool call, an empty name, content on by default.
 
-use tracing::field::{Empty, debug, display};
+use tracing::field::Empty;
 use tracing::{Level, Span, event, info_span, warn};
 
 use super::Seen;
@@ -106,7 +106,10 @@ fn usage(call_llm: &Span, generate: &Span) {
         "gen_ai.usage.thinking_tokens" = 12_i64,
         "gen_ai.usage.audio_input_tokens" = 0_i64,
     );
-    call_llm.record("gcp.vertex.agent.llm_response", r#"{"role":"model","parts":["SECRET ANSWER"]}"#);
+    call_llm.record(
+        "gcp.vertex.agent.llm_response",
+        r#"{"role":"model","parts":["SECRET ANSWER"]}"#,
+    );
 }
 
 fn run_tool() {
@@ -146,13 +149,25 @@ fn a_run_has_one_row_per_call() {
         "invoke_agent scout\n  chat gpt-9\n  hermes.tool.add\n  chat gpt-9\n"
     );
     assert_eq!(seen.tokens(), (240, 68));
-    assert_eq!(seen.bench.runs()[0].session_id.as_deref(), Some("session-7"));
+    assert_eq!(
+        seen.bench.runs()[0].session_id.as_deref(),
+        Some("session-7")
+    );
     let call = &seen.model_calls()[0];
-    assert_eq!(call.provider.as_deref(), Some("openai"));
-    assert_eq!((call.cache_read_tokens, call.reasoning_tokens), (Some(64), Some(12)));
+    assert_eq!(call.provider.as_deref(), Some("openai-compatible"));
+    assert_eq!(
+        (call.cache_read_tokens, call.reasoning_tokens),
+        (Some(64), Some(12))
+    );
     assert_eq!(seen.tool_calls()[0].call_id.as_deref(), Some("call_1"));
     // The parts are no spans of their own at OTLP either.
-    for name in ["call_llm", "model.generate_content", "gen_ai.generate", "execute", ""] {
+    for name in [
+        "call_llm",
+        "model.generate_content",
+        "gen_ai.generate",
+        "execute",
+        "",
+    ] {
         assert!(seen.sent.iter().all(|span| span.name != name), "{name}");
     }
     let text = format!("{:?}{:?}", seen.sent, seen.bench.all_spans());
@@ -165,7 +180,11 @@ fn content_lies_two_spans_above_the_usage() {
     let chat = seen.sent("chat gpt-9");
     let said = chat.attributes["gen_ai.input.messages"].to_string();
     assert!(said.contains("SECRET QUESTION"), "{said}");
-    assert!(chat.attributes["gen_ai.output.messages"].to_string().contains("SECRET ANSWER"));
+    assert!(
+        chat.attributes["gen_ai.output.messages"]
+            .to_string()
+            .contains("SECRET ANSWER")
+    );
     assert_eq!(chat.attributes["gen_ai.usage.input_tokens"], 120);
 }
 
@@ -187,7 +206,9 @@ fn a_model_without_an_agent_is_one_call_too() {
 #[test]
 fn what_hangs_under_a_part_hangs_under_the_call() {
     let seen = Seen::of(|| {
-        call(|_, generate| generate.in_scope(|| drop(info_span!("hermes.step", code.function.name = "inner"))));
+        call(|_, generate| {
+            generate.in_scope(|| drop(info_span!("hermes.step", code.function.name = "inner")));
+        });
     });
     assert_eq!(seen.picture(), "chat gpt-9\n  inner\n");
 }
@@ -219,7 +240,11 @@ fn a_tool_that_failed_is_told_of_beside_it() {
         "invoke_agent scout\n  hermes.tool.add [error] ✗ error\n  \
          hermes.tool.add [error] ✗ timeout\n  hermes.tool.add\n"
     );
-    let failed: Vec<_> = seen.sent.iter().filter(|span| span.status_message == "the disk is full").collect();
+    let failed: Vec<_> = seen
+        .sent
+        .iter()
+        .filter(|span| span.status_message == "the disk is full")
+        .collect();
     assert_eq!(failed.len(), 1);
 }
 
@@ -241,7 +266,12 @@ fn retries_count_and_a_call_without_usage_failed_with_its_agent() {
     let seen = Seen::of(|| drop(turn()));
     let call = &seen.model_calls()[0];
     assert_eq!(call.retry_count, 3);
-    assert!(seen.picture().contains("  chat gpt-9 [error] ✗ provider_error\n"), "{}", seen.picture());
+    assert!(
+        seen.picture()
+            .contains("  chat gpt-9 [error] ✗ provider_error\n"),
+        "{}",
+        seen.picture()
+    );
 }
 
 #[test]
@@ -262,5 +292,9 @@ fn debug_events_carry_arguments_and_results_where_content_is_kept() {
     assert_eq!(tool.attributes["hermes.tool.args"], r#"{"a":1}"#);
     assert_eq!(tool.attributes["hermes.tool.result"], "2");
     let off = Seen::of(work);
-    assert!(!off.sent("hermes.tool.add").attributes.contains_key("hermes.tool.args"));
+    assert!(
+        !off.sent("hermes.tool.add")
+            .attributes
+            .contains_key("hermes.tool.args")
+    );
 }

@@ -1,4 +1,4 @@
-//! goose, codex, langchain-rust and AutoAgents: agents and frameworks with words of their own.
+//! goose, codex, langchain-rust and `AutoAgents`: agents and frameworks with words of their own.
 
 use tracing::field::{Empty, display};
 use tracing::{info, info_span};
@@ -98,9 +98,15 @@ fn an_older_goose_has_its_own_words() {
             ));
         });
     });
-    assert_eq!(seen.picture(), "invoke_agent\n  hermes.tool.shell\n  chat gpt-9\n");
+    assert_eq!(
+        seen.picture(),
+        "invoke_agent\n  hermes.tool.shell\n  chat gpt-9\n"
+    );
     assert_eq!(seen.tokens(), (5, 6));
-    assert_eq!(seen.sent("hermes.tool.shell").attributes["hermes.tool.result"], "a b c");
+    assert_eq!(
+        seen.sent("hermes.tool.shell").attributes["hermes.tool.result"],
+        "a b c"
+    );
 }
 
 #[test]
@@ -153,7 +159,10 @@ fn of_codexs_spans_the_one_with_usage_is_the_call() {
     assert_eq!(seen.tokens(), (120, 34));
     assert_eq!(seen.model_calls()[0].reasoning_tokens, Some(12));
     let turn = seen.bench.span("hermes.turn");
-    assert_eq!(turn.attributes["hermes.turn.input_tokens"], 120, "not twice");
+    assert_eq!(
+        turn.attributes["hermes.turn.input_tokens"], 120,
+        "not twice"
+    );
     assert_eq!(turn.attributes["hermes.session.id"], "thread-1");
 }
 
@@ -170,7 +179,10 @@ fn a_turn_whose_calls_nobody_saw_counts_its_own_sum() {
         drop(turn);
     });
     assert_eq!(seen.picture(), "hermes.turn\n");
-    assert_eq!(seen.bench.span("hermes.turn").attributes["hermes.turn.input_tokens"], 120);
+    assert_eq!(
+        seen.bench.span("hermes.turn").attributes["hermes.turn.input_tokens"],
+        120
+    );
 }
 
 #[test]
@@ -207,11 +219,16 @@ fn langchain_rust_names_its_spans_plainly() {
     });
     let picture = seen.picture();
     assert!(
-        picture.starts_with("invoke_agent scout\n  chain.call\n    chat gpt-9\n  hermes.tool.add [error]"),
+        picture.starts_with(
+            "invoke_agent scout\n  chain.call\n    chat gpt-9\n  hermes.tool.add [error]"
+        ),
         "{picture}"
     );
     assert_eq!(seen.tokens(), (120, 34));
-    assert_eq!(seen.sent("hermes.tool.add").status_message, "operation timed out");
+    assert_eq!(
+        seen.sent("hermes.tool.add").status_message,
+        "operation timed out"
+    );
 }
 
 #[test]
@@ -241,6 +258,9 @@ fn auto_agents_has_tasks_turns_and_tools() {
             tool_name = %"add",
         ));
     });
-    assert_eq!(seen.picture(), "invoke_agent scout\n  hermes.turn\n    hermes.tool.add\n");
+    assert_eq!(
+        seen.picture(),
+        "invoke_agent scout\n  hermes.turn\n    hermes.tool.add\n"
+    );
     assert_eq!(seen.tool_calls()[0].call_id.as_deref(), Some("c1"));
 }

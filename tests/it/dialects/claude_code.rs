@@ -40,7 +40,11 @@ fn an_interaction_is_a_turn_with_its_calls_and_tools() {
                 duration_ms = 3_i64,
             );
             tool.in_scope(|| {
-                drop(info_span!("claude_code.tool.execution", duration_ms = 2_i64, success = true));
+                drop(info_span!(
+                    "claude_code.tool.execution",
+                    duration_ms = 2_i64,
+                    success = true
+                ));
             });
             drop(tool);
             drop(info_span!(
@@ -59,7 +63,10 @@ fn an_interaction_is_a_turn_with_its_calls_and_tools() {
     );
     let call = &seen.model_calls()[0];
     assert_eq!(call.input_tokens, Some(91_660));
-    assert_eq!((call.cache_read_tokens, call.cache_write_tokens), (Some(84_562), Some(7_096)));
+    assert_eq!(
+        (call.cache_read_tokens, call.cache_write_tokens),
+        (Some(84_562), Some(7_096))
+    );
     assert_eq!((call.ttft_ms, call.retry_count), (Some(250), 1));
     assert_eq!(call.finish_reason.as_deref(), Some("tool_use"));
     assert_eq!(seen.tool_calls()[0].call_id.as_deref(), Some("toolu_1"));

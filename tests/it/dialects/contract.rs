@@ -65,8 +65,14 @@ fn a_chat_is_filled_by_what_runs_inside() {
     let call = &seen.model_calls()[0];
     assert_eq!(call.provider.as_deref(), Some("openai"));
     assert_eq!(call.response_id.as_deref(), Some("resp_1"));
-    assert_eq!((call.input_tokens, call.output_tokens), (Some(120), Some(34)));
-    assert_eq!((call.cache_read_tokens, call.cache_write_tokens), (Some(64), Some(8)));
+    assert_eq!(
+        (call.input_tokens, call.output_tokens),
+        (Some(120), Some(34))
+    );
+    assert_eq!(
+        (call.cache_read_tokens, call.cache_write_tokens),
+        (Some(64), Some(8))
+    );
     assert_eq!(call.reasoning_tokens, Some(12));
     let sent = seen.sent("chat gpt-9");
     assert_eq!(sent.attributes["gen_ai.request.stream"], true);
@@ -103,7 +109,9 @@ fn no_other_kind_wants_to_be_filled() {
 fn a_stock_fmt_layer_prints_no_content_of_ours() {
     use std::io::Write;
     use std::sync::{Arc, Mutex};
+    use tracing_subscriber::filter::filter_fn;
     use tracing_subscriber::fmt::format::FmtSpan;
+    use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
     #[derive(Clone, Default)]
     struct Page(Arc<Mutex<Vec<u8>>>);
@@ -126,21 +134,26 @@ fn a_stock_fmt_layer_prints_no_content_of_ours() {
     let writer = page.clone();
     let layer = tracing_subscriber::fmt::layer()
         .with_span_events(FmtSpan::FULL)
-        .with_writer(move || writer.clone());
+        .with_writer(move || writer.clone())
+        // What is switched on here is switched on for every test of this process.
+        .with_filter(filter_fn(|metadata| metadata.target() == module_path!()));
     let folder = tempfile::tempdir().unwrap();
     let (hermes, telemetry) = hermes::builder()
         .store_path(folder.path().join("t.db"))
         .capture_content(hermes::ContentCapture::On)
         .build()
         .unwrap();
-    let subscriber =
-        tracing_subscriber::layer::SubscriberExt::with(tracing_subscriber::registry(), hermes);
-    let subscriber = tracing_subscriber::layer::SubscriberExt::with(subscriber, layer);
+    let subscriber = tracing_subscriber::registry().with(hermes).with(layer);
     tracing::subscriber::with_default(subscriber, || {
-        ask(&serde_json::json!({"messages": [{"role": "user", "content": "SECRET QUESTION"}], "user": "u"}));
+        ask(
+            &serde_json::json!({"messages": [{"role": "user", "content": "SECRET QUESTION"}], "user": "u"}),
+        );
     });
     telemetry.flush(crate::support::SOON).unwrap();
     let printed = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
-    assert!(printed.contains("gpt-9") && !printed.contains("SECRET"), "{printed}");
+    assert!(
+        printed.contains("gpt-9") && !printed.contains("SECRET"),
+        "{printed}"
+    );
     assert!(!printed.contains("rig."), "{printed}");
 }

@@ -1,4 +1,4 @@
-//! Spans that go by a convention and not by a library: OpenInference, OpenLLMetry, Vercel's, and plain
+//! Spans that go by a convention and not by a library: OpenInference, `OpenLLMetry`, Vercel's, and plain
 //! `#[tracing::instrument]` with fields of the conventions.
 
 use tracing::field::Empty;
@@ -10,7 +10,12 @@ use crate::record_all;
 #[test]
 fn openinference_names_are_read() {
     let work = || {
-        let agent = info_span!("my_agent", openinference.span.kind = "AGENT", agent.name = "scout", session.id = "s-1");
+        let agent = info_span!(
+            "my_agent",
+            openinference.span.kind = "AGENT",
+            agent.name = "scout",
+            session.id = "s-1"
+        );
         agent.in_scope(|| {
             drop(info_span!(
                 "completion",
@@ -33,9 +38,17 @@ fn openinference_names_are_read() {
                 input.value = "SECRET ARGS",
                 output.value = "SECRET RESULT",
             ));
-            drop(info_span!("embed", openinference.span.kind = "EMBEDDING", embedding.model_name = "embed-3"));
+            drop(info_span!(
+                "embed",
+                openinference.span.kind = "EMBEDDING",
+                embedding.model_name = "embed-3"
+            ));
             drop(info_span!("chain", openinference.span.kind = "CHAIN"));
-            drop(info_span!("rerank", openinference.span.kind = "RERANKER", reranker.model_name = "rr-1"));
+            drop(info_span!(
+                "rerank",
+                openinference.span.kind = "RERANKER",
+                reranker.model_name = "rr-1"
+            ));
             drop(info_span!("search", openinference.span.kind = "RETRIEVER"));
         });
     };
@@ -46,11 +59,18 @@ fn openinference_names_are_read() {
     );
     assert_eq!(seen.tokens(), (120, 34));
     let call = &seen.model_calls()[0];
-    assert_eq!((call.cache_read_tokens, call.reasoning_tokens), (Some(64), Some(12)));
+    assert_eq!(
+        (call.cache_read_tokens, call.reasoning_tokens),
+        (Some(64), Some(12))
+    );
     assert!(!format!("{:?}{:?}", seen.sent, seen.bench.all_spans()).contains("SECRET"));
     let seen = Seen::with_content(work);
     let chat = seen.sent("chat gpt-9");
-    assert!(chat.attributes["gen_ai.input.messages"].to_string().contains("SECRET QUESTION"));
+    assert!(
+        chat.attributes["gen_ai.input.messages"]
+            .to_string()
+            .contains("SECRET QUESTION")
+    );
     let tool = seen.sent("hermes.tool.add");
     assert_eq!(tool.attributes["hermes.tool.args"], "SECRET ARGS");
     assert_eq!(tool.attributes["hermes.tool.result"], "SECRET RESULT");
@@ -59,7 +79,11 @@ fn openinference_names_are_read() {
 #[test]
 fn openllmetry_names_are_read() {
     let seen = Seen::of(|| {
-        let workflow = info_span!("flow.workflow", traceloop.span.kind = "workflow", traceloop.entity.name = "flow");
+        let workflow = info_span!(
+            "flow.workflow",
+            traceloop.span.kind = "workflow",
+            traceloop.entity.name = "flow"
+        );
         workflow.in_scope(|| {
             drop(info_span!(
                 "openai.chat",
@@ -77,15 +101,25 @@ fn openllmetry_names_are_read() {
                 gen_ai.usage.prompt_tokens = 100_f64,
                 llm.usage.total_tokens = 130_i64,
             ));
-            drop(info_span!("add.tool", traceloop.span.kind = "tool", traceloop.entity.name = "add"));
+            drop(info_span!(
+                "add.tool",
+                traceloop.span.kind = "tool",
+                traceloop.entity.name = "add"
+            ));
         });
     });
-    assert_eq!(seen.picture(), "flow\n  chat gpt-9\n  chat claude-9\n  hermes.tool.add\n");
+    assert_eq!(
+        seen.picture(),
+        "flow\n  chat gpt-9\n  chat claude-9\n  hermes.tool.add\n"
+    );
     // What one of them left out, its total tells.
     assert_eq!(seen.tokens(), (220, 64));
     let sent = seen.sent("chat claude-9");
     assert_eq!(sent.attributes["gen_ai.operation.name"], "text_completion");
-    assert_eq!(seen.sent("chat gpt-9").attributes["gen_ai.provider.name"], "openai");
+    assert_eq!(
+        seen.sent("chat gpt-9").attributes["gen_ai.provider.name"],
+        "openai"
+    );
 }
 
 #[test]
@@ -116,7 +150,10 @@ fn vercels_inner_span_is_the_call() {
             ));
         });
     });
-    assert_eq!(seen.picture(), "invoke_agent\n  chat gpt-9\n  hermes.tool.add\n");
+    assert_eq!(
+        seen.picture(),
+        "invoke_agent\n  chat gpt-9\n  hermes.tool.add\n"
+    );
     assert_eq!(seen.tokens(), (120, 34));
 }
 
@@ -131,7 +168,11 @@ fn vercels_inner_span_is_the_call() {
 )]
 fn chat_completions() {
     let span = tracing::Span::current();
-    record_all!(span, "gen_ai.usage.input_tokens" = 120_u64, "gen_ai.usage.output_tokens" = 34_u32);
+    record_all!(
+        span,
+        "gen_ai.usage.input_tokens" = 120_u64,
+        "gen_ai.usage.output_tokens" = 34_u32
+    );
 }
 
 #[tracing::instrument(
@@ -165,7 +206,10 @@ fn plain_instrument_with_fields_of_the_conventions_is_enough() {
         run_tool();
     }
     let seen = Seen::of(turn);
-    assert_eq!(seen.picture(), "hermes.turn\n  chat gpt-9\n  chat gpt-9\n  hermes.tool.add\n");
+    assert_eq!(
+        seen.picture(),
+        "hermes.turn\n  chat gpt-9\n  chat gpt-9\n  hermes.tool.add\n"
+    );
     assert_eq!(seen.tokens(), (127, 34));
     let turn = seen.bench.span("hermes.turn");
     assert_eq!(turn.attributes["hermes.turn.api_call_count"], 2);

@@ -34,13 +34,22 @@ fn fields_that_tell_of_a_failure_are_read() {
             match case {
                 0 => call!(error = "HTTP 503 from upstream"),
                 1 => call!(error.message = "HTTP 503 from upstream"),
-                2 => call!(exception.message = "HTTP 503 from upstream", exception.type = "provider_error"),
+                2 => {
+                    call!(exception.message = "HTTP 503 from upstream", exception.type = "provider_error");
+                }
                 3 => call!(error = true, error.message = "HTTP 503 from upstream"),
-                4 => call!(otel.status_code = "ERROR", otel.status_description = "HTTP 503 from upstream"),
+                4 => call!(
+                    otel.status_code = "ERROR",
+                    otel.status_description = "HTTP 503 from upstream"
+                ),
                 _ => call!(error = %"HTTP 503 from upstream"),
             }
         });
-        assert_eq!(seen.picture(), "chat m [error] ✗ provider_error\n", "{case}");
+        assert_eq!(
+            seen.picture(),
+            "chat m [error] ✗ provider_error\n",
+            "{case}"
+        );
         assert_eq!(seen.sent("chat m").status_message, "HTTP 503 from upstream");
     }
 }
@@ -84,7 +93,11 @@ fn an_error_that_was_survived_is_no_failure() {
 #[test]
 fn another_crates_error_is_not_the_spans() {
     let seen = Seen::of(|| {
-        let call = info_span!("c", gen_ai.operation.name = "chat", gen_ai.request.model = "m");
+        let call = info_span!(
+            "c",
+            gen_ai.operation.name = "chat",
+            gen_ai.request.model = "m"
+        );
         call.in_scope(|| error!(target: "pool::idle", error = "connection reset"));
         drop(call);
     });
@@ -96,7 +109,12 @@ fn error_texts_stay_away_where_they_are_not_wanted() {
     let seen = Seen::with(
         |builder| builder.capture_error_text(false),
         || {
-            drop(info_span!("c", gen_ai.operation.name = "chat", gen_ai.request.model = "m", error = "SECRET 503"));
+            drop(info_span!(
+                "c",
+                gen_ai.operation.name = "chat",
+                gen_ai.request.model = "m",
+                error = "SECRET 503"
+            ));
             let _ = complete(None);
         },
     );

@@ -107,7 +107,11 @@ fn failures_are_what_the_span_says() {
     ] {
         let seen = Seen::of(|| {
             let chat = chat(false);
-            record_all!(chat, "otel.status_code" = "error", "error.type" = error_type);
+            record_all!(
+                chat,
+                "otel.status_code" = "error",
+                "error.type" = error_type
+            );
         });
         assert_eq!(seen.picture(), format!("chat gpt-9 [error] ✗ {told}\n"));
         let found: String = seen.bench.sql("SELECT error_class FROM tel_error_events");

@@ -60,7 +60,10 @@ impl Seen {
             let sent = sent[0];
             assert_eq!(sent.name, span.name);
             assert_eq!(sent.trace_id, span.trace_id.to_string());
-            assert_eq!(sent.parent_span_id, span.wire_parent_span_id.map(|id| id.to_string()));
+            assert_eq!(
+                sent.parent_span_id,
+                span.wire_parent_span_id.map(|id| id.to_string())
+            );
             let has_failed = sent.status_code.contains("ERROR");
             assert_eq!(has_failed, span.error_type.is_some(), "{}", span.name);
             let kind = sent.attributes["hermes.span.kind"].as_str().unwrap();
@@ -96,8 +99,9 @@ impl Seen {
     /// Input and output tokens of everything.
     pub(crate) fn tokens(&self) -> (i64, i64) {
         let sum = |column: &str| {
-            self.bench
-                .sql(&format!("SELECT coalesce(sum({column}), 0) FROM tel_model_calls"))
+            self.bench.sql(&format!(
+                "SELECT coalesce(sum({column}), 0) FROM tel_model_calls"
+            ))
         };
         (sum("input_tokens"), sum("output_tokens"))
     }

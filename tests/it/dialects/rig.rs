@@ -160,7 +160,11 @@ fn an_agents_run_is_a_tree_whose_sum_is_counted_once() {
     assert_eq!(tool.call_id.as_deref(), Some("call_1"));
     assert_eq!(tool.result_class, Some(hermes::ResultClass::Ok));
 
-    let chat = seen.sent.iter().find(|span| span.name == "chat gpt-9").unwrap();
+    let chat = seen
+        .sent
+        .iter()
+        .find(|span| span.name == "chat gpt-9")
+        .unwrap();
     assert_eq!(chat.attributes["gen_ai.usage.input_tokens"], 120);
     assert_eq!(chat.attributes["gen_ai.usage.reasoning.output_tokens"], 12);
     assert!(chat.kind.contains("CLIENT"));
@@ -170,8 +174,18 @@ fn an_agents_run_is_a_tree_whose_sum_is_counted_once() {
 #[test]
 fn a_failed_tool_says_what_failed() {
     for (outcome, error_type, class, told) in [
-        ("error", Some("invalid_args"), hermes::ResultClass::Error, "invalid_args"),
-        ("error", Some("timeout"), hermes::ResultClass::Timeout, "timeout"),
+        (
+            "error",
+            Some("invalid_args"),
+            hermes::ResultClass::Error,
+            "invalid_args",
+        ),
+        (
+            "error",
+            Some("timeout"),
+            hermes::ResultClass::Timeout,
+            "timeout",
+        ),
         ("error", Some("other"), hermes::ResultClass::Error, "other"),
         ("denied", None, hermes::ResultClass::Blocked, "blocked"),
         ("skipped", None, hermes::ResultClass::Blocked, "blocked"),
@@ -183,7 +197,10 @@ fn a_failed_tool_says_what_failed() {
                 tool.record("gen_ai.tool.error.type", error_type);
             }
         });
-        assert_eq!(seen.picture(), format!("hermes.tool.add [error] ✗ {told}\n"));
+        assert_eq!(
+            seen.picture(),
+            format!("hermes.tool.add [error] ✗ {told}\n")
+        );
         assert_eq!(seen.tool_calls()[0].result_class, Some(class), "{outcome}");
     }
 }
@@ -247,8 +264,10 @@ fn a_call_in_a_dropped_future_was_cancelled() {
         drop(bare);
     }
     let seen = Seen::of(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let _ = runtime.block_on(async {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = turn() => {}
@@ -294,7 +313,12 @@ fn agent_chat_is_the_agents_call_and_not_the_models() {
 
 #[test]
 fn operations_of_older_versions_are_model_calls() {
-    for name in ["chat_streaming", "generate_content", "interactions", "interactions_streaming"] {
+    for name in [
+        "chat_streaming",
+        "generate_content",
+        "interactions",
+        "interactions_streaming",
+    ] {
         let seen = Seen::of(|| {
             let span = info_span!(
                 target: "rig::completions",
@@ -309,7 +333,11 @@ fn operations_of_older_versions_are_model_calls() {
         });
         assert_eq!(seen.picture(), "chat gemini-9\n", "{name}");
         let operation = &seen.sent("chat gemini-9").attributes["gen_ai.operation.name"];
-        let usual = if name == "generate_content" { name } else { "chat" };
+        let usual = if name == "generate_content" {
+            name
+        } else {
+            "chat"
+        };
         assert_eq!(operation, usual);
     }
 }
@@ -344,7 +372,10 @@ fn modalities_go_by_their_operation() {
     let picture = seen.picture();
     assert!(picture.contains("embeddings embed-3\n"), "{picture}");
     assert!(picture.contains("transcription whisper-9\n"), "{picture}");
-    assert_eq!(seen.sent("embeddings embed-3").attributes["gen_ai.usage.input_tokens"], 9);
+    assert_eq!(
+        seen.sent("embeddings embed-3").attributes["gen_ai.usage.input_tokens"],
+        9
+    );
 }
 
 #[test]
@@ -354,7 +385,10 @@ fn messages_are_kept_only_where_content_is() {
         ask(&chat);
         chat.record("gen_ai.input.messages", r#"[{"role":"user","parts":[]}]"#);
         answer(&chat);
-        chat.record("gen_ai.output.messages", r#"[{"role":"assistant","parts":[]}]"#);
+        chat.record(
+            "gen_ai.output.messages",
+            r#"[{"role":"assistant","parts":[]}]"#,
+        );
         drop(chat);
         let tool = execute_tool!("add");
         tool.record("gen_ai.tool.call.arguments", r#"{"a":1}"#);
@@ -365,8 +399,15 @@ fn messages_are_kept_only_where_content_is() {
     let text = format!("{:?}", off.sent) + &format!("{:?}", off.bench.all_spans());
     assert!(!text.contains("assistant") && !text.contains(r#"\"a\""#));
     let on = Seen::with_content(talk);
-    assert!(on.sent("chat gpt-9").attributes.contains_key("gen_ai.output.messages"));
-    assert_eq!(on.sent("hermes.tool.add").attributes["hermes.tool.args"], r#"{"a":1}"#);
+    assert!(
+        on.sent("chat gpt-9")
+            .attributes
+            .contains_key("gen_ai.output.messages")
+    );
+    assert_eq!(
+        on.sent("hermes.tool.add").attributes["hermes.tool.args"],
+        r#"{"a":1}"#
+    );
 }
 
 #[test]
@@ -379,5 +420,8 @@ fn a_prompt_outside_of_any_span_is_a_run_of_its_own() {
     let seen = Seen::of(session);
     assert_eq!(seen.bench.runs().len(), 2);
     let picture = seen.picture();
-    assert!(picture.contains("invoke_agent scout\n  chat gpt-9\n"), "{picture}");
+    assert!(
+        picture.contains("invoke_agent scout\n  chat gpt-9\n"),
+        "{picture}"
+    );
 }

@@ -84,14 +84,21 @@ fn with_langfuse() {
 #[test]
 fn langfuse_events_fill_the_call_that_they_stand_in() {
     let seen = Seen::of(with_langfuse);
-    assert_eq!(seen.picture(), "invoke_agent\n  chat gpt-9\n  hermes.tool.add\n");
+    assert_eq!(
+        seen.picture(),
+        "invoke_agent\n  chat gpt-9\n  hermes.tool.add\n"
+    );
     assert_eq!(seen.tokens(), (120, 34));
     let text = format!("{:?}{:?}", seen.sent, seen.bench.all_spans());
     assert!(!text.contains("SECRET"), "content is off");
 
     let seen = Seen::with_content(with_langfuse);
     let chat = seen.sent("chat gpt-9");
-    assert!(chat.attributes["gen_ai.output.messages"].to_string().contains("SECRET ANSWER"));
+    assert!(
+        chat.attributes["gen_ai.output.messages"]
+            .to_string()
+            .contains("SECRET ANSWER")
+    );
     let tool = seen.sent("hermes.tool.add");
     assert_eq!(tool.attributes["hermes.tool.args"], r#"{"SECRET":1}"#);
     assert_eq!(tool.attributes["hermes.tool.result"], "SECRET 2");
@@ -118,24 +125,32 @@ fn an_error_event_is_the_failure_of_the_span_it_stands_in() {
     let seen = Seen::of(|| {
         let query = query();
         let step = query.in_scope(|| step(0));
-        let complete = step.in_scope(|| {
-            info_span!(target: "swiftide_integrations::openai::chat_completion", "complete")
-        });
+        let complete = step.in_scope(
+            || info_span!(target: "swiftide_integrations::openai::chat_completion", "complete"),
+        );
         complete.in_scope(|| {
             error!(target: "swiftide_integrations::openai::chat_completion", error = %"HTTP 429 Too Many Requests");
         });
         drop(complete);
-        step.in_scope(|| error!(target: "swiftide_agents::agent", error = %"HTTP 429 Too Many Requests"));
+        step.in_scope(
+            || error!(target: "swiftide_agents::agent", error = %"HTTP 429 Too Many Requests"),
+        );
         drop(step);
         for _ in 0..2 {
-            query.in_scope(|| error!(target: "swiftide_agents::agent", error = ?"HTTP 429 Too Many Requests"));
+            query.in_scope(
+                || error!(target: "swiftide_agents::agent", error = ?"HTTP 429 Too Many Requests"),
+            );
         }
     });
     assert_eq!(
         seen.picture(),
         "invoke_agent [error] ✗ rate_limit\n  step-0 [error] ✗ rate_limit\n    chat [error] ✗ rate_limit\n"
     );
-    assert_eq!(seen.bench.runs()[0].error_count, 1, "four reports of one failure");
+    assert_eq!(
+        seen.bench.runs()[0].error_count,
+        1,
+        "four reports of one failure"
+    );
 }
 
 #[test]
@@ -150,7 +165,10 @@ fn a_stream_that_failed_without_a_word_fails_with_its_step() {
         });
         step.in_scope(|| error!(target: "swiftide_agents::agent", error = %"connection refused"));
     });
-    assert_eq!(seen.picture(), "step-0 [error] ✗ network\n  chat [error] ✗ network\n");
+    assert_eq!(
+        seen.picture(),
+        "step-0 [error] ✗ network\n  chat [error] ✗ network\n"
+    );
 }
 
 #[test]
