@@ -61,9 +61,10 @@ pub use record::{
 pub use semconv::Kind;
 pub use sink::Batch;
 pub use span::{
-    Cause, Current, InCurrent, ModelError, ModelOutput, ModelResponse, OwnedSpan, Start,
-    StreamedResponse, Surroundings, agent, chat, current, embedding, in_current, in_current_fn,
-    kind, reranker, retriever, session, step, tool, turn,
+    Cause, Current, InCurrent, ModelError, ModelOutput, ModelResponse, OwnedSpan, Seen, Start,
+    StreamItem, StreamSpan, StreamedResponse, Surroundings, TraceStreamExt, Traced, agent, chat,
+    current, embedding, in_current, in_current_fn, kind, reranker, retriever, session, step, tool,
+    turn,
 };
 #[cfg(feature = "tokio")]
 pub use span::{spawn, spawn_blocking};
@@ -82,4 +83,6 @@ mod pages {
     mod hook_style {}
     #[doc = include_str!("../docs/integrations/logs.md")]
     mod logs {}
+    #[doc = include_str!("../docs/integrations/sampling.md")]
+    mod sampling {}
 }

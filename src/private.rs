@@ -6,6 +6,7 @@ pub use tracing;
 
 pub use crate::semconv::{Fact, field};
 pub use crate::span::probe::Probe;
+pub use crate::span::stream::traced;
 pub use crate::span::{
     Call, Parent, Parentage, Returns, Watch, below, follow, response, run, server_address,
     server_port, watch,
@@ -28,7 +29,8 @@ pub mod probe {
         FieldByItself as _, FieldByReference as _, FieldOfReference as _, JsonOf as _,
         JsonText as _, MessageOfDebug as _, MessageOfDisplay as _, MessageOfErased as _,
         MessageOfErasedSend as _, MessageOfError as _, NameOfErased as _, NameOfErasedSend as _,
-        NameOfType as _, NoMessage as _, NoVerdict as _, SplitOther as _, SplitResult as _,
+        NameOfType as _, NoMessage as _, NoVerdict as _, ReadBytes as _, ReadNothing as _,
+        ReadResponse as _, ReadSerialized as _, ReadText as _, SplitOther as _, SplitResult as _,
         VerdictOfJson as _, VerdictOfText as _,
     };
 }

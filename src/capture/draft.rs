@@ -166,9 +166,15 @@ impl Draft {
 
     /// Forgets the span, and gives back its parent.
     pub(super) fn clear(&mut self) -> Option<Arc<OpenSpan>> {
-        self.outcome = None;
-        self.hindsight = None;
-        self.rest = None;
+        if self.outcome.is_some() {
+            self.outcome = None;
+        }
+        if self.rest.is_some() {
+            self.rest = None;
+        }
+        if self.hindsight.is_some() {
+            self.hindsight = None;
+        }
         self.parent.take()
     }
 

@@ -18,9 +18,18 @@ static INSTALLED: RwLock<Vec<WeakDispatch>> = RwLock::new(Vec::new());
 
 /// Notes a dispatcher that has a Hermes layer.
 pub(super) fn note(dispatch: &Dispatch) {
+    // Let go of after the lock: whoever held them may have let go meanwhile, and what is dropped with a
+    // subscriber is anybody's code.
+    let mut alive = Vec::new();
     let mut installed = INSTALLED.write().unwrap_or_else(PoisonError::into_inner);
-    installed.retain(|known| known.upgrade().is_some());
+    installed.retain(|known| {
+        let before = alive.len();
+        alive.extend(known.upgrade());
+        alive.len() > before
+    });
     installed.push(dispatch.downgrade());
+    drop(installed);
+    drop(alive);
 }
 
 /// The trace and the span that an event belongs to, as the store and OTLP have them.
@@ -42,15 +51,18 @@ pub(crate) fn ids_around(event: &Event<'_>, visible: Option<&Id>) -> Option<(Tra
     if let Some(ids) = direct {
         return ids;
     }
-    let installed = INSTALLED.read().unwrap_or_else(PoisonError::into_inner);
     // The one that was set up last stands innermost, where several are in use on one thread.
-    installed.iter().rev().find_map(|installed| {
-        let dispatch = installed.upgrade()?;
+    let installed: Vec<Dispatch> = {
+        let installed = INSTALLED.read().unwrap_or_else(PoisonError::into_inner);
+        let alive = installed.iter().rev().filter_map(WeakDispatch::upgrade);
+        alive.collect()
+    };
+    installed.iter().find_map(|dispatch| {
         let capture = dispatch.downcast_ref::<Capture>()?;
-        if visible.is_some_and(|visible| !capture.stands_in(&dispatch, event.parent(), visible)) {
+        if visible.is_some_and(|visible| !capture.stands_in(dispatch, event.parent(), visible)) {
             return None;
         }
-        capture.ids_of_line(&dispatch, event.parent())
+        capture.ids_of_line(dispatch, event.parent())
     })
 }
 

@@ -41,6 +41,7 @@ pub(crate) struct Core {
     pub(crate) shares_session: bool,
     /// How other libraries' spans are read.
     pub(super) dialects: Arc<Dialects>,
+    visits_content: bool,
     pub(crate) wire: Option<Arc<dyn Wire>>,
     dispatch: OnceLock<WeakDispatch>,
 }
@@ -68,6 +69,7 @@ impl Core {
         // Sets the clock up now, and not in the agent's first span.
         Clock::read();
         Core {
+            visits_content: policy.captures_content() || filter.reads_fields(),
             policy,
             spans: Arc::new(Spans::new(queue.capacity())),
             queue,
@@ -82,8 +84,9 @@ impl Core {
     }
 
     /// Whether field values are wanted that may be content: to be kept, or to be filtered on.
+    #[inline]
     pub(super) fn visits_content(&self) -> bool {
-        self.policy.captures_content() || self.filter.reads_fields()
+        self.visits_content
     }
 
     fn is_suppressed(&self) -> bool {

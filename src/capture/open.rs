@@ -325,6 +325,14 @@ impl OpenSpan {
         state.outcome.get_or_insert(outcome);
     }
 
+    /// Takes back that the function returned: what it returned goes on, and will say how that ended.
+    pub(crate) fn goes_on(&self) {
+        let mut state = self.state();
+        if let Some(Outcome::Returned(_)) = state.outcome {
+            state.outcome = None;
+        }
+    }
+
     /// The error class that the code states.
     pub(crate) fn set_class(&self, class: ErrorClass) {
         self.state().class = Some(class);

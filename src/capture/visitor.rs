@@ -100,21 +100,32 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    /// Where the fact of a field is noted. `None`: nowhere, or the field states none.
+    /// Where the fact of a field is noted, where that takes no more than a look at it: what most
+    /// values are. `None`: look again, with [`Visitor::fact`].
     #[inline]
+    fn at_once(&mut self, field: &Field) -> Option<(Fact, &mut Notes)> {
+        let fact = self.wanted(field)?;
+        match &mut self.into {
+            Into::Own(said) => Some((fact, &mut said.notes)),
+            Into::Locked(..) | Into::LetGo(_) => None,
+        }
+    }
+
+    /// Where the fact of a field is noted. `None`: nowhere, or the field states none.
     fn fact(&mut self, field: &Field) -> Option<(Fact, &mut Notes)> {
+        let fact = self.wanted(field)?;
+        Some((fact, self.into.notes(fact)?))
+    }
+
+    /// The fact that a field states, where it is to be noted.
+    #[inline]
+    fn wanted(&self, field: &Field) -> Option<Fact> {
         let fact = match self.shape.statement(field) {
             Statement::Plain(fact) => fact,
             Statement::Content(fact) if self.keeps_content => fact,
             Statement::Content(_) | Statement::Dialect(_) | Statement::Unknown => return None,
         };
-        if self.hears_echo && is_echo(fact) {
-            return None;
-        }
-        match &mut self.into {
-            Into::Own(said) => Some((fact, &mut said.notes)),
-            shared => Some((fact, shared.notes(fact)?)),
-        }
+        (!(self.hears_echo && is_echo(fact))).then_some(fact)
     }
 
     /// A field that no table knows, or that its library means in a way of its own.
@@ -135,10 +146,35 @@ impl<'a> Visitor<'a> {
         }
     }
 
-    /// The same for a text, which is copied only where it is kept.
+    // One for each type: called last and with no more than they were given, they cost the way
+    // that most values go not even a place on the stack.
+
     #[cold]
+    #[inline(never)]
+    fn other_int(&mut self, field: &Field, int: i64) {
+        self.put_value(field, Value::Int(int));
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn other_double(&mut self, field: &Field, double: f64) {
+        self.put_value(field, Value::Double(double));
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn other_bool(&mut self, field: &Field, truth: bool) {
+        self.put_value(field, Value::Bool(truth));
+    }
+
+    /// A text is copied only where it is kept.
+    #[cold]
+    #[inline(never)]
     fn other_text(&mut self, field: &Field, text: &str) {
-        if self.keeps_content || matches!(self.shape.statement(field), Statement::Dialect(_)) {
+        if let Some((fact, notes)) = self.fact(field) {
+            notes.text(fact, text);
+        } else if self.keeps_content || matches!(self.shape.statement(field), Statement::Dialect(_))
+        {
             self.other(field, Value::from(text));
         }
     }
@@ -224,7 +260,7 @@ impl Visit for Visitor<'_> {
 
     #[inline]
     fn record_str(&mut self, field: &Field, value: &str) {
-        match self.fact(field) {
+        match self.at_once(field) {
             Some((fact, notes)) => notes.text(fact, value),
             None => self.other_text(field, value),
         }
@@ -232,9 +268,9 @@ impl Visit for Visitor<'_> {
 
     #[inline]
     fn record_i64(&mut self, field: &Field, value: i64) {
-        match self.fact(field) {
+        match self.at_once(field) {
             Some((fact, notes)) => notes.int(fact, value),
-            None => self.other(field, Value::Int(value)),
+            None => self.other_int(field, value),
         }
     }
 
@@ -252,17 +288,17 @@ impl Visit for Visitor<'_> {
 
     #[inline]
     fn record_f64(&mut self, field: &Field, value: f64) {
-        match self.fact(field) {
+        match self.at_once(field) {
             Some((fact, notes)) => notes.double(fact, value),
-            None => self.other(field, Value::Double(value)),
+            None => self.other_double(field, value),
         }
     }
 
     #[inline]
     fn record_bool(&mut self, field: &Field, value: bool) {
-        match self.fact(field) {
+        match self.at_once(field) {
             Some((fact, notes)) => notes.bool(fact, value),
-            None => self.other(field, Value::Bool(value)),
+            None => self.other_bool(field, value),
         }
     }
 

@@ -164,10 +164,7 @@ mod tests {
         assert!(holds(none.errors(), failed) && !holds(none.errors(), merit()));
         assert!(!holds(none.slower_than(Duration::from_secs(1)), failed));
         assert!(holds(none.slower_than(Duration::from_nanos(999)), merit()));
-        assert!(!holds(
-            none.slower_than(Duration::from_nanos(1000)),
-            merit()
-        ));
+        assert!(!holds(none.slower_than(Duration::from_micros(1)), merit()));
         let mut dear = merit();
         dear.cost_usd = 0.5;
         dear.tokens = 10;

@@ -130,6 +130,7 @@ facts! {
     ResponseId              RESPONSE_ID               Plain        "gen_ai.response.id"                       ["ai.response.id", "llm.response.id"]
     FinishReasons           FINISH_REASONS            Plain        "gen_ai.response.finish_reasons"           ["llm.finish_reason", "gen_ai.response.finish_reason", "llm.response.finish_reason", "llm.response.stop_reason", "ai.response.finishReason"]
     TimeToFirstChunk        TIME_TO_FIRST_CHUNK       Plain        "gen_ai.response.time_to_first_chunk"      []
+    ChunkCount              CHUNK_COUNT               Plain        "hermes.chunk_count"                       []
     InputTokens             INPUT_TOKENS              Plain        "gen_ai.usage.input_tokens"                ["gen_ai.usage.prompt_tokens", "llm.token_count.prompt", "llm.usage.prompt_tokens", "llm.usage.input_tokens", "ai.usage.promptTokens", "ai.usage.inputTokens"]
     OutputTokens            OUTPUT_TOKENS             Plain        "gen_ai.usage.output_tokens"               ["gen_ai.usage.completion_tokens", "llm.token_count.completion", "llm.usage.completion_tokens", "llm.usage.output_tokens", "ai.usage.completionTokens", "ai.usage.outputTokens"]
     CacheReadTokens         CACHE_READ_TOKENS         Plain        "gen_ai.usage.cache_read.input_tokens"     ["hermes.cache.read_tokens", "gen_ai.usage.cache_read_tokens", "llm.token_count.prompt_details.cache_read", "gen_ai.usage.cache_read_input_tokens", "gen_ai.usage.cached_tokens", "gen_ai.usage.cached_input_tokens", "llm.usage.cache_read_input_tokens", "ai.usage.cachedInputTokens"]
@@ -219,6 +220,7 @@ impl Fact {
                 | Fact::ReasoningTokens
                 | Fact::TotalTokens
                 | Fact::AssistantContentChars
+                | Fact::ChunkCount
                 | Fact::AssistantToolCallCount
                 | Fact::EmbeddingDimensions
                 | Fact::TopK

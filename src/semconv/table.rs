@@ -203,6 +203,8 @@ const TABLE: &[Attribute] = &[
     row("gen_ai.response.finish_reasons",           Fact::FinishReasons,          CHAT,                       MOST | C,    Form::Raw),
     row("llm.finish_reason",                        Fact::FinishReasons,          CHAT,                       O,           Form::First),
     row("gen_ai.response.time_to_first_chunk",      Fact::TimeToFirstChunk,       CHAT,                       H | G | G41, Form::Raw),
+    row("gen_ai.response.time_to_first_chunk",      Fact::TimeToFirstChunk,       ALL & !CHAT,                H,           Form::Raw),
+    row("hermes.chunk_count",                       Fact::ChunkCount,             ALL,                        H,           Form::Raw),
     row("gen_ai.usage.input_tokens",                Fact::InputTokens,            CALL,                       MOST,        Form::Raw),
     row("gen_ai.usage.input_tokens",                Fact::InputTokens,            CHAT,                       C,           Form::Raw),
     row("gen_ai.usage.output_tokens",               Fact::OutputTokens,           CHAT,                       MOST | C,    Form::Raw),

@@ -20,6 +20,8 @@ const MOST_WORD: usize = 128 * 1024;
 pub(crate) enum Fate {
     /// It was delivered, given up, or never meant to leave.
     Settled,
+    /// Its trace leaves, and it with it: the exporter has it in hand.
+    Leaves,
     /// It was not delivered by these ways out, and why; it is to be sent again.
     Owed { exits: u8, reason: &'static str },
 }
@@ -122,6 +124,17 @@ impl Backlog {
             let told = spans.iter().take(room);
             state.word.extend(told.map(|span| (*span, Fate::Settled)));
         }
+    }
+
+    /// The traces of these spans leave; nobody is to decide that again.
+    pub(crate) fn leave_now(&self, spans: impl IntoIterator<Item = SpanId>) {
+        if !self.keeps_undecided() {
+            return;
+        }
+        let mut state = self.state();
+        let room = MOST_WORD.saturating_sub(state.word.len());
+        let told = spans.into_iter().take(room);
+        state.word.extend(told.map(|span| (span, Fate::Leaves)));
     }
 
     /// These spans are to be sent again; gives how many of them are remembered.

@@ -29,6 +29,8 @@ pub(super) struct Debts {
     early: HashMap<SpanId, (Fate, u8)>,
     /// Rows to be crossed out.
     settled: Vec<i64>,
+    /// Rows that are not undecided any more.
+    decided: Vec<i64>,
     /// Rows to be sent again, and by which ways out.
     ready: Vec<(i64, u8)>,
 }
@@ -43,6 +45,7 @@ impl Debts {
             under_way: HashMap::new(),
             early: HashMap::new(),
             settled: Vec::new(),
+            decided: Vec::new(),
             ready: Vec::new(),
         }
     }
@@ -50,11 +53,15 @@ impl Debts {
     /// Hears what the exporters have said by now.
     pub(super) fn listen(&mut self) {
         for (span, fate) in self.backlog.collect() {
-            let Some((row, _)) = self.under_way.remove(&span) else {
+            let Some((row, since)) = self.under_way.remove(&span) else {
                 self.early.insert(span, (fate, 0));
                 continue;
             };
             match fate {
+                Fate::Leaves => {
+                    self.decided.push(row);
+                    self.under_way.insert(span, (row, since));
+                }
                 Fate::Settled => self.settled.push(row),
                 Fate::Owed { exits, .. } => self.ready.push((row, exits)),
             }
@@ -88,6 +95,7 @@ impl Debts {
         }
         match self.early.get(&record.span_id) {
             Some((Fate::Settled, _)) => Export::Settled,
+            Some((Fate::Leaves, _)) => owed(terms.exits, Stage::UnderWay),
             Some((Fate::Owed { exits, .. }, _)) => owed(*exits, Stage::Ready),
             None => owed(terms.exits, first),
         }
@@ -99,8 +107,8 @@ impl Debts {
         let mut is_ready = false;
         for (span, row) in owed {
             match self.early.remove(&span) {
-                Some(_) => is_ready = true,
-                None => drop(self.under_way.insert(span, (row, now))),
+                Some((Fate::Owed { .. }, _)) => is_ready = true,
+                _ => drop(self.under_way.insert(span, (row, now))),
             }
         }
         if !self.early.is_empty() {
@@ -136,14 +144,21 @@ impl Debts {
 
     fn carry_over(&mut self, writer: &mut Writer) {
         let excess = self.backlog.pending().saturating_sub(MOST);
-        if self.settled.is_empty() && self.ready.is_empty() && excess == 0 {
+        let Debts {
+            settled,
+            decided,
+            ready,
+            ..
+        } = &*self;
+        if settled.is_empty() && decided.is_empty() && ready.is_empty() && excess == 0 {
             return;
         }
-        let Ok(dropped) = writer.settle(&self.settled, &self.ready, excess) else {
+        let Ok(dropped) = writer.settle(settled, decided, ready, excess) else {
             return;
         };
         self.backlog.lost(FULL, dropped);
         self.settled.clear();
+        self.decided.clear();
         if !self.ready.is_empty() {
             self.ready.clear();
             self.backlog.nudge();
@@ -307,6 +322,36 @@ mod tests {
         assert_eq!(bench.backlog.pending(), 2, "{unknown} is left as well");
         assert!(bench.counted().is_empty());
         assert_eq!(bench.noted(), 2);
+    }
+
+    #[test]
+    fn what_is_undecided_stays_so_until_it_leaves_or_is_settled() {
+        let bench = Bench::new();
+        let backlog = Arc::new(Backlog::new(Arc::clone(&bench.counted) as _));
+        backlog.open(Terms {
+            exits: 1,
+            may_carry_content: false,
+            are_judged: true,
+        });
+        let mut sink = StoreSink::new(bench.writer(), Some(Arc::clone(&backlog)));
+        let mut unsampled = record();
+        unsampled.is_sampled = false;
+        let mut records: Vec<_> = (0..4).map(|_| Arc::new(record())).collect();
+        let [early, late, stays, undecided] = [0, 1, 2, 3].map(|at: usize| records[at].span_id);
+        records.push(Arc::new(unsampled));
+        backlog.leave_now([early]);
+        sink.write(&records).unwrap();
+        backlog.leave_now([late]);
+        backlog.settled(&[stays]);
+        sink.tick(1, &[]);
+        sink.close();
+        let path = bench.folder.path().join("t.db");
+        let writer = Writer::open(&path, 1).unwrap();
+        let mut outbox = Outbox::open(&path, writer.place().1).unwrap();
+        assert_eq!(outbox.adopt(1, 10).unwrap(), 2, "{early} and {late}");
+        outbox.decide_all_leave().unwrap();
+        assert_eq!(outbox.adopt(1, 10).unwrap(), 1, "{undecided}");
+        assert!(bench.counted().is_empty());
     }
 
     #[test]

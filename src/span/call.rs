@@ -11,8 +11,8 @@ use std::task::{Context, Poll};
 
 use tracing::Span;
 
-use super::ModelResponse;
 use super::request::{self, RequestFacts};
+use super::{ModelError, ModelResponse};
 use crate::capture::{Capture, Core, Notes, OpenSpan, Outcome};
 use crate::record::{Value, Verdict};
 use crate::semconv::{ERROR_TYPE_OTHER, Fact};
@@ -163,7 +163,7 @@ impl Call {
         self.tell_failure(Some(&type_name.unwrap_or(Cow::Borrowed(ERROR_TYPE_OTHER))));
     }
 
-    fn panicked(&self, payload: &(dyn Any + Send)) {
+    pub(super) fn panicked(&self, payload: &(dyn Any + Send)) {
         let text = payload
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned())
@@ -185,8 +185,8 @@ impl Call {
         self.tell_failure(Some("cancelled"));
     }
 
-    /// What Hermes knows of the span, where it has it.
-    pub(super) fn captured(&self) -> Option<&(Arc<Core>, Arc<OpenSpan>)> {
+    /// What Hermes knows of the span, and the layer's own side, where there is one.
+    pub(super) fn known(&self) -> Option<&(Arc<Core>, Arc<OpenSpan>)> {
         self.open.as_ref()
     }
 
@@ -263,18 +263,23 @@ pub struct Said(pub(super) Verdict);
 /// Reads a model's answer: usage, model, id, finish reasons; its messages where content is kept. An answer that tells
 /// of a failure is one.
 pub fn response<T: ModelResponse + ?Sized>(call: &Call, response: &T) {
-    let error = call.open.as_ref().and_then(|(_, open)| {
-        let error = quietly(|| response.error()).flatten()?;
-        Some((open, error))
-    });
-    if let Some((open, error)) = error {
+    if call.open.is_some()
+        && let Some(error) = quietly(|| response.error()).flatten()
+    {
+        fail_by_answer(call, error);
+    }
+    state_response(call, response);
+}
+
+/// States the failure that an answer tells of.
+pub(super) fn fail_by_answer(call: &Call, error: ModelError) {
+    if let Some((_, open)) = &call.open {
         open.set_found_class(error.class());
         open.end_with(Outcome::Failed {
             type_name: None,
             message: error.message,
         });
     }
-    state_response(call, response);
 }
 
 /// States what an answer says, without a verdict on the call.

@@ -12,6 +12,7 @@ mod shape;
 mod spawn;
 #[cfg(feature = "tokio")]
 mod spawn_tokio;
+pub(crate) mod stream;
 mod tokens;
 mod url;
 
@@ -30,6 +31,7 @@ pub use response::{ModelError, ModelOutput, ModelResponse, StreamedResponse};
 pub use spawn::{InCurrent, Surroundings, in_current, in_current_fn};
 #[cfg(feature = "tokio")]
 pub use spawn_tokio::{spawn, spawn_blocking};
+pub use stream::{Seen, StreamItem, StreamSpan, TraceStreamExt, Traced};
 #[doc(hidden)]
 pub use url::{server_address, server_port};
 #[cfg(any(feature = "reqwest", feature = "tower"))]

@@ -13,7 +13,9 @@ use std::fmt::{Debug, Display};
 use serde::Serialize;
 use tracing::field::Empty;
 
+use super::ModelResponse;
 use super::call::Said;
+use super::stream::Seen;
 use crate::record::{Value, tool_result};
 
 /// A value to be asked.
@@ -250,6 +252,31 @@ impl<'a, T: Error> MessageOfError<'a> for &&&Probe<'a, T> {
     fn message(&self) -> Option<String> {
         Some(chain(self.0))
     }
+}
+
+macro_rules! read {
+    ($($level:ident: $reference:ty where [$($bound:tt)*] => |$item:ident, $seen:ident| $read:expr;)*) => {$(
+        /// Tells what an item of a stream says.
+        pub trait $level<'a> {
+            /// Tells what an item of a stream says.
+            fn read_into(&self, seen: &mut Seen<'_>);
+        }
+
+        impl<'a, T: ?Sized $($bound)*> $level<'a> for $reference {
+            fn read_into(&self, $seen: &mut Seen<'_>) {
+                let $item: &'a T = self.0;
+                $read
+            }
+        }
+    )*};
+}
+
+read! {
+    ReadResponse: &&&&Probe<'a, T> where [+ ModelResponse] => |item, seen| seen.response(item);
+    ReadText: &&&Probe<'a, T> where [+ AsRef<str>] => |item, seen| seen.text(item.as_ref());
+    ReadBytes: &&Probe<'a, T> where [+ AsRef<[u8]>] => |item, seen| seen.bytes(item.as_ref());
+    ReadSerialized: &Probe<'a, T> where [+ Serialize] => |item, seen| seen.serialized(item);
+    ReadNothing: Probe<'a, T> where [] => |_item, _seen| {};
 }
 
 fn json_text<T: Serialize + ?Sized>(value: &T) -> String {

@@ -29,6 +29,8 @@ const REMOVE: &str = "DELETE FROM tel_outbox WHERE id = ?1";
 
 const RELEASE: &str = "UPDATE tel_outbox SET is_ready = 1, exits = ?2 WHERE id = ?1";
 
+const DECIDED: &str = "UPDATE tel_outbox SET is_ready = 0 WHERE id = ?1 AND is_ready = 2";
+
 const TRIM: &str = "
     DELETE FROM tel_outbox WHERE id IN
         (SELECT id FROM tel_outbox WHERE writer = ?1 AND is_ready = 1 ORDER BY id LIMIT ?2)";
@@ -104,11 +106,12 @@ pub(super) fn remove(connection: &Connection, id: i64) -> rusqlite::Result<()> {
 }
 
 impl Writer {
-    /// Crosses out the rows of spans that are settled, makes those ready that are to be sent again,
+    /// Crosses out the rows of spans that are settled, notes which leave, makes those ready that are to be sent again,
     /// and drops the oldest `excess` of these; gives the number of the dropped.
     pub(crate) fn settle(
         &mut self,
         settled: &[i64],
+        decided: &[i64],
         ready: &[(i64, u8)],
         excess: u64,
     ) -> Result<u64, WriteError> {
@@ -118,6 +121,9 @@ impl Writer {
                 .transaction_with_behavior(TransactionBehavior::Immediate)?;
             for id in settled {
                 transaction.prepare_cached(REMOVE)?.execute([id])?;
+            }
+            for id in decided {
+                transaction.prepare_cached(DECIDED)?.execute([id])?;
             }
             for (id, exits) in ready {
                 transaction
@@ -370,7 +376,10 @@ mod tests {
         assert_eq!(ids(&waiting), [rows[1]]);
         let span = waiting[0].span.as_ref().unwrap();
         assert_eq!(span.start_ns, START + 2 * SECOND);
-        assert_eq!(writer.settle(&[rows[0]], &[(rows[2], 1)], 0).unwrap(), 0);
+        assert_eq!(
+            writer.settle(&[rows[0]], &[], &[(rows[2], 1)], 0).unwrap(),
+            0
+        );
         assert_eq!(ids(&outbox.oldest(1, 0, 10).unwrap()), rows[1..]);
         assert_eq!(ids(&outbox.oldest(1, rows[1], 10).unwrap()), rows[2..]);
         assert_eq!(outbox.pay(&rows, 1).unwrap(), 2, "one was settled");
@@ -399,7 +408,7 @@ mod tests {
             .map(|at| closed(sample, at, owed(1, at > 1)))
             .collect();
         let written = writer.write(&rows).unwrap();
-        assert_eq!(writer.settle(&[], &[], 2).unwrap(), 2);
+        assert_eq!(writer.settle(&[], &[], &[], 2).unwrap(), 2);
         let left = outbox(&path, &writer).oldest(1, 0, 10).unwrap();
         let expected: Vec<_> = written.owed[3..].iter().map(|(_, row)| *row).collect();
         assert_eq!(ids(&left), expected, "the first is with the exporter");

@@ -137,6 +137,16 @@ fn the_order_of_the_layers_and_their_filters_do_not_matter() {
     assert_eq!(before.text().lines().count(), 1);
 }
 
+/// A JSON layer on top of Hermes.
+type Shape = fmt::Layer<
+    tracing_subscriber::layer::Layered<
+        HermesLayer<tracing_subscriber::Registry>,
+        tracing_subscriber::Registry,
+    >,
+    fmt::format::JsonFields,
+    fmt::format::Format<fmt::format::Json>,
+>;
+
 #[test]
 fn json_lines_have_them_at_the_top_level_whatever_else_they_show() {
     let shapes: [fn(Shape) -> Shape; 4] = [
@@ -145,14 +155,6 @@ fn json_lines_have_them_at_the_top_level_whatever_else_they_show() {
         |layer| layer.with_current_span(false).with_span_list(false),
         |layer| layer.flatten_event(true).with_current_span(false),
     ];
-    type Shape = fmt::Layer<
-        tracing_subscriber::layer::Layered<
-            HermesLayer<tracing_subscriber::Registry>,
-            tracing_subscriber::Registry,
-        >,
-        fmt::format::JsonFields,
-        fmt::format::Format<fmt::format::Json>,
-    >;
     for shape in shapes {
         let log = Log::default();
         let (layer, hermes) = hermes(as_it_is);

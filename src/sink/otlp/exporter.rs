@@ -138,6 +138,8 @@ impl FanOut {
         self.tally.held_back(judged.held_back);
         self.tally.stays_at_home(judged.staying, &judged.settled);
         self.tally.leaves_from_store(&judged.owed);
+        let leaving = judged.leaving.iter().filter_map(|(_, ours)| *ours);
+        self.tally.leave_now(leaving);
         let mut outcome = Ok(());
         let mut leaving = judged.leaving.into_iter().peekable();
         while leaving.peek().is_some() {

@@ -391,3 +391,153 @@ fn weight(span: &SpanData) -> usize {
 fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use opentelemetry::trace::{SpanContext, SpanKind, Status, TraceFlags, TraceState};
+    use opentelemetry::{InstrumentationScope, KeyValue};
+    use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+
+    use super::{
+        Body, Candidate, Judged, MOST_BYTES, MOST_DECIDED, MOST_IDS, MOST_SPANS, Tail, ends_trace,
+        locked, merit_of, trace_of,
+    };
+    use crate::config::TailSampling;
+    use crate::record::SpanId;
+
+    /// A span of this trace; its parent is 1, and 1 has none.
+    fn span(trace: u128, id: u64) -> SpanData {
+        let flags = TraceFlags::SAMPLED;
+        let at = |nanos| UNIX_EPOCH + Duration::from_nanos(nanos);
+        SpanData {
+            span_context: SpanContext::new(trace.into(), id.into(), flags, false, TraceState::NONE),
+            parent_span_id: u64::from(id != 1).into(),
+            parent_span_is_remote: false,
+            span_kind: SpanKind::Internal,
+            name: "span".into(),
+            start_time: at(id),
+            end_time: at(id + 1),
+            attributes: Vec::new(),
+            dropped_attributes_count: 0,
+            events: SpanEvents::default(),
+            links: SpanLinks::default(),
+            status: Status::Unset,
+            instrumentation_scope: InstrumentationScope::default(),
+        }
+    }
+
+    fn failed(mut span: SpanData) -> SpanData {
+        span.status = Status::error("");
+        span
+    }
+
+    fn candidate(span: SpanData, is_ours: bool) -> Candidate {
+        let id = SpanId::from_bytes(span.span_context.span_id().to_bytes());
+        Candidate {
+            trace: trace_of(&span).unwrap(),
+            ends_trace: ends_trace(&span),
+            merit: merit_of(&span),
+            body: Body::Whole(Box::new(span), id.filter(|_| is_ours)),
+        }
+    }
+
+    fn errors() -> Tail {
+        Tail::new(TailSampling::new().errors())
+    }
+
+    fn judge(tail: &Tail, spans: impl IntoIterator<Item = SpanData>, has_store: bool) -> Judged {
+        let batch = spans.into_iter().map(|span| candidate(span, has_store));
+        tail.judge(batch.collect(), has_store)
+    }
+
+    #[test]
+    fn what_ends_beside_the_outermost_span_is_judged_with_it() {
+        let tail = errors();
+        let judged = judge(&tail, [span(7, 2), span(7, 1), failed(span(7, 3))], true);
+        assert_eq!((judged.leaving.len(), judged.had_waited), (3, 0));
+        assert_eq!((judged.held_back, judged.staying), (0, 0));
+        let judged = judge(&tail, [span(8, 2)], true);
+        assert_eq!((judged.leaving.len(), judged.held_back), (0, 1));
+        let judged = judge(&tail, [failed(span(8, 1)), span(9, 1)], true);
+        assert_eq!((judged.leaving.len(), judged.had_waited), (2, 1));
+        assert_eq!((judged.held_back, judged.staying), (1, 1));
+        assert_eq!(tail.undecided(), 0);
+    }
+
+    #[test]
+    fn of_too_many_ours_are_left_to_the_store_and_others_wait_on() {
+        let tail = errors();
+        let many = u64::try_from(MOST_SPANS).unwrap() + 2;
+        let others = [candidate(span(7, 1_000_000), false)];
+        tail.judge(others.into(), true);
+        let judged = judge(&tail, (2..many).map(|id| span(7, id)), true);
+        assert_eq!(judged.held_back, MOST_SPANS);
+        assert_eq!(tail.undecided(), MOST_SPANS + 1);
+        assert_eq!(locked(&tail.state).spans, 1);
+        let judged = judge(&tail, [failed(span(7, 1))], true);
+        assert_eq!((judged.owed.len(), judged.leaving.len()), (MOST_SPANS, 2));
+        assert_eq!((judged.had_waited, judged.held_back), (1, 0));
+        assert_eq!((tail.undecided(), locked(&tail.state).bytes), (0, 0));
+    }
+
+    #[test]
+    fn of_too_many_without_a_store_the_oldest_trace_is_decided_early() {
+        let tail = errors();
+        let half = u64::try_from(MOST_SPANS / 2).unwrap() + 2;
+        judge(&tail, (2..half).map(|id| failed(span(7, id))), false);
+        judge(&tail, (2..half).map(|id| span(8, id)), false);
+        assert_eq!(tail.undecided(), MOST_SPANS);
+        let judged = judge(&tail, [span(9, 2)], false);
+        assert_eq!(
+            (judged.leaving.len(), judged.held_back),
+            (MOST_SPANS / 2, 1)
+        );
+        let judged = judge(&tail, [span(7, 1)], false);
+        assert_eq!(judged.leaving.len(), 1, "late, and follows");
+        let judged = tail.judge_all();
+        assert_eq!(
+            (judged.leaving.len(), judged.staying),
+            (0, MOST_SPANS / 2 + 1)
+        );
+    }
+
+    #[test]
+    fn neither_long_texts_nor_ids_nor_decisions_pile_up() {
+        let tail = errors();
+        let long = |id| {
+            let mut span = span(7, id);
+            let text = "x".repeat(MOST_BYTES / 8);
+            span.attributes.push(KeyValue::new("text", text));
+            span
+        };
+        judge(&tail, (2..12).map(long), true);
+        assert!(locked(&tail.state).bytes <= MOST_BYTES);
+        assert_eq!(tail.undecided(), 10);
+        let most = u64::try_from(MOST_IDS).unwrap();
+        for from in (2..most + 10_000).step_by(5_000) {
+            judge(&tail, (from..from + 5_000).map(|id| span(10, id)), true);
+        }
+        let state = locked(&tail.state);
+        assert!(state.ids <= MOST_IDS && state.spans <= MOST_SPANS);
+        assert!(state.decided.values().all(|leaves| !leaves));
+        drop(state);
+        for trace in 100..100 + MOST_DECIDED as u128 + 50 {
+            judge(&tail, [span(trace, 1)], true);
+        }
+        let state = locked(&tail.state);
+        assert_eq!(state.decided.len(), MOST_DECIDED);
+        assert_eq!(state.decided_order.len(), MOST_DECIDED);
+        assert!(state.order.len() <= MOST_DECIDED + 2);
+    }
+
+    #[test]
+    fn a_span_that_found_the_queue_full_still_has_a_say() {
+        let tail = errors();
+        judge(&tail, [span(7, 2)], true);
+        tail.missed_one(&failed(span(7, 1)), None);
+        let judged = judge(&tail, [], true);
+        assert_eq!((judged.leaving.len(), judged.had_waited), (1, 1));
+    }
+}

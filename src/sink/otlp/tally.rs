@@ -179,6 +179,11 @@ impl Tally {
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, more);
     }
 
+    /// Spans whose trace leaves, and that are about to be sent.
+    pub(super) fn leave_now(&self, ours: impl IntoIterator<Item = SpanId>) {
+        self.backlog.leave_now(ours);
+    }
+
     /// Spans that tail rules keep at home; the store owes those that are ours to nobody.
     pub(super) fn stays_at_home(&self, spans: usize, ours: &[SpanId]) {
         self.backlog.settled(ours);

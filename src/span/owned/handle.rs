@@ -116,7 +116,7 @@ impl OwnedSpan {
     /// chat.fail(&std::io::Error::other("connection reset"));
     /// ```
     pub fn fail(&self, cause: impl Cause) {
-        self.close(|_| self.state_failure(cause));
+        self.close(|_| state_failure(&self.call, cause));
     }
 
     /// Ends the span: somebody gave it up.
@@ -134,7 +134,7 @@ impl OwnedSpan {
     /// States why the span fails without ending it.
     pub fn error(&self, cause: impl Cause) -> &Self {
         if !self.ending().is_over {
-            self.state_failure(cause);
+            state_failure(&self.call, cause);
         }
         self
     }
@@ -245,13 +245,8 @@ impl OwnedSpan {
         self.call.open().and_then(|open| open.kind())
     }
 
-    fn state_failure(&self, cause: impl Cause) {
-        let type_name = quietly(|| cause.type_name()).flatten();
-        self.call.fail(type_name, || Some(cause.into_message()));
-    }
-
     fn state(&self, fact: impl for<'c> FnOnce(&'c Current) -> &'c Current) -> &Self {
-        fact(&Current::at(self.call.captured()));
+        fact(&Current::at(self.call.known()));
         self
     }
 
@@ -288,6 +283,12 @@ impl OwnedSpan {
             });
         }
     }
+}
+
+/// States on a span why it fails.
+pub(crate) fn state_failure(call: &Call, cause: impl Cause) {
+    let type_name = quietly(|| cause.type_name()).flatten();
+    call.fail(type_name, || Some(cause.into_message()));
 }
 
 impl Drop for OwnedSpan {

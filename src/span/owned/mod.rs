@@ -8,4 +8,5 @@ mod start;
 
 pub use cause::Cause;
 pub use handle::OwnedSpan;
+pub(super) use handle::state_failure;
 pub use start::{Start, agent, chat, embedding, reranker, retriever, session, step, tool, turn};

@@ -104,6 +104,24 @@ pub trait ModelResponse {
     fn error(&self) -> Option<ModelError> {
         None
     }
+
+    /// What it is as one of many: a part of the wire format, a piece of text, or something that tells of itself.
+    #[doc(hidden)]
+    fn as_chunk(&self) -> Chunk<'_> {
+        Chunk::Itself
+    }
+}
+
+/// What an answer is as one item of a stream.
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy)]
+pub enum Chunk<'a> {
+    /// A part in a provider's wire shape.
+    Json(&'a Value),
+    /// A piece of text.
+    Text(&'a str),
+    /// It tells of itself.
+    Itself,
 }
 
 /// The size of a model's answer.
@@ -146,6 +164,9 @@ macro_rules! through_reference {
             fn error(&self) -> Option<ModelError> {
                 (**self).error()
             }
+            fn as_chunk(&self) -> Chunk<'_> {
+                (**self).as_chunk()
+            }
         }
     )*};
 }
@@ -164,6 +185,10 @@ impl ModelResponse for str {
         let parts = serde_json::json!([{ "type": "text", "content": self }]);
         Some(serde_json::json!([{ "role": "assistant", "parts": parts }]))
     }
+
+    fn as_chunk(&self) -> Chunk<'_> {
+        Chunk::Text(self)
+    }
 }
 
 impl ModelResponse for String {
@@ -173,6 +198,10 @@ impl ModelResponse for String {
 
     fn output_messages(&self) -> Option<Value> {
         self.as_str().output_messages()
+    }
+
+    fn as_chunk(&self) -> Chunk<'_> {
+        Chunk::Text(self)
     }
 }
 
@@ -197,6 +226,9 @@ impl<T: ModelResponse> ModelResponse for Option<T> {
     }
     fn error(&self) -> Option<ModelError> {
         self.as_ref()?.error()
+    }
+    fn as_chunk(&self) -> Chunk<'_> {
+        self.as_ref().map_or(Chunk::Itself, T::as_chunk)
     }
 }
 

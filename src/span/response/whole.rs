@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::{ModelError, ModelOutput, ModelResponse};
+use super::{Chunk, ModelError, ModelOutput, ModelResponse};
 use super::{anthropic, chat_completions, cohere, converse, error, gemini, ollama, responses};
 use crate::record::Usage;
 use crate::span::part::{self, Part};
@@ -94,6 +94,10 @@ impl ModelResponse for Value {
 
     fn error(&self) -> Option<ModelError> {
         error::of(self)
+    }
+
+    fn as_chunk(&self) -> Chunk<'_> {
+        Chunk::Json(self)
     }
 }
 
