@@ -227,12 +227,34 @@ fn a_model_that_fails_in_the_second_turn_is_no_success() {
     let watched = Watched::new();
     watched.run(async { agent(&server).prompt("2 + 3?").await.unwrap_err() });
     insta::assert_snapshot!(watched.picture(), @r"
-    run: 2 model calls, 1 tool calls, 0 errors, 120 in, 34 out
-    invoke_agent scout · AGENT INTERNAL
+    run: 2 model calls, 1 tool calls, 1 errors, 120 in, 34 out
+    invoke_agent scout · AGENT INTERNAL · ✗ _OTHER [error]
       chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
       hermes.tool.add · TOOL INTERNAL · tool add · id call_1 · result ok
         look_up · CHAIN INTERNAL
-      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ _OTHER [error]
+    ");
+    assert!(!watched.all_text().contains(SECRET));
+}
+
+#[hermes::turn]
+async fn failing_turn(agent: Agent) -> Result<String, rig::completion::PromptError> {
+    let response = agent.prompt("2 + 3?").await?;
+    Ok(response.output().clone())
+}
+
+#[test]
+fn what_the_function_around_returns_says_how_the_model_failed() {
+    let server = ModelServer::answering(&[Answer::Add, Answer::Status(429)]);
+    let watched = Watched::new();
+    watched.run(failing_turn(agent(&server))).unwrap_err();
+    insta::assert_snapshot!(watched.picture(), @r"
+    run: 2 model calls, 1 tool calls, 1 errors, 120 in, 34 out
+    hermes.turn · CHAIN INTERNAL · ✗ rate_limit [error]
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
+      hermes.tool.add · TOOL INTERNAL · tool add · id call_1 · result ok
+        look_up · CHAIN INTERNAL
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ rate_limit [error]
     ");
     assert!(!watched.all_text().contains(SECRET));
 }
@@ -284,12 +306,12 @@ fn a_streamed_run_that_is_dropped_early_is_no_success() {
     });
     server.wait_until_left();
     insta::assert_snapshot!(watched.picture(), @r"
-    run: 2 model calls, 1 tool calls, 0 errors, 120 in, 34 out
-    invoke_agent scout · AGENT INTERNAL
+    run: 2 model calls, 1 tool calls, 1 errors, 120 in, 34 out
+    invoke_agent scout · AGENT INTERNAL · ✗ cancelled [cancelled]
       chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
       hermes.tool.add · TOOL INTERNAL · tool add · id call_1 · result ok
         look_up · CHAIN INTERNAL
-      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o
+      chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ cancelled [cancelled]
     ");
 }
 

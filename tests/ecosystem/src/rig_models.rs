@@ -93,8 +93,8 @@ fn a_failed_call(answer: Answer) -> Watched {
 fn a_call_that_fails_is_no_success() {
     let picture = a_failed_call(Answer::Status(500)).picture();
     insta::assert_snapshot!(picture, @r"
-    run: 1 model calls, 0 tool calls, 0 errors, 0 in, 0 out
-    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ _OTHER [error]
     ");
     for answer in [Answer::Status(429), Answer::Garbage, Answer::Cut] {
         assert_eq!(a_failed_call(answer).picture(), picture, "{answer:?}");
@@ -113,8 +113,8 @@ fn a_call_that_is_given_up_is_no_success() {
         assert!(call.await.unwrap_err().is_cancelled());
     });
     insta::assert_snapshot!(watched.picture(), @r"
-    run: 1 model calls, 0 tool calls, 0 errors, 0 in, 0 out
-    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
+    chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · ✗ _OTHER [error]
     ");
 }
 
@@ -141,6 +141,17 @@ fn inside_our_chat_rig_fills_our_span_and_adds_none() {
     hermes.turn · CHAIN INTERNAL
       chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · answered gpt-4o-2024-08-06 · in 120 · cached 64 · out 34 · reasoned 12
     ");
+    let names: Vec<_> = watched
+        .collector
+        .spans()
+        .iter()
+        .map(|span| span.name.clone())
+        .collect();
+    assert_eq!(
+        names,
+        ["chat gpt-4o", "hermes.turn"],
+        "rig adds none at the collector either"
+    );
 }
 
 #[test]

@@ -139,13 +139,13 @@ fn a_tool_that_fails_leaves_the_run_going() {
     let (server, watched) = (ModelServer::with_tool(), Watched::new());
     watched.run(session(&mut agent(&server, false, Add { fails: true })));
     insta::assert_snapshot!(watched.picture(), @r"
-    run: 2 model calls, 1 tool calls, 0 errors, 240 in, 68 out
+    run: 2 model calls, 1 tool calls, 1 errors, 240 in, 68 out
     hermes.session · AGENT INTERNAL
       hermes.turn · CHAIN INTERNAL
         invoke_agent · AGENT INTERNAL
           step-0 · CHAIN INTERNAL
             chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · in 120 · out 34
-            hermes.tool.add · TOOL INTERNAL · tool add · result ok
+            hermes.tool.add · TOOL INTERNAL · tool add · result error · ✗ _OTHER [error]
           step-1 · CHAIN INTERNAL
             chat gpt-4o · LLM CLIENT · openai · asked gpt-4o · in 120 · out 34
     ");
@@ -174,10 +174,10 @@ fn a_stream_that_cannot_start_is_no_success() {
     let mut agent = agent(&server, true, Add { fails: false });
     watched.run(agent.query("2 + 3?")).unwrap_err();
     insta::assert_snapshot!(watched.picture(), @r"
-    run: 1 model calls, 0 tool calls, 0 errors, 0 in, 0 out
+    run: 1 model calls, 0 tool calls, 1 errors, 0 in, 0 out
     invoke_agent · AGENT INTERNAL · ✗ _OTHER [error]
       step-0 · CHAIN INTERNAL · ✗ _OTHER [error]
-        chat · LLM CLIENT · openai
+        chat · LLM CLIENT · openai · ✗ _OTHER [error]
     ");
     assert!(!watched.all_text().contains(SECRET));
 }
