@@ -17,7 +17,7 @@ use crate::diagnostic::Diagnostics;
 use crate::error::{Error, ErrorKind};
 use crate::logs::WithIds;
 use crate::record::Value;
-use crate::sink::{Batch, Callback, LogLimits};
+use crate::sink::{Batch, Callback, LogLimits, RecentLimits};
 use crate::telemetry::Telemetry;
 
 /// Spans that may wait for the writer. Each takes two thirds of a kilobyte, used or not.
@@ -89,6 +89,7 @@ pub struct Builder {
     drops_error_text: bool,
     queue_capacity: Option<usize>,
     subscribers: Vec<Callback>,
+    recent_traces: Option<usize>,
 }
 
 /// Starts setting Hermes up; see [`Builder`].
@@ -177,6 +178,20 @@ impl Builder {
     /// days.
     pub fn event_log_max_files(mut self, files: usize) -> Self {
         self.event_log_limits.max_files = files;
+        self
+    }
+
+    /// How many of the last traces are kept in memory, for [`Telemetry::recent`]; zero: none. Default: 200.
+    ///
+    /// They are those of which something was heard last, with spans that run. Of one trace 2,000 spans are
+    /// kept, and 32 MiB of them all: where they take more, the oldest go.
+    ///
+    /// ```
+    /// let builder = hermes::builder().recent_traces(20);
+    /// # drop(builder);
+    /// ```
+    pub fn recent_traces(mut self, traces: usize) -> Self {
+        self.recent_traces = Some(traces);
         self
     }
 
@@ -351,6 +366,7 @@ impl Builder {
             keeps_error_text: !self.drops_error_text,
             queue_capacity: self.queue_capacity.unwrap_or(QUEUE_CAPACITY),
             event_log_limits: self.event_log_limits,
+            recent: recent_limits(self.recent_traces),
             subscribers: self.subscribers,
         };
         Ok(assemble(&config, wishes, &diagnostics))
@@ -446,6 +462,16 @@ impl Builder {
 
 /// Whether [`Builder::init`] has installed its subscriber in this process.
 static INSTALLED: AtomicBool = AtomicBool::new(false);
+
+/// `None`: nothing is kept in memory.
+fn recent_limits(traces: Option<usize>) -> Option<RecentLimits> {
+    let limits = RecentLimits::default();
+    match traces {
+        None => Some(limits),
+        Some(0) => None,
+        Some(traces) => Some(RecentLimits { traces, ..limits }),
+    }
+}
 
 fn already_installed() -> Error {
     Error::new(

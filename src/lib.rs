@@ -13,6 +13,7 @@
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 pub mod client;
 mod span;
+pub mod event;
 pub mod propagation;
 mod capture;
 mod semconv;
@@ -36,8 +37,14 @@ mod builder;
 mod config;
 mod diagnostic;
 mod error;
+#[cfg(doctest)]
+mod integrations;
 mod owner_only;
 mod telemetry;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/integrations/other-spans.md")]
+mod other_spans_page {}
 
 #[doc(hidden)]
 #[path = "private.rs"]
@@ -48,11 +55,11 @@ pub use capture::Dialect;
 pub use config::TailSampling;
 pub use error::{Error, ErrorKind};
 pub use hermes_macros::{
-    agent, chat, embedding, instrument, reranker, retriever, session, tool, turn,
+    agent, approval, chat, embedding, instrument, reranker, retriever, session, tool, turn,
 };
 #[cfg(feature = "sqlite")]
 pub use insight::{Tree, TreeNode};
-pub use pipeline::Stats;
+pub use pipeline::{EventStats, Stats};
 #[cfg(feature = "sqlite")]
 pub use rebuild::Rebuilt;
 pub use record::{
@@ -62,19 +69,20 @@ pub use semconv::Kind;
 pub use sink::Batch;
 pub use span::{
     Cause, Current, InCurrent, ModelError, ModelOutput, ModelResponse, OwnedSpan, Seen, Start,
-    StreamItem, StreamSpan, StreamedResponse, Surroundings, TraceStreamExt, Traced, agent, chat,
-    current, embedding, in_current, in_current_fn, kind, reranker, retriever, session, step, tool,
-    turn,
+    StreamItem, StreamSpan, StreamedResponse, Surroundings, TraceStreamExt, Traced, agent,
+    approval, chat, current, embedding, in_current, in_current_fn, kind, reranker, retriever,
+    session, step, tool, turn,
 };
 #[cfg(feature = "tokio")]
 pub use span::{spawn, spawn_blocking};
 #[cfg(feature = "sqlite")]
 pub use store::{
-    ErrorEvent, ModelCall, PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged,
-    SpanEvent, Store, ToolCall,
+    Agent, CronEvent, ErrorEvent, EventFilter, FeedbackEvent, GatewayEvent, MemoryEvent, ModelCall,
+    PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged, SkillEvent, SpanEvent,
+    Store, ToolCall,
 };
 pub use telemetry::Telemetry;
-pub use wire::{FinishedEvent, FinishedSpan};
+pub use wire::{FinishedEvent, FinishedSpan, RecentSpan, RecentTrace};
 
 /// The pages of `docs/integrations`, so that their code is compiled.
 #[cfg(doctest)]

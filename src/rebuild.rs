@@ -124,6 +124,11 @@ impl Replay {
         match line {
             Line::Log { .. } | Line::Span { .. } => Ok(()),
             Line::Writer(identity) => self.store.writer(&identity),
+            Line::Event { writer, event } => {
+                let refused = self.store.event(&writer, event.as_ref())?;
+                self.rebuilt.skipped += u64::from(refused);
+                Ok(())
+            }
             Line::Seen { writer, at_ns } => self.store.seen(&writer, at_ns),
             Line::Losses { writer, losses } => {
                 let losses: Vec<_> = losses

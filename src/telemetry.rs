@@ -11,8 +11,11 @@ use crate::at_exit;
 use crate::capture::Waiting;
 use crate::error::{Error, ErrorKind};
 use crate::pipeline::{Health, Queue, Stats};
+use crate::record::TraceId;
+use crate::sink::Recent;
 #[cfg(feature = "sqlite")]
 use crate::store::Store;
+use crate::wire::RecentTrace;
 
 /// How long dropping the guard may take.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,6 +46,7 @@ pub(crate) struct Parts {
     pub(crate) health: Arc<Health>,
     pub(crate) writer: Mutex<Option<JoinHandle<()>>>,
     pub(crate) export: Export,
+    pub(crate) recent: Option<Arc<Recent>>,
 }
 
 impl Telemetry {
@@ -140,13 +144,57 @@ impl Telemetry {
             return Stats::default();
         };
         if parts.queue.is_in_fork() {
-            return parts.health.stats_of_fork();
+            return Stats {
+                events: parts.queue.happenings.stats_of_fork(),
+                ..parts.health.stats_of_fork()
+            };
         }
         Stats {
             export_pending: parts.export.pending(),
             export_undecided: parts.export.undecided(),
+            events: parts.queue.happenings.stats(),
             ..parts.health.stats(parts.queue.depth())
         }
+    }
+
+    /// The last traces, as far as they have come: that of which something was heard last comes first.
+    ///
+    /// What has ended is here after a few dozen milliseconds, what runs after a few hundred; they are read
+    /// from memory, without a store, and in a program whose store cannot be written as well. How many there
+    /// are says [`Builder::recent_traces`](crate::Builder::recent_traces). The agent does not notice readers.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # let folder = tempfile::tempdir().unwrap();
+    /// # let builder = hermes::builder().store_path(folder.path().join("t.db"));
+    /// # use tracing_subscriber::layer::SubscriberExt;
+    /// # let (layer, telemetry) = builder.build()?;
+    /// # tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+    /// let session = hermes::session("s-1").start();
+    /// session.chat("gpt-4o").start().end();
+    /// session.end();
+    /// # });
+    ///
+    /// telemetry.flush(Duration::from_secs(5))?;
+    /// let trace = &telemetry.recent()[0];
+    /// assert_eq!(trace.roots[0].name, "hermes.session");
+    /// assert_eq!(trace.roots[0].children[0].name, "chat gpt-4o");
+    /// # Ok::<(), hermes::Error>(())
+    /// ```
+    #[must_use]
+    pub fn recent(&self) -> Vec<RecentTrace> {
+        self.ring().map(Recent::traces).unwrap_or_default()
+    }
+
+    /// One of the last traces; `None` where it is not among them.
+    #[must_use]
+    pub fn recent_trace(&self, trace_id: TraceId) -> Option<RecentTrace> {
+        self.ring()?.trace(trace_id)
+    }
+
+    fn ring(&self) -> Option<&Recent> {
+        self.running.as_ref()?.recent.as_deref()
     }
 
     /// The local store, to read from. [`Telemetry::flush`] first to see all that has ended.
@@ -188,10 +236,17 @@ impl Parts {
 
     fn nothing_lost(&self) -> Result<(), Error> {
         match self.health.unwanted_losses() {
-            0 => Ok(()),
+            0 => {}
             lost => {
                 let reasons = self.health.losses();
                 let what = format!("{lost} spans are lost to the store: {reasons:?}");
+                return Err(Error::new(ErrorKind::Lost, what));
+            }
+        }
+        match self.queue.happenings.lost() {
+            0 => Ok(()),
+            lost => {
+                let what = format!("{lost} events are lost to the store");
                 Err(Error::new(ErrorKind::Lost, what))
             }
         }

@@ -24,9 +24,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("sink",     &["semconv", "record", "policy", "wire", "store"]),
     ("pipeline", &["record", "policy", "sink"]),
     ("capture",  &["semconv", "record", "policy", "sink", "pipeline"]),
+    ("event",    &["record", "capture"]),
     ("propagation", &["semconv", "record", "sink", "capture"]),
     ("span",     &["semconv", "record", "wire", "sink", "capture", "propagation"]),
-    ("client",   &["semconv", "record", "capture", "span"]),
+    ("client",   &["semconv", "record", "capture", "propagation", "span"]),
     ("logs",     &["record", "capture"]),
 ];
 
@@ -139,6 +140,7 @@ fn modules_stand_in_the_order_of_the_data() {
         order,
         [
             "span",
+            "event",
             "propagation",
             "capture",
             "semconv",

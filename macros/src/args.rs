@@ -23,6 +23,7 @@ pub(crate) enum Kind {
     Embedding,
     Retriever,
     Reranker,
+    Approval,
 }
 
 /// What every span of a kind says about itself.
@@ -80,7 +81,7 @@ pub(crate) enum Absent {
 
 #[rustfmt::skip]
 pub(crate) const PROFILES: &[Profile] = {
-    use Kind::{Agent, Chat, Embedding, Reranker, Retriever, Session, Step, Tool, Turn};
+    use Kind::{Agent, Approval, Chat, Embedding, Reranker, Retriever, Session, Step, Tool, Turn};
     &[
         Profile { kind: Session,   word: "session",   span_kind: "AGENT",     otel_kind: "internal", operation: None,                 late: &["END_REASON"] },
         Profile { kind: Agent,     word: "agent",     span_kind: "AGENT",     otel_kind: "internal", operation: Some("invoke_agent"), late: &[] },
@@ -91,6 +92,7 @@ pub(crate) const PROFILES: &[Profile] = {
         Profile { kind: Embedding, word: "embedding", span_kind: "EMBEDDING", otel_kind: "client",   operation: Some("embeddings"),   late: &["RESPONSE_MODEL", "RESPONSE_ID", "INPUT_TOKENS"] },
         Profile { kind: Retriever, word: "retriever", span_kind: "RETRIEVER", otel_kind: "client",   operation: Some("retrieval"),    late: &[] },
         Profile { kind: Reranker,  word: "reranker",  span_kind: "RERANKER",  otel_kind: "client",   operation: Some("rerank"),       late: &[] },
+        Profile { kind: Approval,  word: "approval",  span_kind: "CHAIN",     otel_kind: "internal", operation: None,                 late: &["APPROVAL_DECISION"] },
     ]
 };
 
@@ -122,12 +124,16 @@ const CHAT_LATE: &[&str] = &[
 pub(crate) const KEYWORDS: &[Keyword] = {
     use Absent::{FunctionName, Late, Literal, Nothing, Required};
     use Becomes::{Content, Crate, Field, Fields, Flag, FollowsFrom, Level, Parent, Request, SpanName, Target, Url};
-    use Kind::{Agent, Chat, Embedding, Reranker, Retriever, Session, Step, Tool, Turn};
-    const EVERY: &[Kind] = &[Session, Agent, Turn, Step, Chat, Tool, Embedding, Retriever, Reranker];
+    use Kind::{Agent, Approval, Chat, Embedding, Reranker, Retriever, Session, Step, Tool, Turn};
+    const EVERY: &[Kind] = &[Session, Agent, Turn, Step, Chat, Tool, Embedding, Retriever, Reranker, Approval];
     &[
         keyword("id",                  &[Session],                               Field("SESSION_ID"),           Required),
         keyword("name",                &[Agent],                                 Field("AGENT_NAME"),           FunctionName),
         keyword("name",                &[Tool],                                  Field("TOOL_NAME"),            FunctionName),
+        keyword("id",                  &[Agent],                                 Field("AGENT_ID"),             Late),
+        keyword("role",                &[Session, Agent],                        Field("AGENT_ROLE"),           Late),
+        keyword("subject",             &[Approval],                              Field("APPROVAL_SUBJECT"),     Late),
+        keyword("surface",             &[Approval],                              Field("APPROVAL_SURFACE"),     Late),
         keyword("source",              &[Retriever],                             Field("DATA_SOURCE"),          Late),
         keyword("index",               &[Turn],                                  Field("TURN_INDEX"),           Late),
         keyword("model",               &[Session, Agent, Turn],                  Field("MODEL"),                Late),
@@ -154,6 +160,8 @@ pub(crate) const KEYWORDS: &[Keyword] = {
         keyword("input",               &[Embedding],                             Content("InputMessages"),      Nothing),
         keyword("query",               &[Retriever, Reranker],                   Content("Query"),              Nothing),
         keyword("request",             &[Chat],                                  Request,                       Nothing),
+        keyword("request",             &[Approval],                              Content("ApprovalRequest"),    Nothing),
+        keyword("goal",                &[Agent],                                 Content("AgentGoal"),          Nothing),
         keyword("result",              &[Tool, Retriever, Reranker],             Flag,                          Nothing),
         keyword("response",            &[Turn, Chat, Embedding],                 Flag,                          Nothing),
         keyword("span_name",           EVERY,                                    SpanName,                      Nothing),

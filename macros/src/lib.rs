@@ -22,8 +22,8 @@ mod expand;
 /// }
 /// ```
 ///
-/// The kinds are `session`, `agent`, `turn`, `step`, `chat`, `tool`, `embedding`, `retriever` and
-/// `reranker`; all but `step` have a short form of the same name, and
+/// The kinds are `session`, `agent`, `turn`, `step`, `chat`, `tool`, `embedding`, `retriever`,
+/// `reranker` and `approval`; all but `step` have a short form of the same name, and
 /// `#[hermes::tool(..)]` is `#[hermes::instrument(tool, ..)]`. Without a kind the span is a step,
 /// which carries the name of its function and takes no arguments but the common ones:
 ///
@@ -96,6 +96,7 @@ pub fn instrument(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `platform` | where the user is: `cli`, `telegram`, `api`, ... |
 /// | `entrypoint` | how the session came in, where the platform does not tell |
 /// | `agent` | the agent's name |
+/// | `role` | what it is to the session around it, where there is one |
 ///
 /// The arguments of every kind are told at [`macro@instrument`].
 #[proc_macro_attribute]
@@ -120,8 +121,11 @@ pub fn session(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | argument | meaning |
 /// |---|---|
 /// | `name` | the agent's name; the function's name if not given |
+/// | `id` | the agent's own id |
+/// | `role` | what it is in the group: `planner`, `critic`, ... |
 /// | `description` | what the agent is for |
 /// | `model` | the model it thinks with |
+/// | `goal` | what it is asked to do; *content* |
 ///
 /// The arguments of every kind are told at [`macro@instrument`].
 #[proc_macro_attribute]
@@ -300,4 +304,31 @@ pub fn retriever(arguments: TokenStream, item: TokenStream) -> TokenStream {
 #[proc_macro_attribute]
 pub fn reranker(arguments: TokenStream, item: TokenStream) -> TokenStream {
     expand::function(Some(Kind::Reranker), arguments.into(), &item.into()).into()
+}
+
+/// Records each call of the function as a wait for somebody's leave: no work, and counted as none.
+///
+/// ```
+/// # async fn ask_on_terminal(_: &str) -> bool { true }
+/// #[hermes::approval(subject = "shell", surface = "terminal", request = command)]
+/// async fn may_run(command: &str) -> bool {
+///     let may = ask_on_terminal(command).await;
+///     hermes::current().approval(if may { "approved" } else { "denied" });
+///     may
+/// }
+/// ```
+///
+/// The time is left out of the durations of the tool and the turn around it (`hermes.wait_ms` says how
+/// long it was), and what was decided stands with the tool.
+///
+/// | argument | meaning |
+/// |---|---|
+/// | `subject` | what leave is asked for: the tool's name, a pattern |
+/// | `surface` | where it is asked: `terminal`, `telegram`, ... |
+/// | `request` | what is shown to whoever decides; *content* |
+///
+/// The arguments of every kind are told at [`macro@instrument`].
+#[proc_macro_attribute]
+pub fn approval(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    expand::function(Some(Kind::Approval), arguments.into(), &item.into()).into()
 }

@@ -20,7 +20,10 @@ use crate::diagnostic::Diagnostics;
 use crate::pipeline::{Health, Home, Queue, Reader, Writer};
 use crate::policy::Policy;
 use crate::record::{WriterIdentity, now_ns, seed};
-use crate::sink::{Backlog, Callback, EventLogSink, LiveSink, LogCounter, LogLimits, Sink};
+use crate::sink::{
+    Backlog, Callback, EventLogSink, LiveSink, LogCounter, LogLimits, Recent, RecentLimits,
+    RecentSink, Sink,
+};
 #[cfg(feature = "sqlite")]
 use crate::sink::{Keeper, StoreWishes};
 use crate::telemetry::{Parts, Telemetry};
@@ -34,6 +37,7 @@ pub(crate) struct Wishes {
     pub(crate) queue_capacity: usize,
     pub(crate) event_log_limits: LogLimits,
     pub(crate) subscribers: Vec<Callback>,
+    pub(crate) recent: Option<RecentLimits>,
 }
 
 /// Starts everything. What cannot be had is told and done without.
@@ -50,6 +54,10 @@ where
     let queue = Arc::new(Queue::new(wishes.queue_capacity, Arc::clone(&health), home));
     let identity = WriterIdentity::of_this_process(now_ns());
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
+    // Before all that may have to wait for a disk: who looks here wants to see what goes on now.
+    let recent = wishes.recent.map(|limits| Arc::new(Recent::new(limits)));
+    let ring = recent.clone().map(RecentSink::new);
+    sinks.extend(ring.map(|sink| Box::new(sink) as Box<dyn Sink>));
     // Before the store: what is found in the store is then found in the log as well.
     let event_log = open_event_log(config, &wishes, &identity, &health, diagnostics);
     sinks.extend(event_log.map(|sink| Box::new(sink) as Box<dyn Sink>));
@@ -108,6 +116,7 @@ where
         health,
         writer: Mutex::new(writer),
         export,
+        recent,
     };
     (layer, Telemetry::new(parts, store.path))
 }

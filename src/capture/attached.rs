@@ -56,15 +56,25 @@ pub(crate) struct Detach {
 }
 
 impl Attachment {
-    /// A context for what starts on this thread outside of spans that are entered later.
+    /// A context for what starts on this thread outside of spans that are entered later. One that
+    /// names no span leaves the one attached before where it is, and has but its baggage.
     pub(crate) fn here(context: Arc<TraceContext>) -> Self {
+        if context.is_empty()
+            && let Some(mut before) = Attachment::current()
+        {
+            if !context.baggage().is_empty() {
+                let named = before.context.as_ref().clone();
+                before.context = Arc::new(named.with_baggage(context.baggage().clone()));
+            }
+            return before;
+        }
         let under = dispatcher::get_default(|dispatch| dispatch.current_span().id().cloned());
         Attachment { context, under }
     }
 
     /// What was attached last.
     pub(crate) fn current() -> Option<Self> {
-        if !may_be_any() {
+        if !is_any() {
             return None;
         }
         ATTACHED
@@ -88,6 +98,12 @@ impl Attachment {
         }
     }
 
+    /// The context, where it is nearer than this span, which the thread is in.
+    pub(crate) fn below(self, current: Option<&Id>) -> Option<Arc<TraceContext>> {
+        let is_below = self.under.as_ref() == current && !self.context.is_empty();
+        is_below.then_some(self.context)
+    }
+
     pub(crate) fn context(&self) -> &Arc<TraceContext> {
         &self.context
     }
@@ -107,10 +123,23 @@ impl Drop for Detach {
     }
 }
 
-/// Whether a context may be attached to this thread.
+/// Whether a context is attached to this thread.
 #[inline]
-pub(super) fn may_be_any() -> bool {
+pub(super) fn is_any() -> bool {
     EVER.load(Ordering::Relaxed)
+        && ATTACHED
+            .try_with(|attached| !attached.borrow().is_empty())
+            .unwrap_or(false)
+}
+
+/// Whether the last context was attached inside of this span.
+pub(super) fn is_under(current: &Id) -> bool {
+    let is_last = |attached: &RefCell<Vec<(u64, Attachment)>>| {
+        let attached = attached.borrow();
+        let under = attached.last().and_then(|(_, last)| last.under.as_ref());
+        under == Some(current)
+    };
+    ATTACHED.try_with(is_last).unwrap_or(false)
 }
 
 /// What stands next around a span whose parent on this thread is the first of `around`: the attached

@@ -81,6 +81,8 @@ impl Core {
                 state.take_in_parts();
                 if kind == Kind::Chat {
                     Sum::of(own.own_state()).add_up(own);
+                } else if kind == Kind::Approval {
+                    own.tell_wait(end.at_ns);
                 }
                 draft.take_end(own.own_state(), kind, end);
                 draft.parent = own.origin.parent.take();
@@ -109,6 +111,8 @@ impl Core {
         let closed = if is_kept {
             if let Some(sum) = sum {
                 sum.add_up(&open);
+            } else if kind == Kind::Approval {
+                open.tell_wait(end.at_ns);
             }
             Closed::Kept(draft)
         } else {

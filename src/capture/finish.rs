@@ -79,6 +79,9 @@ impl Draft {
         record.status = verdict.status;
         record.failure = verdict.failure;
         self.inherit(&mut record.facts);
+        if matches!(self.kind, Kind::Agent | Kind::Session) {
+            self.descend(&mut record.facts);
+        }
         complete(&mut record, verdict.result_class, &self.tally);
         record
     }
@@ -114,6 +117,39 @@ impl Draft {
         self.ancestors()
             .find(|open| open.is_kept())
             .map(|open| open.ids().1)
+    }
+
+    /// What an agent inside of another is told of where it comes from.
+    fn descend(&self, facts: &mut Facts) {
+        let is_agent = |open: &&Arc<OpenSpan>| {
+            matches!(open.kind(), Some(Kind::Agent | Kind::Session)) && open.is_kept()
+        };
+        let Some(above) = self.ancestors().find(is_agent) else {
+            return;
+        };
+        let depth = self.ancestors().filter(is_agent).count();
+        facts.set(Fact::AgentDepth, i64::try_from(depth).unwrap_or(i64::MAX));
+        facts.set_default(Fact::ParentAgentSpan, above.ids().1.to_string());
+        let state = above.state();
+        let said = |fact| state.said.notes.get(fact).map(Value::from);
+        for (fact, of_parent) in [
+            (Fact::ParentAgentName, Fact::AgentName),
+            (Fact::ParentAgentId, Fact::AgentId),
+        ] {
+            if let Some(value) = said(of_parent) {
+                facts.set_default(fact, value);
+            }
+        }
+        drop(state);
+        let session = above.chain().find_map(|open| {
+            let state = open.state();
+            state.said.notes.get(Fact::SessionId).map(Value::from)
+        });
+        // A sub-agent's own session, or none: then it is the parent's, and needs no second name.
+        if let Some(session) = session.filter(|session| facts.get(Fact::SessionId) != Some(session))
+        {
+            facts.set_default(Fact::ParentSessionId, session);
+        }
     }
 
     /// Facts that a span has from those around it.
@@ -169,7 +205,12 @@ fn state_kind(facts: &mut Facts, kind: Kind, ordinal: i64, metadata: &'static Me
 
 /// States what only the end tells.
 fn complete(record: &mut SpanRecord, result: Option<ResultClass>, tally: &Tally) {
+    // Waiting for leave is no work.
+    let waited_ms = record.facts.int(Fact::WaitMs).unwrap_or(0);
     let duration_ns = record.duration_ns().unwrap_or(0);
+    let work_ns = duration_ns
+        .saturating_sub(waited_ms.saturating_mul(1_000_000))
+        .max(0);
     let status = record.status;
     let facts = &mut record.facts;
     for consumed in [
@@ -210,7 +251,7 @@ fn complete(record: &mut SpanRecord, result: Option<ResultClass>, tally: &Tally)
             facts.set(Fact::ToolCallCount, tally.tool_calls);
             facts.set(
                 Fact::TurnDurationS,
-                (seconds(duration_ns) * 1000.0).round() / 1000.0,
+                (seconds(work_ns) * 1000.0).round() / 1000.0,
             );
             // A turn's own sum counts only where none of its calls is known: it is theirs.
             let own = |fact| (tally.api_calls == 0).then(|| facts.int(fact)).flatten();
@@ -236,7 +277,8 @@ fn complete(record: &mut SpanRecord, result: Option<ResultClass>, tally: &Tally)
             });
             facts.set(Fact::ToolResultClass, Cow::Borrowed(class.as_str()));
             facts.set_default(Fact::ToolType, Cow::Borrowed("function"));
-            facts.set(Fact::ToolDurationMs, (duration_ns + 500_000) / 1_000_000);
+            let took_ms = (duration_ns + 500_000) / 1_000_000;
+            facts.set(Fact::ToolDurationMs, (took_ms - waited_ms).max(0));
         }
         kind if kind.has_model() => {
             if facts.get(Fact::CostUsd).is_some() {

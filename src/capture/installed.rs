@@ -3,6 +3,8 @@
 //! While a subscriber runs, `tracing` gives out no dispatcher that was set for a scope, so a formatter
 //! cannot ask for the current one. Every dispatcher that has a Hermes layer is noted here instead.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use tracing::dispatcher::{self, WeakDispatch};
@@ -11,10 +13,37 @@ use tracing::subscriber::NoSubscriber;
 use tracing::{Dispatch, Event};
 
 use super::Capture;
+use super::open::Ids;
 use crate::record::{SpanId, TraceId};
 
 /// The dispatchers with a Hermes layer; in nearly every program there is one.
 static INSTALLED: RwLock<Vec<WeakDispatch>> = RwLock::new(Vec::new());
+
+/// Whether anybody asks for the ids of log lines.
+static IS_ASKED: AtomicBool = AtomicBool::new(false);
+
+thread_local! {
+    /// The span that was closed last on this thread: layers behind this one still write a line about it.
+    static CLOSED: Cell<Option<(u64, TraceId, SpanId)>> = const { Cell::new(None) };
+}
+
+/// From here on the ids of log lines are asked for.
+pub(crate) fn expect_lines() {
+    IS_ASKED.store(true, Ordering::Relaxed);
+}
+
+/// Notes the ids of a span that closes, for lines about its end.
+#[inline]
+pub(super) fn note_end(id: &Id, ids: Ids) {
+    if IS_ASKED.load(Ordering::Relaxed) {
+        CLOSED.set(Some((id.into_u64(), ids.trace_id, ids.span_id)));
+    }
+}
+
+fn closed(id: &Id) -> Option<(TraceId, SpanId)> {
+    let (number, trace_id, span_id) = CLOSED.get()?;
+    (number == id.into_u64()).then_some((trace_id, span_id))
+}
 
 /// Notes a dispatcher that has a Hermes layer.
 pub(super) fn note(dispatch: &Dispatch) {
@@ -81,14 +110,15 @@ impl Capture {
         };
         let has_started = |id: &Id| parent.is_none() || started.contains(id);
         around.iter().find_map(|id| match self.find(id) {
-            Some(open) if open.is_kept() => open.is_final().then(|| open.ids()),
             Some(open) if open.is_left_out() => None,
+            Some(open) if open.is_kept() && open.is_final() => Some(open.ids()),
             _ if has_started(id) => {
                 let wire = self.core().wire.as_ref()?;
                 let ids = wire.ids(id, dispatch)?;
                 Some((ids.trace_id, ids.span_id))
             }
-            _ => None,
+            Some(_) => None,
+            None => closed(id),
         })
     }
 

@@ -246,6 +246,7 @@ impl Capture {
         }
         match core.close(open, end_ns, wire_parent) {
             Closed::Kept(draft) => {
+                installed::note_end(id, draft.ids);
                 let draft = match &wire {
                     None => Waiting::Own(draft),
                     Some((wire, dispatch)) => {
@@ -314,18 +315,15 @@ where
         // counted up and down, and two more locks.
         let later = self.core.spans.visit(id, |open| {
             let shape = open.origin.shape;
-            let needs_formatting = match Arc::get_mut(open) {
-                Some(own) => {
-                    let mut visitor = Visitor::held(shape, keeps_content, own.own_state());
-                    values.record(&mut visitor);
-                    visitor.needs_formatting()
-                }
-                None => {
-                    let mut state = open.state();
-                    let mut visitor = Visitor::held(shape, keeps_content, &mut state);
-                    values.record(&mut visitor);
-                    visitor.needs_formatting()
-                }
+            let needs_formatting = if let Some(own) = Arc::get_mut(open) {
+                let mut visitor = Visitor::held(shape, keeps_content, own.own_state());
+                values.record(&mut visitor);
+                visitor.needs_formatting()
+            } else {
+                let mut state = open.state();
+                let mut visitor = Visitor::held(shape, keeps_content, &mut state);
+                values.record(&mut visitor);
+                visitor.needs_formatting()
             };
             let is_to_be_looked_at = shape.kind.is_none() || self.core.filter.reads_fields();
             (needs_formatting || is_to_be_looked_at).then(|| (Arc::clone(open), needs_formatting))
@@ -391,8 +389,8 @@ impl Capture {
     where
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
-        if attached::may_be_any() && attributes.is_contextual() {
-            return self.above_or_attached(id);
+        if attached::is_any() && attributes.is_contextual() {
+            return self.above_or_attached(id, context.current_span().id());
         }
         match self.parent(attributes, id, context) {
             Some(parent) => Above::Local(parent),

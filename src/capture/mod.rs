@@ -25,13 +25,14 @@ mod spans;
 mod start;
 mod verdict;
 mod visitor;
+mod wait;
 
 pub(crate) use attached::{Attachment, Detach};
 pub(crate) use callsite::Dialects;
 pub use dialect::Dialect;
 pub(crate) use draft::Waiting;
 pub(crate) use filter::CaptureFilter;
-pub(crate) use installed::ids_around;
+pub(crate) use installed::{expect_lines, ids_around};
 pub(crate) use layer::{Capture, Core};
 pub(crate) use notes::Notes;
 pub(crate) use open::{OpenSpan, Outcome};

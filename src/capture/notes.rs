@@ -6,7 +6,7 @@
 //! in one piece: noted straight into memory that comes back from there, they cost a tenth of a span
 //! more, for each lock waits until the lines before it have come.
 
-use std::str;
+use std::{fmt, str};
 
 use super::visitor::typed;
 use crate::record::{Facts, Usage, Value};
@@ -19,7 +19,7 @@ const KEPT_BYTES: usize = 4096;
 const FIRST_BYTES: usize = 256;
 
 /// Facts and their values, in the order in which they became known.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Notes {
     /// All of it is written, if only with zeros: so a note goes in after a single look at the room.
     bytes: Vec<u8>,
@@ -244,6 +244,13 @@ impl Notes {
         if self.bytes.len() > KEPT_BYTES {
             self.bytes = Vec::new();
         }
+    }
+}
+
+impl fmt::Debug for Notes {
+    /// Says nothing of what the buffer held before.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.read().iter()).finish()
     }
 }
 

@@ -17,6 +17,7 @@ use super::dialect::{Folded, Heard};
 use super::exchange::Exchanges;
 use super::notes::Notes;
 use super::visitor::Said;
+use super::wait::Waits;
 use crate::record::{ErrorClass, EventRecord, RunId, RunRecord, SpanId, TraceId, Value, Verdict};
 use crate::semconv::{Fact, Kind};
 
@@ -105,6 +106,7 @@ pub(super) struct State {
     pub(super) folded: Option<Box<Folded>>,
     /// What an event said of its failure.
     pub(super) heard: Option<Box<Heard>>,
+    pub(super) waits: Waits,
     /// What is said from here on is not heard.
     pub(super) is_over: bool,
 }
@@ -374,6 +376,9 @@ impl OpenSpan {
         }
         if state.is_scope() {
             state.tally = Tally::default();
+        }
+        if !state.waits.is_empty() {
+            state.waits.clear();
         }
         state.found_kind = None;
         state.ordinal = 0;

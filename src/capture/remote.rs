@@ -16,17 +16,26 @@ use crate::sink::Wire;
 impl Capture {
     /// What a new span stands below, where the context of another process may be attached.
     #[cold]
-    pub(super) fn above_or_attached(&self, id: &Id) -> Above {
+    pub(super) fn above_or_attached(&self, id: &Id, current: Option<&Id>) -> Above {
+        // Nearly always the span was entered after the context was attached.
+        if let Some(current) = current
+            && !attached::is_under(current)
+            && let Some(open) = self.find(current)
+        {
+            return Above::Local(Parent {
+                open,
+                is_next: true,
+            });
+        }
         // The layer's own view leaves out the spans of others, and one of these may have been around
         // when the context was attached.
         let around = self.core().dispatch();
         let around = around.map_or_else(Vec::new, |dispatch| self.around(id, &dispatch));
-        let next = around.first().cloned();
         let nearer = attached::nearer(around.into_iter(), |id| self.find(id));
         match nearer {
             Some(Nearer::Remote(remote)) => Above::Remote(Box::new(remote)),
             Some(Nearer::Local(open)) => Above::Local(Parent {
-                is_next: next.is_some_and(|next| open.is_called(&next)),
+                is_next: current.is_some_and(|current| open.is_called(current)),
                 open,
             }),
             None => self.above_on_wire(),
@@ -59,10 +68,10 @@ impl Capture {
             return remote.span_id();
         }
         let around = self.around(&open.origin.tracing_id, dispatch);
-        let between = around
+        let mut between = around
             .iter()
             .take_while(|id| remote.under.as_ref() != Some(*id));
-        let next = between.filter_map(|id| wire.ids(id, dispatch)).next();
+        let next = between.find_map(|id| wire.ids(id, dispatch));
         next.map(|ids| ids.span_id).or(remote.span_id())
     }
 

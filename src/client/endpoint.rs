@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use http::Method;
 use serde_json::Value;
 
-use super::exchange::Head;
+use super::opening::Head;
 use crate::semconv::Kind;
 
 /// Which requests count as model calls, beside those that every client recognises.
@@ -101,12 +101,11 @@ impl Endpoints {
     ) -> Option<Recognized> {
         let path = path.trim_end_matches('/');
         let own = self.paths.iter().find(|(ending, _)| path.ends_with(ending));
-        let (kind, api, ending) = match own {
-            Some((ending, kind)) => (*kind, None, ending.as_str()),
-            None => {
-                let api = APIS.iter().find(|api| api.is_at(host, path, body))?;
-                (api.kind, Some(api), api.ending)
-            }
+        let (kind, api, ending) = if let Some((ending, kind)) = own {
+            (*kind, None, ending.as_str())
+        } else {
+            let api = APIS.iter().find(|api| api.is_at(host, path, body))?;
+            (api.kind, Some(api), api.ending)
         };
         let provider = match (&self.provider, of_host(host, path), api) {
             (Some(provider), _, _) => Cow::Owned(provider.clone()),

@@ -2,50 +2,49 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, Method};
 use serde_json::Value;
-use tracing::{Span, dispatcher, info_span};
+use tracing::{Span, dispatcher};
 
 use super::endpoint::{Endpoints, Recognized};
+use super::opening::{Head, Place, open_span};
 use super::retry::Request;
 use super::scope::Scope;
 use crate::capture::{Capture, Core, OpenSpan};
+use crate::propagation::{Baggage, TraceContext, inject_context};
 use crate::record::{ErrorClass, classify};
-use crate::semconv::{Fact, Kind, field};
-use crate::span::{
-    Call, ModelResponse, Returns, StreamedResponse, server_address, server_port, state_response,
-};
+use crate::semconv::{Fact, Kind};
+use crate::span::{Call, ModelResponse, Returns, StreamedResponse, state_response};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-
-/// What is known of a request before it is sent.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Head<'a> {
-    pub(super) method: &'a Method,
-    /// Absolute, or the path alone.
-    pub(super) uri: &'a Uri,
-    pub(super) headers: &'a HeaderMap,
-}
 
 /// A call to a model that is under way.
 #[derive(Debug)]
 pub(super) struct Exchange {
     call: Call,
-    /// Whether the span is that of others, who say how it ended.
-    is_filling: bool,
-    /// Whether it goes on inside an exchange that the same span describes.
-    is_inside: bool,
-    /// What keeps the span open that is filled.
-    around: Span,
+    role: Role,
     answer: StreamedResponse,
     is_streaming: bool,
     /// Whether the body is of a kind that can be read.
     is_readable: bool,
     status: Option<u16>,
     retry: Option<(Request, i64)>,
-    sends_traceparent: bool,
     is_over: bool,
+}
+
+/// What the exchange is to its span.
+#[derive(Debug)]
+enum Role {
+    /// The span is there for it alone.
+    Owner,
+    /// The span is that of others, who say how it ended.
+    Guest {
+        /// Whether it goes on inside an exchange that the same span describes.
+        is_inside: bool,
+        /// Keeps the span open.
+        _around: Span,
+    },
 }
 
 impl Exchange {
@@ -69,44 +68,40 @@ impl Exchange {
         let filled = around
             .as_ref()
             .and_then(|(core, open)| fill(core, open, found.kind));
-        let mut exchange = match filled {
-            Some((call, attempts, is_inside)) => {
-                let mut exchange = Exchange::new(call);
-                exchange.is_filling = true;
-                exchange.is_inside = is_inside;
-                exchange.around = Span::current();
-                exchange.count(attempts);
-                exchange
+        let mut exchange = if let Some((call, attempts, is_inside)) = filled {
+            let role = Role::Guest {
+                is_inside,
+                _around: Span::current(),
+            };
+            let exchange = Exchange::new(call, role);
+            exchange.count(attempts);
+            exchange
+        } else {
+            let span = open_span(&found, &place);
+            if span.is_disabled() {
+                return None;
             }
-            None => {
-                let span = open_span(&found, &place);
-                if span.is_disabled() {
-                    return None;
-                }
-                let returns = Returns {
-                    result: false,
-                    response: false,
-                };
-                let mut exchange = Exchange::new(Call::new(span, returns));
-                if let Some(open) = exchange.call.open() {
-                    open.begin_exchange(false);
-                }
-                let place = around.map(|(_, open)| open.ids());
-                let request = body.map(|body| Request::new(place, head.uri, body));
-                exchange.retry = request.map(|request| (request, request.attempts()));
-                exchange.count(exchange.retry.map_or(0, |(_, attempts)| attempts));
-                exchange
+            let returns = Returns {
+                result: false,
+                response: false,
+            };
+            let mut exchange = Exchange::new(Call::new(span, returns), Role::Owner);
+            if let Some(open) = exchange.call.open() {
+                open.begin_exchange(false);
             }
+            let place = around.map(|(_, open)| open.ids());
+            let request = body.map(|body| Request::new(place, head.uri, body));
+            exchange.retry = request.map(|request| (request, request.attempts()));
+            exchange.count(exchange.retry.map_or(0, |(_, attempts)| attempts));
+            exchange
         };
-        exchange.sends_traceparent =
-            endpoints.sends_traceparent() && !head.headers.contains_key(TRACEPARENT);
         exchange.is_streaming = found.is_streaming;
         exchange.call.request(|| json);
         exchange.state(found, &place);
         Some(exchange)
     }
 
-    fn new(call: Call) -> Self {
+    fn new(call: Call, role: Role) -> Self {
         let answer = if call.keeps_content() {
             StreamedResponse::new()
         } else {
@@ -114,15 +109,12 @@ impl Exchange {
         };
         Exchange {
             call,
-            is_filling: false,
-            is_inside: false,
-            around: Span::none(),
+            role,
             answer,
             is_streaming: false,
             is_readable: false,
             status: None,
             retry: None,
-            sends_traceparent: false,
             is_over: false,
         }
     }
@@ -162,38 +154,33 @@ impl Exchange {
 
     /// In what the request is sent and its answer awaited.
     pub(super) fn scope(&self) -> Scope {
-        let span = if self.is_filling {
-            Span::none()
-        } else {
-            self.call.span().clone()
-        };
+        // A guest's call has none: it is inside its span already.
+        let span = self.call.span().clone();
         let key = self.call.open().map(|open| Arc::as_ptr(open).addr());
         Scope { span, key }
     }
 
     /// Tells the other side in which span it is called.
-    pub(super) fn inject(&self, headers: &mut HeaderMap) {
-        if !self.sends_traceparent {
+    pub(super) fn inject(&self, endpoints: &Endpoints, headers: &mut HeaderMap) {
+        if !endpoints.sends_traceparent() || headers.contains_key(TRACEPARENT) {
             return;
         }
+        let span = match self.role {
+            Role::Owner => self.call.span().clone(),
+            Role::Guest { .. } => Span::current(),
+        };
         // The ids are those of the exported span from the first time that it is entered.
-        self.call.span().in_scope(|| {});
-        let Some(open) = self.call.open() else { return };
-        let (trace_id, span_id) = open.ids();
-        let traceparent = format!("00-{trace_id}-{span_id}-01");
-        if let Ok(value) = HeaderValue::try_from(traceparent) {
-            headers.insert(TRACEPARENT, value);
+        span.in_scope(|| {});
+        if let Some(context) = TraceContext::of(&span) {
+            // Baggage is for one's own services; a provider has no business with it.
+            inject_context(&context.with_baggage(Baggage::default()), headers);
         }
     }
 
     /// The head of the answer is here.
     pub(super) fn answered(&mut self, status: u16, headers: &HeaderMap) {
         self.status = Some(status);
-        let text = |name| {
-            headers
-                .get(name)
-                .and_then(|value: &HeaderValue| value.to_str().ok())
-        };
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let kind = text(CONTENT_TYPE).unwrap_or("").to_ascii_lowercase();
         let is_stream = ["event-stream", "ndjson", "jsonl", "amazon.eventstream"]
             .iter()
@@ -263,7 +250,7 @@ impl Exchange {
         self.is_over = true;
         state_response(&self.call, &self.answer);
         self.end_exchange(Some(ErrorClass::Cancelled));
-        if !self.is_filling {
+        if let Role::Owner = self.role {
             self.call.cancelled();
         }
     }
@@ -291,7 +278,7 @@ impl Exchange {
         }
         state_response(&self.call, &self.answer);
         self.end_exchange(failure.as_ref().map(|failure| failure.class));
-        if self.is_filling {
+        if let Role::Guest { .. } = self.role {
             return;
         }
         match failure {
@@ -307,7 +294,14 @@ impl Exchange {
 
     fn end_exchange(&self, failure: Option<ErrorClass>) {
         if let Some(open) = self.call.open() {
-            open.end_exchange(self.is_inside, failure);
+            let is_inside = matches!(
+                self.role,
+                Role::Guest {
+                    is_inside: true,
+                    ..
+                }
+            );
+            open.end_exchange(is_inside, failure);
         }
         if let Some((request, attempts)) = self.retry {
             match failure {
@@ -329,37 +323,6 @@ impl Drop for Exchange {
 struct Failure {
     class: ErrorClass,
     message: Option<String>,
-}
-
-/// Where a request goes.
-struct Place {
-    host: String,
-    port: Option<i64>,
-    /// Scheme and authority.
-    base: Option<String>,
-}
-
-impl Place {
-    fn of(head: Head<'_>) -> Self {
-        let uri = head.uri;
-        // A client on a bare connection sends the path alone, and the host in a header.
-        let authority = match uri.authority() {
-            Some(authority) => authority.as_str(),
-            None => head
-                .headers
-                .get(HOST)
-                .map_or("", |host| host.to_str().unwrap_or("")),
-        };
-        let url = match uri.scheme_str() {
-            Some(scheme) => format!("{scheme}://{authority}"),
-            None => authority.to_owned(),
-        };
-        Place {
-            host: server_address(&url).unwrap_or("").to_ascii_lowercase(),
-            port: server_port(&url),
-            base: uri.scheme_str().map(|_| crate::span::without_secrets(&url)),
-        }
-    }
 }
 
 fn nearest() -> Option<(Arc<Core>, Arc<OpenSpan>)> {
@@ -384,46 +347,4 @@ fn fill(core: &Arc<Core>, open: &Arc<OpenSpan>, kind: Kind) -> Option<(Call, i64
     let attempts = around.begin_exchange(is_inside)?;
     let call = Call::filling(Arc::clone(core), Arc::clone(around));
     Some((call, attempts, is_inside))
-}
-
-macro_rules! span_of {
-    ($kind:expr, $name:literal, $found:expr, $place:expr $(, $late:ident)*) => {
-        info_span!(
-            target: "hermes::client",
-            $name,
-            { field::SPAN_KIND } = $kind.span_kind(),
-            { field::OTEL_KIND } = "client",
-            { field::OPERATION } = $kind.operation(),
-            { field::PROVIDER } = Some(&*$found.provider).filter(|name| !name.is_empty()),
-            { field::REQUEST_MODEL } = $found.model.as_deref(),
-            { field::SERVER_ADDRESS } = Some(&*$place.host).filter(|host| !host.is_empty()),
-            { field::SERVER_PORT } = $place.port,
-            { field::RESPONSE_MODEL } = tracing::field::Empty,
-            { field::RESPONSE_ID } = tracing::field::Empty,
-            { field::INPUT_TOKENS } = tracing::field::Empty,
-            $({ field::$late } = tracing::field::Empty,)*
-            { field::OTEL_STATUS_CODE } = tracing::field::Empty,
-            { field::ERROR_TYPE } = tracing::field::Empty,
-        )
-    };
-}
-
-fn open_span(found: &Recognized, place: &Place) -> Span {
-    match found.kind {
-        Kind::Embedding => span_of!(Kind::Embedding, "hermes.embedding", found, place),
-        Kind::Reranker => span_of!(Kind::Reranker, "hermes.reranker", found, place),
-        _ => span_of!(
-            Kind::Chat,
-            "hermes.chat",
-            found,
-            place,
-            FINISH_REASONS,
-            OUTPUT_TOKENS,
-            CACHE_READ_TOKENS,
-            CACHE_WRITE_TOKENS,
-            REASONING_TOKENS,
-            TIME_TO_FIRST_CHUNK,
-            COST_USD
-        ),
-    }
 }

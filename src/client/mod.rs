@@ -26,6 +26,7 @@ mod endpoint;
 mod exchange;
 #[cfg(feature = "reqwest-middleware")]
 mod middleware;
+mod opening;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 mod retry;

@@ -15,7 +15,8 @@ use http::Uri;
 use super::MAX_READ;
 use super::body::TracedBody;
 use super::endpoint::Endpoints;
-use super::exchange::{Exchange, Head};
+use super::exchange::Exchange;
+use super::opening::Head;
 #[cfg(feature = "tower")]
 use super::scope::{Scoped, told as told_of};
 use crate::record::ErrorClass;
@@ -35,7 +36,7 @@ pub(super) fn begin(endpoints: &Endpoints, request: &mut Request) -> Option<Box<
     let body = request.body().and_then(Body::as_bytes);
     let body = body.filter(|body| body.len() <= MAX_READ);
     let exchange = Exchange::begin(endpoints, head, body)?;
-    exchange.inject(request.headers_mut());
+    exchange.inject(endpoints, request.headers_mut());
     Some(Box::new(exchange))
 }
 

@@ -14,7 +14,8 @@ use tower_service::Service;
 
 use super::body::{RequestBody, TracedBody};
 use super::endpoint::Endpoints;
-use super::exchange::{Exchange, Head};
+use super::exchange::Exchange;
+use super::opening::Head;
 use super::scope::{Scoped, told};
 
 /// Makes spans of the model calls that go through a Tower service.
@@ -122,7 +123,7 @@ where
             (RequestBody::untouched(body), None)
         };
         let scope = exchange.as_ref().map(|exchange| {
-            exchange.inject(&mut parts.headers);
+            exchange.inject(&self.endpoints, &mut parts.headers);
             exchange.scope()
         });
         let request = Request::from_parts(parts, body);

@@ -25,6 +25,9 @@ use line::{Ids, Layout};
 /// that is a JSON object gets them as its last members, at the top level. What an event says itself under
 /// one of these names at that place stays as it is, and nothing is added.
 ///
+/// Lines of the layer's own about a span (`with_span_events`) bear the ids of that span, but for the line that
+/// it is new: where it has no ids yet, those of the span around it.
+///
 /// The order of the layers does not matter, nor do their filters: a line that a filter lets through bears
 /// the ids of its span even where the same filter hides the span.
 ///
@@ -57,6 +60,7 @@ where
     /// colours counts where the layer has none.
     #[must_use]
     pub fn new(format: Format<F, T>) -> Self {
+        crate::capture::expect_lines();
         let is_pretty = TypeId::of::<F>() == TypeId::of::<Pretty>();
         WithIds {
             coloured: Some(format.clone().with_ansi(true)),
@@ -101,7 +105,8 @@ impl<E> WithIds<E> {
     /// # drop(layer);
     /// ```
     #[must_use]
-    pub const fn around(format: E) -> Self {
+    pub fn around(format: E) -> Self {
+        crate::capture::expect_lines();
         WithIds {
             format,
             coloured: None,

@@ -39,6 +39,24 @@ pub struct Stats {
     pub event_log_dropped: u64,
     /// Records waiting in the queue.
     pub queue_depth: usize,
+    /// The events of [`event`](crate::event), which are no spans and counted apart.
+    pub events: EventStats,
+}
+
+/// Counts of the events of [`event`](crate::event) since Hermes was built.
+///
+/// `captured` = `written` + everything in `dropped` + `in_flight`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EventStats {
+    /// Events that happened.
+    pub captured: u64,
+    /// Of these, on their way.
+    pub in_flight: u64,
+    /// Of these, committed to the store; in a build without one, written to the event log.
+    pub written: u64,
+    /// Events that are lost, by reason: `queue_full`, `after_shutdown`, `after_fork`, `store_error`.
+    pub dropped: BTreeMap<String, u64>,
 }
 
 /// Why a captured span is not in the store.
@@ -71,7 +89,7 @@ impl Loss {
         Loss::TooLarge,
     ];
 
-    const fn reason(self) -> &'static str {
+    pub(super) const fn reason(self) -> &'static str {
         match self {
             Loss::QueueFull => "queue_full",
             Loss::AfterShutdown => "after_shutdown",
@@ -206,6 +224,7 @@ impl Health {
             export_sampled_out: self.sampled_out.load(Ordering::Relaxed),
             event_log_dropped: self.event_log_dropped.load(Ordering::Relaxed),
             queue_depth,
+            events: EventStats::default(),
         }
     }
 

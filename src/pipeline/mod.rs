@@ -3,13 +3,14 @@
 //! A full queue loses the newest record and counts it: the caller neither waits nor allocates for
 //! a record that has no place. Control (flush, shutdown) travels apart from the data.
 
+mod happenings;
 mod health;
 mod home;
 mod queue;
 mod reader;
 mod writer;
 
-pub use health::Stats;
+pub use health::{EventStats, Stats};
 pub(crate) use health::{Health, Loss};
 pub(crate) use home::Home;
 pub(crate) use queue::Queue;

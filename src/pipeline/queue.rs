@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_queue::ArrayQueue;
 
+use super::happenings::Happenings;
 use super::{Health, Home, Loss};
+use crate::record::Happening;
 use crate::sink::Ended;
 
 /// What all waiting drafts may hold together: a queue of prompts must not eat the agent's memory.
@@ -31,6 +33,7 @@ pub(crate) struct Queue<D> {
     /// Those of them that are lost all the same, for sinks that wait for their end.
     lost: ArrayQueue<D>,
     heavy_bytes: AtomicUsize,
+    pub(crate) happenings: Happenings,
     health: Arc<Health>,
     home: Home,
     is_closed: AtomicBool,
@@ -53,6 +56,7 @@ impl<D: Ended> Queue<D> {
             has_missed: AtomicBool::new(false),
             lost: ArrayQueue::new(LOST),
             heavy_bytes: AtomicUsize::new(0),
+            happenings: Happenings::default(),
             health,
             home,
             is_closed: AtomicBool::new(false),
@@ -87,6 +91,13 @@ impl<D: Ended> Queue<D> {
     /// Hands over word that a stored span is to be taken out again; it counts as nothing captured.
     pub(crate) fn push_withdrawal(&self, draft: D) {
         let _ = self.offer(draft);
+    }
+
+    /// Hands over an event, which is no span.
+    pub(crate) fn happened(&self, happening: Happening) {
+        let is_closed = self.is_in_fork() || self.is_closed.load(Ordering::Acquire);
+        let closed = is_closed.then(|| self.why_closed());
+        self.happenings.push(happening, closed);
     }
 
     #[inline]
@@ -249,6 +260,7 @@ impl<D: Ended> Queue<D> {
     pub(super) fn end(&self) {
         self.is_over.store(true, Ordering::SeqCst);
         self.discard();
+        self.happenings.end();
     }
 
     /// Whether this process is a copy of the one with the writer. If so, nothing is taken any more.

@@ -116,6 +116,7 @@ where
                 read += count;
             }
             self.settle(ahead, &mut unsettled, is_stopping || ticket > answered);
+            self.pass_events(ahead);
             if ticket > answered {
                 // Who asks for a flush finds in the store what was lost until then, too.
                 self.tick(ahead);
@@ -132,6 +133,7 @@ where
         // A caller that had passed the gate when it closed may have been late by a moment.
         while self.pass_on(ahead, Queue::pop, &mut unsettled).is_some() {}
         self.settle(ahead, &mut unsettled, true);
+        self.pass_events(ahead);
         self.queue.end();
         self.tick(ahead);
     }
@@ -189,6 +191,20 @@ where
             self.cannot_keep(is_counted);
         }
         record
+    }
+
+    /// Passes on what happened outside of spans.
+    fn pass_events(&self, ahead: &Ahead) {
+        let mut events = self.queue.happenings.take();
+        if events.is_empty() {
+            return;
+        }
+        for event in &mut events {
+            for text in event.what.texts_mut() {
+                *text = caught(|| self.policy.label(text)).unwrap_or_default();
+            }
+        }
+        ahead.pass(Work::Note(events));
     }
 
     /// A record after policy. The exporter may hold it too, and gets it as it was.

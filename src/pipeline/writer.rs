@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::{Health, Loss, Queue};
 use crate::diagnostic::Diagnostics;
-use crate::record::{SpanRecord, now_ns};
+use crate::record::{Happening, SpanRecord, now_ns};
 use crate::sink::{Ended, Outcome, Sink, SinkError};
 
 /// The longest pause between two tries of a batch that the store did not take.
@@ -32,6 +32,8 @@ pub(super) enum Work {
     Write(Vec<Arc<SpanRecord>>),
     /// Spans that run.
     Show(Vec<Arc<SpanRecord>>),
+    /// Events that no span makes, cleaned by policy.
+    Note(Vec<Happening>),
     /// Time has passed.
     Tick {
         /// Spans that are lost, and that somebody waits for.
@@ -54,9 +56,10 @@ impl<D: Ended> Writer<D> {
                 Work::Show(running) => {
                     for sink in &mut self.sinks {
                         // What is announced is not captured yet: a failure here loses nothing.
-                        let _ = guarded(sink.as_mut(), &running);
+                        let _ = guarded(|| sink.write(&running));
                     }
                 }
+                Work::Note(events) => self.note(&events, &mut last_chance),
                 Work::Tick { lost } => self.tick(&lost),
                 Work::Answer(ticket) => self.queue.answer(ticket),
             }
@@ -83,6 +86,31 @@ impl<D: Ended> Writer<D> {
         }
     }
 
+    /// Writes events, which are counted apart from spans.
+    fn note(&mut self, events: &[Happening], last_chance: &mut Option<Instant>) {
+        let mut is_kept = !self.is_storeless;
+        for sink in &mut self.sinks {
+            let keeps = sink.keeps();
+            let mut no_wait = None;
+            let wait = if keeps {
+                &mut *last_chance
+            } else {
+                &mut no_wait
+            };
+            let note = || guarded(|| sink.note(events));
+            let noted = persistently(note, &self.queue, &self.diagnostics, wait);
+            if keeps {
+                is_kept = noted.is_ok_and(|outcome| outcome.refused == 0);
+            }
+        }
+        let happenings = &self.queue.happenings;
+        if is_kept {
+            happenings.written(events.len());
+        } else {
+            happenings.dropped(Loss::StoreError, events.len());
+        }
+    }
+
     fn write(&mut self, batch: &[Arc<SpanRecord>], last_chance: &mut Option<Instant>) {
         let counted = batch.iter().filter(|record| !record.withdrawn).count() as u64;
         let mut kept = if self.is_storeless {
@@ -98,8 +126,10 @@ impl<D: Ended> Writer<D> {
             } else {
                 &mut no_wait
             };
-            let written = persistently(sink.as_mut(), batch, &self.queue, &self.diagnostics, wait);
-            if sink.keeps() {
+            let keeps = sink.keeps();
+            let write = || guarded(|| sink.write(batch));
+            let written = persistently(write, &self.queue, &self.diagnostics, wait);
+            if keeps {
                 kept = match written {
                     Ok(outcome) if outcome.refused == 0 => Ok(counted),
                     Ok(outcome) => {
@@ -121,8 +151,7 @@ impl<D: Ended> Writer<D> {
 /// Tries until the sink takes the batch, or says that it never will, or time runs out at shutdown:
 /// the time since `last_chance`, for all batches together.
 fn persistently<D: Ended>(
-    sink: &mut dyn Sink,
-    batch: &[Arc<SpanRecord>],
+    mut write: impl FnMut() -> Result<Outcome, SinkError>,
     queue: &Queue<D>,
     diagnostics: &Diagnostics,
     last_chance: &mut Option<Instant>,
@@ -136,7 +165,7 @@ fn persistently<D: Ended>(
         });
     }
     loop {
-        let error = match guarded(sink, batch) {
+        let error = match write() {
             Ok(outcome) => {
                 *last_chance = None;
                 if outcome.refused > 0 {
@@ -162,8 +191,8 @@ fn persistently<D: Ended>(
 }
 
 /// One try; a panic in a sink is that sink's failure and nobody else's.
-fn guarded(sink: &mut dyn Sink, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError> {
-    catch_unwind(AssertUnwindSafe(|| sink.write(batch))).unwrap_or_else(|_| {
+fn guarded(write: impl FnOnce() -> Result<Outcome, SinkError>) -> Result<Outcome, SinkError> {
+    catch_unwind(AssertUnwindSafe(write)).unwrap_or_else(|_| {
         Err(SinkError {
             retryable: false,
             message: "a sink panicked".to_owned(),

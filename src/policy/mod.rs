@@ -123,6 +123,11 @@ impl Policy {
         self.text(text, ERROR_CHARS)
     }
 
+    /// A word that names something, as it may be kept.
+    pub(crate) fn label(&self, text: &str) -> String {
+        self.text(text, PLAIN_CHARS)
+    }
+
     fn text(&self, text: &str, chars: usize) -> String {
         cut(&self.redactor.redact(text), chars).into_owned()
     }

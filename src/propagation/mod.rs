@@ -110,8 +110,11 @@ pub fn extract(carrier: &(impl Extract + ?Sized)) -> TraceContext {
 #[must_use]
 pub fn current() -> Option<TraceContext> {
     let of_span = dispatcher::get_default(|dispatch| {
-        let capture = dispatch.downcast_ref::<Capture>()?;
         let current = dispatch.current_span();
+        if let Some(nearer) = Attachment::current().and_then(|last| last.below(current.id())) {
+            return Some(nearer.as_ref().clone());
+        }
+        let capture = dispatch.downcast_ref::<Capture>()?;
         capture.context(dispatch, current.id()?)
     });
     of_span.or_else(|| {

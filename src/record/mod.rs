@@ -2,6 +2,7 @@
 
 mod facts;
 mod failure;
+mod happening;
 mod id;
 #[cfg(feature = "otlp")]
 mod merit;
@@ -16,6 +17,7 @@ mod writer;
 
 pub(crate) use facts::Facts;
 pub(crate) use failure::classify;
+pub(crate) use happening::{Happening, What};
 pub(crate) use id::seed;
 pub use id::{RunId, SpanId, TraceId};
 #[cfg(feature = "otlp")]

@@ -80,6 +80,23 @@ facts! {
     AgentName               AGENT_NAME                Plain        "gen_ai.agent.name"                        ["agent.name"]
     AgentDescription        AGENT_DESCRIPTION         Plain        "gen_ai.agent.description"                 []
 
+    // Sub-agents, and where they come from.
+    AgentId                 AGENT_ID                  Plain        "gen_ai.agent.id"                          ["agent.id"]
+    AgentRole               AGENT_ROLE                Plain        "hermes.subagent.role"                     []
+    AgentGoal               AGENT_GOAL                Content      "hermes.subagent.goal"                     []
+    AgentDepth              AGENT_DEPTH               Plain        "hermes.subagent.depth"                    []
+    ParentAgentName         PARENT_AGENT_NAME         Plain        "hermes.subagent.parent_name"              []
+    ParentAgentId           PARENT_AGENT_ID           Plain        "hermes.subagent.parent_id"                []
+    ParentAgentSpan         PARENT_AGENT_SPAN         Plain        "hermes.subagent.parent_span_id"           []
+    ParentSessionId         PARENT_SESSION_ID         Plain        "hermes.subagent.parent_session_id"        []
+
+    // Human waits.
+    ApprovalSubject         APPROVAL_SUBJECT          Plain        "hermes.approval.subject"                  []
+    ApprovalSurface         APPROVAL_SURFACE          Plain        "hermes.approval.surface"                  []
+    ApprovalDecision        APPROVAL_DECISION         Plain        "hermes.approval.decision"                 []
+    ApprovalRequest         APPROVAL_REQUEST          Content      "hermes.approval.request"                  []
+    WaitMs                  WAIT_MS                   Plain        "hermes.wait_ms"                           []
+
     // Session, at its close.
     SessionCompleted        SESSION_COMPLETED         Plain        "hermes.session.completed"                 []
     SessionInterrupted      SESSION_INTERRUPTED       Plain        "hermes.session.interrupted"               []
@@ -197,6 +214,8 @@ impl Fact {
         matches!(
             self,
             Fact::TotalTurns
+                | Fact::AgentDepth
+                | Fact::WaitMs
                 | Fact::TurnIndex
                 | Fact::ApiCallCount
                 | Fact::ToolCallCount

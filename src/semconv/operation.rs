@@ -27,6 +27,8 @@ pub enum Kind {
     Retriever,
     /// One reranking call.
     Reranker,
+    /// One wait for somebody's leave: no work, and counted as none.
+    Approval,
 }
 
 /// One row of [`OPERATIONS`].
@@ -46,7 +48,7 @@ struct Operation {
 }
 
 #[rustfmt::skip]
-const OPERATIONS: [Operation; 9] = [
+const OPERATIONS: [Operation; 10] = [
     Operation { kind: Kind::Session,   span_name: "hermes.session",   span_kind: "AGENT",     is_client: false, genai_word: None,                 hermes_name: ("hermes.session", None),                        genai_name: ("hermes.session", None) },
     Operation { kind: Kind::Agent,     span_name: "hermes.agent",     span_kind: "AGENT",     is_client: false, genai_word: Some("invoke_agent"), hermes_name: ("invoke_agent ", Some(Fact::AgentName)),        genai_name: ("invoke_agent ", Some(Fact::AgentName)) },
     Operation { kind: Kind::Turn,      span_name: "hermes.turn",      span_kind: "CHAIN",     is_client: false, genai_word: Some("invoke_agent"), hermes_name: ("hermes.turn", None),                           genai_name: ("invoke_agent ", Some(Fact::AgentName)) },
@@ -56,6 +58,7 @@ const OPERATIONS: [Operation; 9] = [
     Operation { kind: Kind::Embedding, span_name: "hermes.embedding", span_kind: "EMBEDDING", is_client: true,  genai_word: Some("embeddings"),   hermes_name: ("embeddings ", Some(Fact::RequestModel)),       genai_name: ("embeddings ", Some(Fact::RequestModel)) },
     Operation { kind: Kind::Retriever, span_name: "hermes.retriever", span_kind: "RETRIEVER", is_client: true,  genai_word: Some("retrieval"),    hermes_name: ("retrieval ", Some(Fact::DataSource)),          genai_name: ("retrieval ", Some(Fact::DataSource)) },
     Operation { kind: Kind::Reranker,  span_name: "hermes.reranker",  span_kind: "RERANKER",  is_client: true,  genai_word: Some("rerank"),       hermes_name: ("rerank ", Some(Fact::RequestModel)),           genai_name: ("rerank ", Some(Fact::RequestModel)) },
+    Operation { kind: Kind::Approval,  span_name: "hermes.approval",  span_kind: "CHAIN",     is_client: false, genai_word: None,                 hermes_name: ("hermes.approval", None),                       genai_name: ("hermes.approval", None) },
 ];
 
 /// Values of `gen_ai.operation.name` and of what stands for it.
@@ -100,7 +103,7 @@ const NAMED_TOOL: &str = "hermes.tool.";
 
 impl Kind {
     /// Every kind, in table order.
-    pub(crate) const ALL: [Kind; 9] = [
+    pub(crate) const ALL: [Kind; 10] = [
         Kind::Session,
         Kind::Agent,
         Kind::Turn,
@@ -110,6 +113,7 @@ impl Kind {
         Kind::Embedding,
         Kind::Retriever,
         Kind::Reranker,
+        Kind::Approval,
     ];
 
     const fn row(self) -> &'static Operation {

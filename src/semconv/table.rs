@@ -93,7 +93,8 @@ const RETRIEVER: u16 = 1 << Kind::Retriever as u16;
 const RERANKER: u16 = 1 << Kind::Reranker as u16;
 /// The kinds that may name a model: backends count any span that does as a model call.
 const CALL: u16 = CHAT | EMBEDDING | RETRIEVER | RERANKER;
-const ALL: u16 = SESSION | AGENT | TURN | STEP | CALL | TOOL;
+const APPROVAL: u16 = 1 << Kind::Approval as u16;
+const ALL: u16 = SESSION | AGENT | TURN | STEP | CALL | TOOL | APPROVAL;
 
 /// Lengths of section 2 of the contract, in characters.
 const MESSAGE_CHARS: usize = 500;
@@ -132,6 +133,23 @@ const TABLE: &[Attribute] = &[
     row("gen_ai.agent.name",                        Fact::AgentName,              SESSION | AGENT | TURN | TOOL, MOST,     Form::Raw),
     row("gen_ai.agent.description",                 Fact::AgentDescription,       AGENT,                      MOST,        Form::Raw),
     row("agent.name",                               Fact::AgentName,              SESSION | AGENT | TURN,     O,           Form::Raw),
+
+    row("gen_ai.agent.id",                          Fact::AgentId,                SESSION | AGENT,            H,           Form::Raw),
+    row("gen_ai.agent.id",                          Fact::AgentId,                AGENT,                      G41 | G36,   Form::Raw),
+    row("hermes.subagent.role",                     Fact::AgentRole,              SESSION | AGENT,            H,           Form::Raw),
+    row("hermes.subagent.goal",                     Fact::AgentGoal,              SESSION | AGENT,            H,           Form::Cut(MESSAGE_CHARS)),
+    row("hermes.subagent.depth",                    Fact::AgentDepth,             SESSION | AGENT,            H,           Form::Raw),
+    row("hermes.subagent.parent_name",              Fact::ParentAgentName,        SESSION | AGENT,            H,           Form::Raw),
+    row("hermes.subagent.parent_id",                Fact::ParentAgentId,          SESSION | AGENT,            H,           Form::Raw),
+    row("hermes.subagent.parent_span_id",           Fact::ParentAgentSpan,        SESSION | AGENT,            H,           Form::Raw),
+    row("hermes.subagent.parent_session_id",        Fact::ParentSessionId,        SESSION | AGENT,            H,           Form::Raw),
+
+    // Human waits.
+    row("hermes.approval.subject",                  Fact::ApprovalSubject,        APPROVAL,                   H,           Form::Raw),
+    row("hermes.approval.surface",                  Fact::ApprovalSurface,        APPROVAL,                   H,           Form::Raw),
+    row("hermes.approval.decision",                 Fact::ApprovalDecision,       APPROVAL,                   H,           Form::Raw),
+    row("hermes.approval.request",                  Fact::ApprovalRequest,        APPROVAL,                   H,           Form::Cut(TOOL_CHARS)),
+    row("hermes.wait_ms",                           Fact::WaitMs,                 SESSION | AGENT | TURN | STEP | TOOL, H, Form::Raw),
 
     // Session, at its close.
     row("hermes.session.completed",                 Fact::SessionCompleted,       SESSION,                    H | C,       Form::Raw),

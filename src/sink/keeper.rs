@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::{Backlog, Outcome, Sink, SinkError, StoreSink};
 use crate::diagnostic::Diagnostics;
 use crate::error::{Error, ErrorKind};
-use crate::record::{SpanId, SpanRecord, TraceId, WriterIdentity, now_ns};
+use crate::record::{Happening, SpanId, SpanRecord, TraceId, WriterIdentity, now_ns};
 use crate::store::{Lock, LostSpan, Opening, Pruner, Retention, Writer};
 
 /// How long the agent's set-up waits for other processes at each of the few things that opening does.
@@ -262,15 +262,19 @@ impl Keeper {
         self.is_behind = store.write(&running).is_err();
     }
 
-    fn put(&mut self, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError> {
+    /// Writes to the store; where that turns out to be broken, to the one that takes its place.
+    fn put(
+        &mut self,
+        write: impl Fn(&mut StoreSink) -> Result<Outcome, SinkError>,
+    ) -> Result<Outcome, SinkError> {
         self.store()?;
         self.catch_up();
-        let written = self.store()?.write(batch);
+        let written = write(self.store()?);
         if self.store.as_ref().is_some_and(StoreSink::is_damaged) {
             self.rescue_if_damaged();
             self.store()?;
             self.catch_up();
-            return self.store()?.write(batch);
+            return write(self.store()?);
         }
         written
     }
@@ -283,11 +287,15 @@ impl Sink for Keeper {
 
     fn write(&mut self, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError> {
         self.follow(batch);
-        let written = self.put(batch);
+        let written = self.put(|store| store.write(batch));
         if written.is_err() && batch.iter().any(|record| record.end_ns.is_none()) {
             self.is_behind = true;
         }
         written
+    }
+
+    fn note(&mut self, events: &[Happening]) -> Result<Outcome, SinkError> {
+        self.put(|store| store.note(events))
     }
 
     fn lost(&mut self, records: &[Arc<SpanRecord>]) {

@@ -9,6 +9,7 @@ mod keeper;
 mod live;
 #[cfg(feature = "otlp")]
 pub(crate) mod otlp;
+mod recent;
 #[cfg(feature = "sqlite")]
 mod store;
 #[cfg(not(feature = "otlp"))]
@@ -29,6 +30,7 @@ pub use live::Batch;
 pub(crate) use live::{Callback, LiveSink};
 #[cfg(feature = "otlp")]
 pub(crate) use otlp::remote::{Held, Surrounding, hold};
+pub(crate) use recent::{Recent, RecentLimits, RecentSink};
 #[cfg(feature = "sqlite")]
 pub(crate) use store::Rows;
 #[cfg(feature = "sqlite")]
@@ -36,7 +38,7 @@ use store::StoreSink;
 #[cfg(not(feature = "otlp"))]
 pub(crate) use surrounding::{Held, Surrounding, hold};
 
-use crate::record::{SpanId, SpanRecord, TraceContext, TraceId};
+use crate::record::{Happening, SpanId, SpanRecord, TraceContext, TraceId};
 
 /// A way out that the writer thread feeds, batch by batch.
 pub(crate) trait Sink: Send {
@@ -47,6 +49,11 @@ pub(crate) trait Sink: Send {
 
     /// Takes a batch of records, cleaned by policy: ended spans, and running ones to announce.
     fn write(&mut self, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError>;
+
+    /// Takes events that no span makes, cleaned by policy.
+    fn note(&mut self, _events: &[Happening]) -> Result<Outcome, SinkError> {
+        Ok(Outcome::default())
+    }
 
     /// Told of ended spans that are lost to the queue, of some at least: where one was announced, no
     /// end comes for it.

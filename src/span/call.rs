@@ -11,11 +11,11 @@ use std::task::{Context, Poll};
 
 use tracing::Span;
 
-use super::request::{self, RequestFacts};
+use super::request;
 use super::{ModelError, ModelResponse};
-use crate::capture::{Capture, Core, Notes, OpenSpan, Outcome};
+use crate::capture::{Capture, Core, OpenSpan, Outcome};
 use crate::record::{Value, Verdict};
-use crate::semconv::{ERROR_TYPE_OTHER, Fact};
+use crate::semconv::{ERROR_TYPE_OTHER, Fact, Kind};
 
 /// The flags given to the attribute: what is read from the returned value.
 #[derive(Clone, Copy, Debug)]
@@ -112,8 +112,13 @@ impl Call {
             return;
         };
         let read = request::read(&json);
-        open.set_all(|facts| state_request(read, facts));
+        open.set_all(|facts| read.state(facts));
         if core.policy.captures_content() {
+            if let Some(query) = request::query(&json)
+                && open.kind() == Some(Kind::Reranker)
+            {
+                open.set(Fact::Query, query);
+            }
             for (fact, content) in [
                 (Fact::InputMessages, request::messages(&json)),
                 (
@@ -426,52 +431,6 @@ impl<F, O> fmt::Debug for Watch<F, O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watch").finish_non_exhaustive()
     }
-}
-
-/// States what a request says; what the attribute stated already stands.
-fn state_request(read: RequestFacts, facts: &mut Notes) {
-    let mut state = |fact, value: Option<Value>| {
-        if let Some(value) = value {
-            facts.set_default(fact, value);
-        }
-    };
-    state(Fact::RequestModel, read.model.map(Value::from));
-    state(Fact::MessageCount, read.message_count.map(Value::from));
-    state(Fact::ToolCount, read.tool_count.map(Value::from));
-    // Four characters a token: the usual rule of thumb, good to a third or so.
-    state(
-        Fact::ApproxInputTokens,
-        read.approx_input_chars.map(|chars| Value::from(chars / 4)),
-    );
-    state(
-        Fact::Stream,
-        read.stream.filter(|stream| *stream).map(Value::from),
-    );
-    state(Fact::Temperature, read.temperature.map(Value::from));
-    state(Fact::TopP, read.top_p.map(Value::from));
-    state(Fact::RequestTopK, read.top_k.map(Value::from));
-    state(Fact::MaxTokens, read.max_tokens.map(Value::from));
-    state(
-        Fact::FrequencyPenalty,
-        read.frequency_penalty.map(Value::from),
-    );
-    state(
-        Fact::PresencePenalty,
-        read.presence_penalty.map(Value::from),
-    );
-    state(Fact::Seed, read.seed.map(Value::from));
-    let has_stops = !read.stop_sequences.is_empty();
-    state(
-        Fact::StopSequences,
-        has_stops.then(|| Value::from(read.stop_sequences)),
-    );
-    state(Fact::ChoiceCount, read.choice_count.map(Value::from));
-    state(Fact::ReasoningLevel, read.reasoning_level.map(Value::from));
-    state(Fact::OutputType, read.output_type.map(Value::from));
-    state(
-        Fact::PreviousResponseId,
-        read.previous_response_id.map(Value::from),
-    );
 }
 
 /// Runs what the user's types do (`Display`, `Serialize`, ...) for the sake of telemetry alone: a

@@ -161,6 +161,20 @@ impl Current {
         self
     }
 
+    /// What was decided when somebody was asked for leave: `approved`, `denied`, `timeout`, or the
+    /// program's own word. Said inside an approval it is the approval's, and reaches the tool around it
+    /// when that ends; said in a tool it is the tool's.
+    pub fn approval(&self, decision: impl Into<String>) -> &Self {
+        if let Some(open) = self.nearest(&[Kind::Approval, Kind::Tool]) {
+            let fact = match open.kind() {
+                Some(Kind::Approval) => Fact::ApprovalDecision,
+                _ => Fact::ToolApproval,
+            };
+            open.set(fact, decision.into());
+        }
+        self
+    }
+
     /// How often the call was tried again.
     pub fn retry_count(&self, count: u32) -> &Self {
         self.set(STEPS, Fact::RetryCount, count)

@@ -22,8 +22,8 @@ pub(crate) use call::state_response;
 pub use call::{Call, Returns, Watch, response, run, watch};
 pub use current::{Current, current};
 pub use owned::{
-    Cause, OwnedSpan, Start, agent, chat, embedding, kind, reranker, retriever, session, step,
-    tool, turn,
+    Cause, OwnedSpan, Start, agent, approval, chat, embedding, kind, reranker, retriever, session,
+    step, tool, turn,
 };
 #[doc(hidden)]
 pub use parentage::{LocalParent, Parent, Parentage, RemoteParent, below, follow};

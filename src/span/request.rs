@@ -4,6 +4,9 @@ use serde_json::{Map, Value, json};
 
 use super::part::{self, Part};
 use super::shape;
+use crate::capture::Notes;
+use crate::record::Value as Stated;
+use crate::semconv::Fact;
 
 /// What a request says about itself, without a word of its content.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -27,10 +30,68 @@ pub(crate) struct RequestFacts {
     /// Everything the model reads: instructions, messages and tool definitions.
     pub(crate) approx_input_chars: Option<i64>,
     pub(crate) previous_response_id: Option<String>,
+    /// Of an embedding.
+    pub(crate) dimensions: Option<i64>,
+    /// How many documents a reranker is to give back.
+    pub(crate) most_documents: Option<i64>,
+}
+
+impl RequestFacts {
+    /// States what the request says; what was stated already stands.
+    pub(crate) fn state(self, facts: &mut Notes) {
+        let mut state = |fact, value: Option<Stated>| {
+            if let Some(value) = value {
+                facts.set_default(fact, value);
+            }
+        };
+        state(Fact::RequestModel, self.model.map(Stated::from));
+        state(Fact::MessageCount, self.message_count.map(Stated::from));
+        state(Fact::ToolCount, self.tool_count.map(Stated::from));
+        // Four characters a token: the usual rule of thumb, good to a third or so.
+        state(
+            Fact::ApproxInputTokens,
+            self.approx_input_chars.map(|chars| Stated::from(chars / 4)),
+        );
+        state(
+            Fact::Stream,
+            self.stream.filter(|stream| *stream).map(Stated::from),
+        );
+        state(Fact::Temperature, self.temperature.map(Stated::from));
+        state(Fact::TopP, self.top_p.map(Stated::from));
+        state(Fact::RequestTopK, self.top_k.map(Stated::from));
+        state(Fact::MaxTokens, self.max_tokens.map(Stated::from));
+        state(
+            Fact::FrequencyPenalty,
+            self.frequency_penalty.map(Stated::from),
+        );
+        state(
+            Fact::PresencePenalty,
+            self.presence_penalty.map(Stated::from),
+        );
+        state(Fact::Seed, self.seed.map(Stated::from));
+        let has_stops = !self.stop_sequences.is_empty();
+        state(
+            Fact::StopSequences,
+            has_stops.then(|| Stated::from(self.stop_sequences)),
+        );
+        state(Fact::ChoiceCount, self.choice_count.map(Stated::from));
+        state(Fact::ReasoningLevel, self.reasoning_level.map(Stated::from));
+        state(Fact::OutputType, self.output_type.map(Stated::from));
+        state(
+            Fact::PreviousResponseId,
+            self.previous_response_id.map(Stated::from),
+        );
+        state(Fact::EmbeddingDimensions, self.dimensions.map(Stated::from));
+        state(Fact::TopK, self.most_documents.map(Stated::from));
+    }
 }
 
 /// Reads the facts of a request; what it does not say stays `None`.
 pub(crate) fn read(request: &Value) -> RequestFacts {
+    let named = find(request, &["model"], |value| {
+        value.as_str().map(str::to_owned)
+    });
+    let request = inner(request);
     let number =
         |paths: &[&str]| find(request, paths, Value::as_f64).filter(|number| number.is_finite());
     let whole = |paths: &[&str]| find(request, paths, shape::whole);
@@ -38,7 +99,7 @@ pub(crate) fn read(request: &Value) -> RequestFacts {
     let messages = sent(request);
     RequestFacts {
         // Gemini's resource name and its model id are the same thing in two spellings.
-        model: words(&["model"]).map(|model| {
+        model: named.or_else(|| words(&["model"])).map(|model| {
             model
                 .strip_prefix("models/")
                 .map(str::to_owned)
@@ -51,9 +112,10 @@ pub(crate) fn read(request: &Value) -> RequestFacts {
             "temperature",
             "generationConfig.temperature",
             "options.temperature",
+            "inferenceConfig.temperature",
         ]),
-        top_p: number(&["top_p", "generationConfig.topP", "options.top_p"]),
-        top_k: whole(&["top_k", "generationConfig.topK", "options.top_k"]),
+        top_p: number(&TOP_P),
+        top_k: whole(&["top_k", "generationConfig.topK", "options.top_k", "k"]),
         max_tokens: whole(&MAX_TOKENS).filter(|most| *most >= 0),
         frequency_penalty: number(&[
             "frequency_penalty",
@@ -65,7 +127,12 @@ pub(crate) fn read(request: &Value) -> RequestFacts {
             "generationConfig.presencePenalty",
             "options.presence_penalty",
         ]),
-        seed: whole(&["seed", "generationConfig.seed", "options.seed"]),
+        seed: whole(&[
+            "seed",
+            "generationConfig.seed",
+            "options.seed",
+            "random_seed",
+        ]),
         stop_sequences: stop_sequences(request),
         choice_count: whole(&["n", "generationConfig.candidateCount"])
             .filter(|choices| *choices > 1),
@@ -73,12 +140,14 @@ pub(crate) fn read(request: &Value) -> RequestFacts {
         output_type: output_type(request),
         approx_input_chars: messages.map(|list| input_chars(request, &list)),
         previous_response_id: words(&["previous_response_id"]),
+        dimensions: whole(&["dimensions", "outputDimensionality", "output_dimension"]),
+        most_documents: whole(&["top_n"]),
     }
 }
 
 /// The messages sent, in the shape of the conventions' input messages.
 pub(crate) fn messages(request: &Value) -> Option<Value> {
-    let list = sent(request)?;
+    let list = sent(inner(request))?;
     let said = |message: &&Value| {
         let role = shape::role(message);
         // On a tool's message the name is the tool's, not a speaker's.
@@ -92,14 +161,16 @@ pub(crate) fn messages(request: &Value) -> Option<Value> {
 /// The instructions that the API takes apart from the messages, as a list of parts.
 pub(crate) fn system_instructions(request: &Value) -> Option<Value> {
     let mut parts = Vec::new();
-    shape::blocks(system(request), &mut |part| parts.push(part.to_json()));
+    shape::blocks(system(inner(request)), &mut |part| {
+        parts.push(part.to_json());
+    });
     (!parts.is_empty()).then_some(Value::Array(parts))
 }
 
 /// The tools offered to the model: type, name, description and parameters.
 pub(crate) fn tool_definitions(request: &Value) -> Option<Value> {
     let mut list = Vec::new();
-    for tool in tools(request) {
+    for tool in tools(inner(request)) {
         let declared = shape::array(tool, "functionDeclarations");
         list.extend(
             declared
@@ -111,7 +182,8 @@ pub(crate) fn tool_definitions(request: &Value) -> Option<Value> {
         }
         let kind = shape::text(tool, "type")
             .filter(|kind| *kind != "custom" || tool.get("input_schema").is_none());
-        match tool.get("function").filter(|function| function.is_object()) {
+        let function = tool.get("function").or_else(|| tool.get("toolSpec"));
+        match function.filter(|function| function.is_object()) {
             Some(function) => list.push(definition("function", function)),
             None if tool.get("name").is_some() => {
                 list.push(definition(kind.unwrap_or("function"), tool));
@@ -122,12 +194,25 @@ pub(crate) fn tool_definitions(request: &Value) -> Option<Value> {
     (!list.is_empty()).then_some(Value::Array(list))
 }
 
-const MAX_TOKENS: [&str; 5] = [
+/// What a reranker is asked, and what for.
+pub(crate) fn query(request: &Value) -> Option<&str> {
+    shape::text(request, "query")
+}
+
+const TOP_P: [&str; 5] = [
+    "top_p",
+    "generationConfig.topP",
+    "options.top_p",
+    "inferenceConfig.topP",
+    "p",
+];
+const MAX_TOKENS: [&str; 6] = [
     "max_completion_tokens",
     "max_output_tokens",
     "max_tokens",
     "generationConfig.maxOutputTokens",
     "options.num_predict",
+    "inferenceConfig.maxTokens",
 ];
 const REASONING: [&str; 5] = [
     "reasoning_effort",
@@ -137,9 +222,17 @@ const REASONING: [&str; 5] = [
     "think",
 ];
 
+/// The request itself, out of the one that encloses it where Gemini is called for an account.
+fn inner(request: &Value) -> &Value {
+    let inner = request.get("request");
+    inner
+        .filter(|inner| inner.get("contents").is_some())
+        .unwrap_or(request)
+}
+
 /// The messages of the request, whatever its API calls them.
 fn sent(request: &Value) -> Option<Vec<&Value>> {
-    let list = ["messages", "input", "contents", "prompt"]
+    let list = ["messages", "input", "contents", "prompt", "message"]
         .iter()
         .find_map(|key| request.get(key))?;
     match list {
@@ -169,16 +262,14 @@ fn tools(request: &Value) -> impl Iterator<Item = &Value> {
     shape::array(request, "tools")
         .iter()
         .chain(shape::array(request, "functions"))
+        .chain(shape::array(request, "toolConfig.tools"))
 }
 
 fn tool_count(request: &Value) -> Option<i64> {
-    if !request
-        .get("tools")
-        .or_else(|| request.get("functions"))
-        .is_some_and(Value::is_array)
-    {
-        return None;
-    }
+    ["tools", "functions", "toolConfig.tools"]
+        .iter()
+        .find_map(|path| shape::at(request, path))
+        .filter(|tools| tools.is_array())?;
     let functions = |tool: &Value| count(shape::array(tool, "functionDeclarations").len()).max(1);
     Some(tools(request).map(functions).sum())
 }
@@ -188,7 +279,7 @@ fn definition(kind: &str, function: &Value) -> Value {
     definition.insert("type".into(), kind.into());
     let first = |keys: &[&str]| {
         keys.iter()
-            .find_map(|key| function.get(key))
+            .find_map(|key| shape::at(function, key))
             .filter(|value| !value.is_null())
             .cloned()
     };
@@ -197,7 +288,12 @@ fn definition(kind: &str, function: &Value) -> Value {
         ("description", &["description"]),
         (
             "parameters",
-            &["parameters", "input_schema", "parametersJsonSchema"],
+            &[
+                "parameters",
+                "input_schema",
+                "parametersJsonSchema",
+                "inputSchema.json",
+            ],
         ),
     ] {
         if let Some(value) = first(keys) {
@@ -219,6 +315,7 @@ fn stop_sequences(request: &Value) -> Vec<String> {
         "stop_sequences",
         "generationConfig.stopSequences",
         "options.stop",
+        "inferenceConfig.stopSequences",
     ];
     match paths
         .iter()
@@ -323,6 +420,8 @@ mod tests {
             output_type: Some("json"),
             approx_input_chars: Some(9 + 8 + 15 + 5 + part::chars(&chat()["tools"][0])),
             previous_response_id: None,
+            dimensions: None,
+            most_documents: None,
         };
         assert_eq!(read(&chat()), expected);
         assert_eq!(
@@ -488,6 +587,52 @@ mod tests {
                 facts.stop_sequences
             ),
             (Some("json"), None, vec!["###".to_owned()])
+        );
+    }
+
+    #[test]
+    fn bedrock_and_what_is_no_chat() {
+        let request = json!({
+            "messages": [{"role": "user", "content": [{"text": "hi"}]},
+                {"role": "assistant", "content": [{"toolUse": {"toolUseId": "t", "name": "f", "input": {"a": 1}}}]},
+                {"role": "user", "content": [{"toolResult": {"toolUseId": "t", "content": [{"text": "ok"}]}}]}],
+            "system": [{"text": "Sys"}], "inferenceConfig": {"maxTokens": 9, "temperature": 0.5, "topP": 0.9, "stopSequences": ["."]},
+            "toolConfig": {"tools": [{"toolSpec": {"name": "f", "inputSchema": {"json": {"type": "object"}}}}]}
+        });
+        let facts = read(&request);
+        assert_eq!(
+            (facts.message_count, facts.tool_count, facts.max_tokens),
+            (Some(3), Some(1), Some(9))
+        );
+        assert_eq!((facts.temperature, facts.top_p), (Some(0.5), Some(0.9)));
+        let sent = messages(&request).unwrap();
+        assert_eq!(
+            sent[1]["parts"],
+            json!([{"type": "tool_call", "id": "t", "name": "f", "arguments": {"a": 1}}])
+        );
+        assert_eq!(
+            sent[2]["parts"],
+            json!([{"type": "tool_call_response", "id": "t", "response": "ok"}])
+        );
+        assert_eq!(
+            tool_definitions(&request),
+            Some(json!([{"type": "function", "name": "f", "parameters": {"type": "object"}}]))
+        );
+        let enclosed = json!({"model": "gemini-2.5-pro", "project": "p", "request": {"contents": [{"parts": [{"text": "hi"}]}], "generationConfig": {"temperature": 0}}});
+        let facts = read(&enclosed);
+        assert_eq!(
+            (
+                facts.model.as_deref(),
+                facts.message_count,
+                facts.temperature
+            ),
+            (Some("gemini-2.5-pro"), Some(1), Some(0.0))
+        );
+        assert_eq!(read(&json!({"dimensions": 256})).dimensions, Some(256));
+        let ranked = json!({"query": "q", "documents": ["d"], "top_n": 3});
+        assert_eq!(
+            (query(&ranked), read(&ranked).most_documents),
+            (Some("q"), Some(3))
         );
     }
 

@@ -99,6 +99,16 @@ impl Column for i64 {
     }
 }
 
+impl Column for bool {
+    fn read(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        Ok(value.as_i64()? != 0)
+    }
+
+    fn json(&self) -> impl Serialize {
+        *self
+    }
+}
+
 impl Column for f64 {
     fn read(value: ValueRef<'_>) -> FromSqlResult<Self> {
         value.as_f64()

@@ -11,7 +11,10 @@ use super::connect::{failure, is_damage};
 use crate::error::{Error, ErrorKind};
 
 /// The schema's changes, oldest first. `PRAGMA user_version` counts how many a store has seen.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/0001.sql")];
+const MIGRATIONS: [&str; 2] = [
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+];
 
 /// `PRAGMA application_id` of our stores.
 const APPLICATION_ID: i32 = 1_213_353_299;
@@ -231,13 +234,48 @@ mod tests {
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "the store at {} has schema version 7, this build knows up to 1: update hermes \
+                    "the store at {} has schema version 7, this build knows up to 2: update hermes \
                      or choose another HERMES_TELEMETRY_DB",
                     path.display()
                 )
             );
         }
         assert!(files(folder.path()) == before, "something was written");
+    }
+
+    #[test]
+    fn an_older_store_is_brought_up_to_date_with_what_is_in_it() {
+        use crate::store::RunFilter;
+        use crate::store::sample::{START, Sample};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let older = Connection::open(&path).unwrap();
+        older.execute_batch(super::MIGRATIONS[0]).unwrap();
+        older.pragma_update(None, "user_version", 1).unwrap();
+        older
+            .execute_batch(
+                "INSERT INTO tel_scopes VALUES (1, '0102030405060708090a0b0c0d0e0f10',
+                    '1112131415161718191a1b1c1d1e1f20', 'old');
+                 INSERT INTO tel_run_rows (id, start_ns, end_ns, status, session_id)
+                    VALUES (1, 5, 6, 'ok', 'old');",
+            )
+            .unwrap();
+        drop(older);
+        let mut writer = Writer::open(&path, START).unwrap();
+        let sample = Sample::new();
+        writer.write(&[sample.session().ended().closed()]).unwrap();
+        writer.checkpoint_and_close();
+        assert_eq!(
+            version(&Connection::open(&path).unwrap()).unwrap(),
+            newest()
+        );
+        let runs = Store::open(&path)
+            .unwrap()
+            .runs(&RunFilter::default())
+            .unwrap();
+        let sessions: Vec<_> = runs.iter().map(|run| run.session_id.as_deref()).collect();
+        assert_eq!(sessions.last(), Some(&Some("old")));
+        assert_eq!((runs.len(), runs[1].parent_run_id), (2, None));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod aside;
 mod column;
 mod connect;
+mod event;
 mod hex;
 mod inherited;
 mod liveness;
@@ -16,6 +17,7 @@ mod place;
 mod prune;
 mod put;
 mod read;
+mod read_event;
 mod rebuild;
 mod recorded;
 mod retention;
@@ -41,8 +43,12 @@ pub(crate) use liveness::{Lock, LostSpan};
 pub(crate) use outbox::{Outbox, Waiting};
 pub(crate) use prune::Pruner;
 pub use read::{RunFilter, Store};
+pub use read_event::EventFilter;
 pub(crate) use rebuild::Rebuild;
-pub use recorded::{ErrorEvent, ModelCall, RecordedSpan, Run, SpanEvent, ToolCall};
+pub use recorded::{
+    Agent, CronEvent, ErrorEvent, FeedbackEvent, GatewayEvent, MemoryEvent, ModelCall,
+    RecordedSpan, Run, SkillEvent, SpanEvent, ToolCall,
+};
 pub use retention::{PrunePlan, Pruned, Retention};
 pub(crate) use row::{
     Attributes, Export, ModelCallRow, Owed, RootRow, Row, SpanRow, Stage, StepRow, ToolCallRow,

@@ -233,7 +233,7 @@ impl Store {
         self.list(sql, params![], read).map(BTreeMap::from_iter)
     }
 
-    fn list<T>(
+    pub(super) fn list<T>(
         &self,
         sql: &str,
         params: impl rusqlite::Params,

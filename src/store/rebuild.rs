@@ -10,7 +10,7 @@ use super::migrate::beside;
 use super::row::Row;
 use super::write::{self, WriteError, Writer};
 use crate::error::{Error, ErrorKind};
-use crate::record::{WriterIdentity, seed};
+use crate::record::{Happening, WriterIdentity, seed};
 
 /// What `SQLite` keeps beside a database while it is open.
 const SIDE_FILES: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -74,6 +74,12 @@ impl Rebuild {
         let first_ns = rows.iter().find_map(Row::latest_ns).unwrap_or_default();
         let written = self.of(writer_id, first_ns)?.write(rows);
         Ok(written.map_err(unwritten)?.refused)
+    }
+
+    /// Writes an event; whether it was refused.
+    pub(crate) fn event(&mut self, writer_id: &str, event: &Happening) -> Result<bool, Error> {
+        let writer = self.of(writer_id, event.ts_ns)?;
+        Ok(writer.happened(std::slice::from_ref(event)).is_err())
     }
 
     /// Notes that a writer was alive.

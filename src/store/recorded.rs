@@ -54,6 +54,11 @@ stored! {
         output_tokens: i64 = output_tokens,
         /// The writer that recorded it.
         writer_id: Option<String> = writer_id,
+        /// The run that it is below: of another session in the same trace, or of another process that
+        /// shares the store.
+        parent_run_id: Option<RunId> = parent_run_id,
+        /// The span that it is below, in whichever process.
+        parent_span_id: Option<SpanId> = parent_span_id,
     }
 }
 
@@ -66,7 +71,7 @@ stored! {
         trace_id: TraceId = trace_id,
         /// The run it belongs to.
         run_id: RunId = run_id,
-        /// The nearest stored ancestor.
+        /// The nearest stored ancestor, of another process too where that one shares the store.
         parent_span_id: Option<SpanId> = parent_span_id,
         /// The parent on OTLP, which may be a span of another library.
         wire_parent_span_id: Option<SpanId> = wire_parent_span_id,
@@ -182,6 +187,8 @@ stored! {
         error_class: Option<ErrorClass> = error_class,
         /// The model's id of the call.
         call_id: Option<String> = call_id,
+        /// How much of the time was spent waiting for leave, in milliseconds; not in `duration_ms`.
+        wait_ms: Option<i64> = wait_ms,
     }
 }
 
@@ -202,6 +209,128 @@ stored! {
         recovery: Option<String> = recovery,
         /// The span that failed.
         span_id: Option<SpanId> = span_id,
+    }
+}
+
+stored! {
+    /// A message that came or went through a platform.
+    GatewayEvent from tel_gateway_events {
+        /// Its number in the store.
+        id: i64 = id,
+        /// The run it belongs to.
+        run_id: Option<RunId> = run_id,
+        /// When it happened, in nanoseconds since the Unix epoch.
+        ts_ns: i64 = ts_ns,
+        /// The platform: `telegram`, for instance.
+        platform: Option<String> = platform,
+        /// `inbound` or `outbound`.
+        direction: Option<String> = direction,
+        /// What came of it.
+        result: Option<String> = result,
+        /// Whether it was spoken.
+        voice: bool = voice,
+        /// How many files came with it.
+        attachments: i64 = attachments,
+    }
+}
+
+stored! {
+    /// Something that a timed job did.
+    CronEvent from tel_cron_events {
+        /// Its number in the store.
+        id: i64 = id,
+        /// The run it belongs to.
+        run_id: Option<RunId> = run_id,
+        /// When it happened, in nanoseconds since the Unix epoch.
+        ts_ns: i64 = ts_ns,
+        /// Which job.
+        kind: Option<String> = kind,
+        /// What came of it.
+        result: Option<String> = result,
+    }
+}
+
+stored! {
+    /// A use or a change of a skill.
+    SkillEvent from tel_skill_events {
+        /// Its number in the store.
+        id: i64 = id,
+        /// The run it belongs to.
+        run_id: Option<RunId> = run_id,
+        /// When it happened, in nanoseconds since the Unix epoch.
+        ts_ns: i64 = ts_ns,
+        /// What was done.
+        action: Option<String> = action,
+        /// With which skill.
+        skill_name: Option<String> = skill_name,
+    }
+}
+
+stored! {
+    /// A use or a change of the memory.
+    MemoryEvent from tel_memory_events {
+        /// Its number in the store.
+        id: i64 = id,
+        /// The run it belongs to.
+        run_id: Option<RunId> = run_id,
+        /// When it happened, in nanoseconds since the Unix epoch.
+        ts_ns: i64 = ts_ns,
+        /// What was done.
+        action: Option<String> = action,
+        /// What came of it.
+        result: Option<String> = result,
+    }
+}
+
+stored! {
+    /// What the user said of it.
+    FeedbackEvent from tel_feedback_events {
+        /// Its number in the store.
+        id: i64 = id,
+        /// The run it belongs to.
+        run_id: Option<RunId> = run_id,
+        /// When it happened, in nanoseconds since the Unix epoch.
+        ts_ns: i64 = ts_ns,
+        /// `thumbs_up`, for instance.
+        kind: Option<String> = kind,
+    }
+}
+
+stored! {
+    /// An agent: a session, or a sub-agent inside of one.
+    Agent from tel_agents {
+        /// Its span.
+        span_id: SpanId = span_id,
+        /// The trace it is part of.
+        trace_id: TraceId = trace_id,
+        /// The run it belongs to.
+        run_id: RunId = run_id,
+        /// The nearest stored ancestor.
+        parent_span_id: Option<SpanId> = parent_span_id,
+        /// Its session.
+        session_id: Option<String> = session_id,
+        /// When it started, in nanoseconds since the Unix epoch.
+        start_ns: i64 = start_ns,
+        /// When it ended; `None` while it runs.
+        end_ns: Option<i64> = end_ns,
+        /// How it is doing, or how it went.
+        status: Status = status,
+        /// Its name.
+        agent_name: Option<String> = agent_name,
+        /// Its own id.
+        agent_id: Option<String> = agent_id,
+        /// What it is to the agent around it.
+        role: Option<String> = role,
+        /// How many agents are around it in its process; a session of its own is at 0.
+        depth: i64 = depth,
+        /// The name of the agent around it.
+        parent_name: Option<String> = parent_name,
+        /// The id of the agent around it.
+        parent_id: Option<String> = parent_id,
+        /// The span of the agent around it.
+        parent_agent_span_id: Option<SpanId> = parent_agent_span_id,
+        /// The session around it, where it has one of its own.
+        parent_session_id: Option<String> = parent_session_id,
     }
 }
 

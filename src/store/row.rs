@@ -25,6 +25,10 @@ pub(crate) struct SpanRow<'a> {
     pub(crate) span_id: SpanId,
     pub(crate) parent_span_id: Option<SpanId>,
     pub(crate) wire_parent_span_id: Option<SpanId>,
+    /// The nearest ancestor in another process.
+    pub(crate) remote_parent_span_id: Option<SpanId>,
+    /// How long somebody's leave was waited for.
+    pub(crate) wait_ms: Option<i64>,
     pub(crate) run_id: RunId,
     pub(crate) kind: Kind,
     /// The exported name, where it is not that of the kind with the model or tool behind it.
@@ -101,6 +105,8 @@ pub(crate) struct RootRow<'a> {
     pub(crate) entrypoint: Option<&'a str>,
     pub(crate) agent_name: Option<&'a str>,
     pub(crate) model: Option<&'a str>,
+    /// The nearest ancestor of the root, in whichever process.
+    pub(crate) parent_span_id: Option<SpanId>,
     /// Known once the root has ended.
     pub(crate) end_reason: Option<EndReason>,
 }

@@ -11,8 +11,8 @@ use crate::semconv::Kind;
 const INSERT: &str = "
     INSERT INTO tel_run_rows (id, start_ns, session_id, model_call_count, tool_call_count, error_count,
         estimated_cost_usd, cost_status, turn_count, input_tokens, output_tokens, writer, status,
-        platform, entrypoint, agent_name, model, end_ns, end_reason)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)
+        platform, entrypoint, agent_name, model, end_ns, end_reason, parent_span_id)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)
     ON CONFLICT (id) DO NOTHING";
 
 /// Adds what the batch counted to a run that is there.
@@ -47,7 +47,8 @@ const ROOT: &str = "
     UPDATE tel_run_rows SET session_id = coalesce(?2, session_id),
         platform = coalesce(?3, platform), entrypoint = coalesce(?4, entrypoint),
         agent_name = coalesce(?5, agent_name), model = coalesce(?6, model),
-        end_ns = ?7, end_reason = ?8, status = ?9, writer = ?10
+        end_ns = ?7, end_reason = ?8, status = ?9, writer = ?10,
+        parent_span_id = coalesce(?11, parent_span_id)
     WHERE id = ?1 AND (?7 IS NOT NULL OR end_ns IS NULL)";
 
 /// The run goes by the scope of its root, where that is another one than its first span's.
@@ -203,6 +204,7 @@ impl<'r> Tally<'r> {
             says.and_then(|says| says.model),
             span.and_then(|span| span.end_ns),
             says.and_then(|says| says.end_reason).map(EndReason::as_str),
+            says.and_then(|says| says.parent_span_id).map(Hex::from),
         ])?;
         Ok(inserted == 1)
     }
@@ -236,6 +238,7 @@ impl<'r> Tally<'r> {
                 says.end_reason.map(EndReason::as_str),
                 span.status.as_str(),
                 writer,
+                says.parent_span_id.map(Hex::from),
             ])?;
         }
         Ok(())

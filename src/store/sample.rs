@@ -33,6 +33,8 @@ impl Sample {
             span_id: SpanId::generate(),
             parent_span_id: None,
             wire_parent_span_id: None,
+            remote_parent_span_id: None,
+            wait_ms: None,
             run_id: self.run_id,
             kind,
             name: Some(Cow::Borrowed(kind.span_name())),
@@ -63,6 +65,7 @@ impl Sample {
                 entrypoint: Some("gateway"),
                 agent_name: Some("librarian"),
                 model: Some("gpt-4o"),
+                parent_span_id: None,
                 end_reason: None,
             }),
             ..self.span(Kind::Session, 0)

@@ -115,6 +115,8 @@ columns! {
     Seldom extra_json: row.extra_json.as_deref(),
     Seldom links_json: row.links_json.as_deref(),
     Seldom events_json: row.events_json.as_deref(),
+    Seldom remote_parent: row.remote_parent_span_id.map(Hex::from),
+    Seldom wait_ms: row.wait_ms,
 }
 
 /// How many of the columns an update leaves alone. The parent is among them: a withdrawal may have
@@ -184,6 +186,8 @@ impl Variant {
                 || row.extra_json.is_some()
                 || row.links_json.is_some()
                 || row.events_json.is_some()
+                || row.remote_parent_span_id.is_some()
+                || row.wait_ms.is_some()
                 || scope.own_session(row).is_some(),
         }
     }

@@ -6,6 +6,7 @@ mod facts;
 mod json;
 mod message;
 mod finished;
+mod recent;
 pub(crate) mod line;
 
 use std::borrow::Cow;
@@ -19,6 +20,7 @@ pub(crate) use facts::{facts, value};
 pub use finished::{FinishedEvent, FinishedSpan};
 pub(crate) use json::{push_text, push_value};
 pub(crate) use message::single as message_json;
+pub use recent::{RecentSpan, RecentTrace};
 
 use crate::record::{SpanRecord, Value};
 

@@ -24,6 +24,16 @@ fn a_mixed_run() {
         let _ = read("a\0b");
         tracing::info!(hermes.message_count = number, "an event");
         step(number);
+        happen(number);
+    }
+    fn happen(number: i64) {
+        use hermes::event;
+        event::gateway("telegram", "inbound", "").attachments(number);
+        event::cron("daily", "zeile\nzwei");
+        event::skill("used", "sk-abcdefghijklmnopqrstuvwxyz012345");
+        event::memory("read", "ok");
+        event::feedback("thumbs_up");
+        event::error(hermes::ErrorClass::Auth, "gateway", "none");
     }
     #[hermes::chat(model = "m", provider = "p", fields(order.id = 7, share = 0.1 + 0.2))]
     fn ask(fails: bool) -> Result<(), std::io::Error> {

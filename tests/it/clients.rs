@@ -535,7 +535,7 @@ async fn complete(
                 .map_err(|error| error.to_string())?
                 .to_vec());
         }
-        last = "the call did not work".to_owned();
+        last = String::from("the call did not work");
     }
     Err(last)
 }

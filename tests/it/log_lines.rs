@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tracing::Subscriber;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
 use tracing_subscriber::fmt::{self, FormatEvent, FormatFields};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
@@ -307,6 +308,43 @@ fn where_spans_are_exported_other_libraries_spans_count_and_nothing_is_started_e
     assert_eq!(ends("in the session"), ids("hermes.session"));
     assert_eq!(ends("in the tool"), tool);
     assert_eq!(ends("for later"), "");
+}
+
+fn about_spans<S>() -> fmt::Layer<S> {
+    fmt::layer()
+        .with_ansi(false)
+        .with_span_events(FmtSpan::ACTIVE | FmtSpan::CLOSE)
+}
+
+#[test]
+fn the_layers_own_lines_about_a_span_bear_the_ids_of_that_span() {
+    let collector = Collector::start();
+    for is_exported in [false, true] {
+        let (before, after) = (Log::default(), Log::default());
+        let first = lines(&before, about_spans().map_event_format(WithIds::new));
+        let last = lines(&after, about_spans().map_event_format(WithIds::new));
+        let (layer, hermes) = hermes(|builder| {
+            if is_exported {
+                builder.otlp_endpoint(collector.endpoint())
+            } else {
+                builder
+            }
+        });
+        let subscriber = tracing_subscriber::registry().with(first).with(layer);
+        tracing::subscriber::with_default(subscriber.with(last), session);
+        for (name, lines_of_it) in [("hermes.session", 4), ("hermes.tool.tool", 4)] {
+            let ids = hermes.ids_of(name);
+            for log in [&before, &after] {
+                let text = log.text();
+                assert_eq!(text.matches(&ids).count(), lines_of_it, "{name} {text}");
+            }
+        }
+        for said in ["enter", "exit", "close"] {
+            let text = after.text();
+            let lines = text.lines().filter(|line| line.contains(said));
+            assert_eq!(lines.count(), 2, "{text}");
+        }
+    }
 }
 
 #[test]

@@ -11,9 +11,12 @@
 mod support;
 
 mod accounting;
+mod agents;
+mod approvals;
 mod attributes;
 mod clients;
 mod content;
+mod events;
 mod dialects;
 mod export;
 mod failures;
@@ -25,6 +28,7 @@ mod macros;
 mod open_spans;
 mod owned;
 mod propagation;
+mod recent;
 mod runs;
 mod sampling;
 mod session;

@@ -234,3 +234,55 @@ fn a_span_closed_on_another_thread_is_stored_under_its_parent() {
         assert_eq!(span.parent_span_id, Some(roots[0].span_id));
     }
 }
+
+/// Its text is made by code that uses the very span that it is recorded on.
+struct Chatty(Span);
+
+impl std::fmt::Debug for Chatty {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.record("gen_ai.usage.output_tokens", 7);
+        drop(tracing::info_span!(parent: &self.0, "hermes.tool", gen_ai.tool.name = "inner"));
+        f.write_str("gpt-4o-2024-08-06")
+    }
+}
+
+#[test]
+fn a_late_value_that_runs_code_of_its_own_is_kept_beside_the_others() {
+    use tracing::field::Empty;
+    for is_shared in [false, true] {
+        let bench = Bench::with(|builder| builder);
+        let _entered = tracing::dispatcher::set_default(&bench.dispatch);
+        let span = tracing::info_span!(
+            "hermes.chat",
+            gen_ai.request.model = "gpt-4o",
+            gen_ai.response.model = Empty,
+            gen_ai.usage.input_tokens = Empty,
+            gen_ai.usage.output_tokens = Empty
+        );
+        let child = is_shared
+            .then(|| tracing::info_span!(parent: &span, "hermes.tool", gen_ai.tool.name = "outer"));
+        tracing::record_all!(
+            span,
+            gen_ai.usage.input_tokens = 12,
+            gen_ai.response.model = ?Chatty(span.clone())
+        );
+        drop(span);
+        drop(child);
+        bench.telemetry.flush(crate::support::SOON).unwrap();
+        let spans = bench.all_spans();
+        let chat = spans
+            .iter()
+            .find(|span| span.attributes.contains_key("gen_ai.request.model"))
+            .unwrap();
+        assert_eq!(
+            chat.attributes["gen_ai.response.model"],
+            "gpt-4o-2024-08-06"
+        );
+        assert_eq!(chat.attributes["gen_ai.usage.input_tokens"], 12);
+        assert_eq!(chat.attributes["gen_ai.usage.output_tokens"], 7);
+        let tools = spans
+            .iter()
+            .filter(|span| span.parent_span_id == Some(chat.span_id));
+        assert_eq!(tools.count(), 1 + usize::from(is_shared));
+    }
+}

@@ -159,6 +159,35 @@ fn what_was_attached_or_entered_last_is_the_parent() {
 }
 
 #[test]
+fn headers_without_a_context_leave_the_one_before_where_it_is() {
+    each(|bench| {
+        let (direct, onward) = bench.run(|| {
+            session("outer", || {
+                let _attached = propagation::attach(&remote());
+                let mut more = HeaderMap::new();
+                let _nothing = propagation::attach(&more);
+                more.insert("baggage", "tenant=red".parse().unwrap());
+                let _more = propagation::attach(&more);
+                let mut direct = HeaderMap::new();
+                propagation::inject(&mut direct);
+                (direct, ask())
+            })
+        });
+        assert_eq!(bench.span("chat m").wire_parent_span_id, parent());
+        let expected = format!("00-{TRACE}-{SPAN}-01");
+        assert_eq!(
+            text(&direct, "traceparent"),
+            expected,
+            "it was attached last"
+        );
+        for headers in [direct, onward] {
+            assert_eq!(text(&headers, "baggage"), "tenant=red");
+            assert_eq!(text(&headers, "tracestate"), "rojo=1,congo=2");
+        }
+    });
+}
+
+#[test]
 fn a_span_of_another_library_may_stand_between() {
     let collector = Collector::start();
     let bench = Bench::with(|builder| builder.otlp_endpoint(collector.endpoint()));

@@ -585,14 +585,22 @@ fn what_was_decided_to_leave_is_not_decided_again() {
             builder.tail_sampling(TailSampling::new().errors())
         })
     };
-    let nowhere = start("http://127.0.0.1:9".to_owned());
-    nowhere.run(|| {
+    // It never answers: what is under way when the process ends is neither delivered nor refused.
+    let hangs = Collector::start().hang();
+    let first = start(hangs.endpoint());
+    tracing::dispatcher::with_default(&first.dispatch, || {
         // What speaks for the trace is in no store.
         let _server = tracing::info_span!("server", otel.status_code = "ERROR").entered();
         session("dull", dull);
     });
-    nowhere.wait_until(|stats| stats.export_pending == 3);
-    nowhere.end();
+    let begun = Instant::now();
+    while hangs.requests() == 0 {
+        let _ = first.telemetry.flush(Duration::from_millis(50));
+        assert!(begun.elapsed() < SOON);
+    }
+    let _ = first.telemetry.shutdown(Duration::from_secs(1));
+    assert_eq!(first.stats().export_pending, 3);
+    drop((first, hangs));
     let collector = Collector::start();
     let next = start(collector.endpoint());
     let stats = next.wait_until(|stats| stats.exported == 3);

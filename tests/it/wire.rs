@@ -265,6 +265,26 @@ fn gateways_that_bend_the_format_are_read_as_they_mean_it() {
 }
 
 #[test]
+fn a_tool_that_the_provider_runs_has_its_input() {
+    let input = json!({"query": "rain in Paris"});
+    let block = |input: &Value| json!({"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": input});
+    let whole = json!({"type": "message", "content": [block(&input)], "stop_reason": "end_turn"});
+    let mut answer = StreamedResponse::new();
+    answer.push(&json!({"type": "message_start", "message": {"type": "message", "content": []}}));
+    answer.push(
+        &json!({"type": "content_block_start", "index": 0, "content_block": block(&json!({}))}),
+    );
+    for piece in ["{\"query\": \"rain", " in Paris\"}"] {
+        let delta = json!({"type": "input_json_delta", "partial_json": piece});
+        answer.push(&json!({"type": "content_block_delta", "index": 0, "delta": delta}));
+    }
+    answer.push(&json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"}}));
+    assert_eq!(facts(&answer), facts(&whole));
+    // The agent has nothing to run.
+    assert_eq!(answer.output().tool_call_count, Some(0));
+}
+
+#[test]
 fn several_choices_keep_apart() {
     let mut answer = StreamedResponse::new();
     for (index, text, reason) in [

@@ -22,7 +22,7 @@ pub(crate) use reader::LogReader;
 pub(crate) use rotation::LogLimits;
 
 use super::{Outcome, Sink, SinkError};
-use crate::record::{SpanId, SpanRecord, TraceId, WriterIdentity, now_ns};
+use crate::record::{Happening, SpanId, SpanRecord, TraceId, WriterIdentity, now_ns};
 use crate::wire::line::Line;
 
 /// How often a writer with open spans says that it is alive: as often as the store is told.
@@ -214,6 +214,31 @@ impl Sink for EventLogSink {
             self.waiting.truncate(before);
             self.waiting_spans = spans_before;
             self.lose(ended);
+        }
+        Ok(Outcome::default())
+    }
+
+    fn note(&mut self, events: &[Happening]) -> Result<Outcome, SinkError> {
+        let writer = self.writer.id.clone();
+        let before = self.waiting.len();
+        for event in events {
+            self.put(&Line::Event {
+                writer: Cow::Borrowed(&writer),
+                event: Cow::Borrowed(event),
+            });
+        }
+        let Err(error) = self.send(PATIENCE) else {
+            return Ok(Outcome::default());
+        };
+        if self.keeps || self.waiting.len() > MAX_WAITING {
+            self.waiting.truncate(before);
+        }
+        if self.keeps {
+            // The pipeline tries again, and counts.
+            return Err(SinkError {
+                retryable: is_passing(&error),
+                message: error.to_string(),
+            });
         }
         Ok(Outcome::default())
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::debts::Debts;
 use super::{Backlog, Outcome, Sink, SinkError};
-use crate::record::SpanRecord;
+use crate::record::{Happening, SpanRecord};
 use crate::store::{LostSpan, Pruner, Row, WriteError, Writer};
 pub(crate) use row::Rows;
 
@@ -108,6 +108,20 @@ impl Sink for StoreSink {
         }
         Ok(Outcome {
             refused: written.refused,
+        })
+    }
+
+    fn note(&mut self, events: &[Happening]) -> Result<Outcome, SinkError> {
+        let Some(writer) = &mut self.writer else {
+            return Err(SinkError {
+                retryable: false,
+                message: "the store is closed".to_owned(),
+            });
+        };
+        let noted = writer.happened(events);
+        noted.map(|()| Outcome::default()).map_err(|error| {
+            self.is_damaged |= error.damaged;
+            SinkError::from(error)
         })
     }
 

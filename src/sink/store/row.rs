@@ -125,6 +125,8 @@ fn span_row<'a>(
         span_id: record.span_id,
         parent_span_id: record.parent_span_id,
         wire_parent_span_id: record.wire_parent_span_id,
+        remote_parent_span_id: record.remote_parent_span_id,
+        wait_ms: known.int(Fact::WaitMs),
         run_id: record.run.run_id,
         kind: record.kind,
         name: own_name(record, known),
@@ -165,6 +167,7 @@ fn root_row(record: &SpanRecord) -> RootRow<'_> {
         entrypoint: record.text(Fact::Entrypoint),
         agent_name: record.text(Fact::AgentName),
         model: record.text(Fact::Model),
+        parent_span_id: record.parent_span_id.or(record.remote_parent_span_id),
         end_reason: stated.or(match record.status {
             Status::Running => None,
             Status::Ok => Some(EndReason::Completed),

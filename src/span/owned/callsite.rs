@@ -67,8 +67,8 @@ macro_rules! callsites {
 }
 
 callsites! {
-    Session   { SessionId Model Platform Entrypoint AgentName EndReason }
-    Agent     { AgentName AgentDescription Model }
+    Session   { SessionId Model Platform Entrypoint AgentName AgentRole EndReason }
+    Agent     { AgentName AgentDescription AgentId AgentRole Model }
     Turn      { TurnIndex Model Platform }
     Step      { FunctionName }
     Chat      {
@@ -83,6 +83,7 @@ callsites! {
     }
     Retriever { DataSource RequestModel Provider ServerAddress ServerPort TopK }
     Reranker  { RequestModel Provider ServerAddress ServerPort TopK }
+    Approval  { ApprovalSubject ApprovalSurface ApprovalDecision }
 }
 
 fn otel_kind(kind: Kind) -> &'static str {

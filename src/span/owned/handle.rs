@@ -199,6 +199,12 @@ impl OwnedSpan {
         self.state(|late| late.error_class(class))
     }
 
+    /// What was decided where leave was asked: `approved`, `denied`, `timeout`, or the program's own word.
+    /// Of a tool it says whether it was let.
+    pub fn decision(&self, decision: impl Into<String>) -> &Self {
+        self.state(|late| late.approval(decision))
+    }
+
     /// How often the call was tried again.
     pub fn retry_count(&self, count: u32) -> &Self {
         self.state(|late| late.retry_count(count))

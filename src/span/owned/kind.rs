@@ -48,4 +48,6 @@ kinds! {
     Retriever
     /// One reranking call.
     Reranker
+    /// Waiting for somebody's leave.
+    Approval
 }

@@ -2,6 +2,7 @@
 
 mod callsite;
 mod cause;
+mod facts;
 mod handle;
 pub mod kind;
 mod start;
@@ -9,4 +10,6 @@ mod start;
 pub use cause::Cause;
 pub use handle::OwnedSpan;
 pub(super) use handle::state_failure;
-pub use start::{Start, agent, chat, embedding, reranker, retriever, session, step, tool, turn};
+pub use start::{
+    Start, agent, approval, chat, embedding, reranker, retriever, session, step, tool, turn,
+};

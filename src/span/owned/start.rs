@@ -11,7 +11,7 @@ use tracing::{Level, Span, level_enabled};
 use super::callsite::{self, Fields};
 use super::handle::OwnedSpan;
 use super::kind::{
-    Agent, Chat, Embedding, Reranker, Retriever, Session, SpanKind, Step, Tool, Turn,
+    Agent, Approval, Chat, Embedding, Reranker, Retriever, Session, SpanKind, Step, Tool, Turn,
 };
 use crate::capture::opening_at;
 use crate::record::Value;
@@ -141,6 +141,17 @@ pub fn reranker<'a>(model: impl Into<Cow<'a, str>>) -> Start<'a, Reranker> {
     Start::new(None).text(Fact::RequestModel, model)
 }
 
+/// Waiting for somebody's leave to do this, under the current span: no work of the agent's.
+///
+/// ```
+/// let tool = hermes::tool("shell").start();
+/// let approval = tool.approval("rm -r build").surface("telegram").start();
+/// approval.decision("approved").end();
+/// ```
+pub fn approval<'a>(subject: impl Into<Cow<'a, str>>) -> Start<'a, Approval> {
+    Start::new(None).text(Fact::ApprovalSubject, subject)
+}
+
 /// What starts under a span that is held. The parent is that span, whichever thread asks and
 /// whatever span is current there.
 impl OwnedSpan {
@@ -188,136 +199,10 @@ impl OwnedSpan {
     pub fn reranker<'a>(&'a self, model: impl Into<Cow<'a, str>>) -> Start<'a, Reranker> {
         Start::new(Some(self)).text(Fact::RequestModel, model)
     }
-}
 
-macro_rules! facts {
-    ($($kind:ident { $($(#[$doc:meta])* $method:ident: $form:ident $fact:ident;)* })*) => {$(
-        impl<'a> Start<'a, $kind> {
-            $(facts!(@ $(#[$doc])* $method $form $fact);)*
-        }
-    )*};
-    (@ $(#[$doc:meta])* $method:ident text $fact:ident) => {
-        $(#[$doc])*
-        pub fn $method(self, $method: impl Into<Cow<'a, str>>) -> Self {
-            self.text(Fact::$fact, $method)
-        }
-    };
-    (@ $(#[$doc:meta])* $method:ident count $fact:ident) => {
-        $(#[$doc])*
-        pub fn $method(self, $method: impl TryInto<i64>) -> Self {
-            self.count(Fact::$fact, $method)
-        }
-    };
-    (@ $(#[$doc:meta])* $method:ident content $fact:ident) => {
-        $(#[$doc])*
-        ///
-        /// *Content.* A text is kept as it is, anything else as JSON.
-        pub fn $method(self, $method: impl Serialize + 'a) -> Self {
-            self.content(Fact::$fact, $method)
-        }
-    };
-    (@ $(#[$doc:meta])* $method:ident url $fact:ident) => {
-        $(#[$doc])*
-        pub fn $method(self, $method: impl Into<Cow<'a, str>>) -> Self {
-            self.url($method)
-        }
-    };
-}
-
-facts! {
-    Session {
-        /// The model that the session begins with.
-        model: text Model;
-        /// Where the user is: `cli`, `telegram`, `api`, ...
-        platform: text Platform;
-        /// How the session came in, where the platform does not tell.
-        entrypoint: text Entrypoint;
-        /// The agent's name.
-        agent: text AgentName;
-    }
-    Agent {
-        /// The model that the agent begins with.
-        model: text Model;
-        /// What the agent is for.
-        description: text AgentDescription;
-    }
-    Turn {
-        /// Its number in the session, from 1; counted where it is not stated.
-        index: count TurnIndex;
-        /// The model that the turn begins with.
-        model: text Model;
-        /// Where the user is.
-        platform: text Platform;
-        /// What the user said.
-        user_message: content UserMessage;
-    }
-    Chat {
-        /// The provider's name: `openai`, `anthropic`, ...
-        provider: text Provider;
-        /// Where the call goes. Userinfo, query and fragment are cut off before it is kept.
-        base_url: url BaseUrl;
-        /// The provider's interface: `chat_completions`, `responses`, ...
-        api_mode: text ApiMode;
-        /// How many messages are sent.
-        message_count: count MessageCount;
-        /// How many tools are offered.
-        tool_count: count ToolCount;
-        /// The length of what is sent in tokens, as far as the program knows.
-        approx_input_tokens: count ApproxInputTokens;
-        /// How often the call was tried before.
-        retry_count: count RetryCount;
-    }
-    Tool {
-        /// The id that the model gave the call.
-        call_id: text ToolCallId;
-        /// `function` where it is not stated.
-        tool_type: text ToolType;
-        /// What the tool is for.
-        description: text ToolDescription;
-        /// What runs the tool: a server's name, `docker`, ...
-        backend: text ToolBackend;
-        /// What the tool is called with.
-        args: content ToolArguments;
-    }
-    Embedding {
-        /// The provider's name.
-        provider: text Provider;
-        /// Where the call goes. Userinfo, query and fragment are cut off before it is kept.
-        base_url: url BaseUrl;
-        /// How many numbers a vector has.
-        dimensions: count EmbeddingDimensions;
-        /// What is embedded.
-        input: content InputMessages;
-    }
-    Retriever {
-        /// The model that is asked.
-        model: text RequestModel;
-        /// The provider's name.
-        provider: text Provider;
-        /// Where the call goes. Userinfo, query and fragment are cut off before it is kept.
-        base_url: url BaseUrl;
-        /// How many documents are wanted.
-        top_k: count TopK;
-        /// What is looked for.
-        query: content Query;
-    }
-    Reranker {
-        /// The provider's name.
-        provider: text Provider;
-        /// Where the call goes. Userinfo, query and fragment are cut off before it is kept.
-        base_url: url BaseUrl;
-        /// How many documents are wanted.
-        top_k: count TopK;
-        /// What is looked for.
-        query: content Query;
-    }
-}
-
-impl<'a> Start<'a, Chat> {
-    /// The request in a provider's wire shape: message and tool counts and parameters are read from
-    /// it, and its messages where content is captured. What is stated by itself stands.
-    pub fn request(self, request: impl Serialize + 'a) -> Self {
-        self.later(move |_, call| call.request(|| serde_json::to_value(&request).ok()))
+    /// Waiting for somebody's leave under this span.
+    pub fn approval<'a>(&'a self, subject: impl Into<Cow<'a, str>>) -> Start<'a, Approval> {
+        Start::new(Some(self)).text(Fact::ApprovalSubject, subject)
     }
 }
 
@@ -376,7 +261,7 @@ impl<'a, K> Start<'a, K> {
         })
     }
 
-    fn text(mut self, fact: Fact, text: impl Into<Cow<'a, str>>) -> Self {
+    pub(super) fn text(mut self, fact: Fact, text: impl Into<Cow<'a, str>>) -> Self {
         if !self.is_off {
             let field = match text.into() {
                 Cow::Borrowed(text) => Field::Str(text),
@@ -387,7 +272,7 @@ impl<'a, K> Start<'a, K> {
         self
     }
 
-    fn count(mut self, fact: Fact, count: impl TryInto<i64>) -> Self {
+    pub(super) fn count(mut self, fact: Fact, count: impl TryInto<i64>) -> Self {
         if !self.is_off
             && let Ok(count) = count.try_into()
         {
@@ -396,7 +281,7 @@ impl<'a, K> Start<'a, K> {
         self
     }
 
-    fn url(mut self, base_url: impl Into<Cow<'a, str>>) -> Self {
+    pub(super) fn url(mut self, base_url: impl Into<Cow<'a, str>>) -> Self {
         if self.is_off {
             return self;
         }
@@ -411,11 +296,11 @@ impl<'a, K> Start<'a, K> {
         self.later(move |_, call| call.base_url(|| base_url.into_owned()))
     }
 
-    fn content(self, fact: Fact, value: impl Serialize + 'a) -> Self {
+    pub(super) fn content(self, fact: Fact, value: impl Serialize + 'a) -> Self {
         self.later(move |_, call| call.content(fact, || content_text(&value)))
     }
 
-    fn later(mut self, tell: impl FnOnce(&OwnedSpan, &Call) + 'a) -> Self {
+    pub(super) fn later(mut self, tell: impl FnOnce(&OwnedSpan, &Call) + 'a) -> Self {
         if !self.is_off {
             self.later.push(Box::new(tell));
         }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::slot::{CallPiece, Slot, ToolCall};
 use super::{ModelError, whole};
 use crate::span::part::{self, Part};
 use crate::span::shape;
@@ -48,29 +49,12 @@ pub(super) const REFUSAL: Place = (2, 0);
 /// The first of the places for what comes after the text.
 pub(super) const AFTER_TEXT: i64 = 3;
 
-#[derive(Clone, Debug)]
-enum Slot {
-    Text { text: String, chars: i64 },
-    Reasoning(String),
-    ToolCall(ToolCall),
-    Other(Value),
-}
-
-#[derive(Clone, Debug, Default)]
-struct ToolCall {
-    id: Option<String>,
-    name: String,
-    /// As the call began; pieces take its place.
-    whole: Option<Value>,
-    pieces: String,
-}
-
-/// What one event says of a tool call.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct CallPiece<'a> {
-    pub(super) id: Option<&'a str>,
-    pub(super) name: Option<&'a str>,
-    pub(super) arguments: Option<&'a Value>,
+/// What stands where a piece of a tool call belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CallAt {
+    None,
+    Same,
+    Other,
 }
 
 impl Assembled {
@@ -188,12 +172,15 @@ impl Assembled {
             return;
         }
         let kept = self.room_for(text);
-        let new = || match is_thought {
-            true => Slot::Reasoning(String::new()),
-            false => Slot::Text {
-                text: String::new(),
-                chars: 0,
-            },
+        let new = || {
+            if is_thought {
+                Slot::Reasoning(String::new())
+            } else {
+                Slot::Text {
+                    text: String::new(),
+                    chars: 0,
+                }
+            }
         };
         match self.slot(index, place, new) {
             Some(Slot::Text {
@@ -214,17 +201,9 @@ impl Assembled {
         let kept = text.map(|text| self.room_for(text));
         let is_lean = self.is_lean;
         let slot = self.slot(index, place, || Slot::ToolCall(ToolCall::default()));
-        let Some(Slot::ToolCall(call)) = slot else {
-            return;
-        };
-        let given = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
-        if call.name.is_empty() {
-            call.name = given(piece.name).unwrap_or_default();
-        }
-        call.id = call.id.take().or_else(|| given(piece.id));
-        match (kept, piece.arguments) {
-            (Some(kept), _) => call.pieces.push_str(kept),
-            (None, Some(whole)) if !is_lean && !whole.is_null() => call.whole = Some(whole.clone()),
+        match slot {
+            Some(Slot::ToolCall(call)) => call.add(piece, kept, is_lean),
+            Some(Slot::Other { pieces, .. }) => pieces.push_str(kept.unwrap_or("")),
             _ => {}
         }
     }
@@ -249,7 +228,7 @@ impl Assembled {
             }
             _ if self.is_lean => {}
             other => {
-                self.slot(index, place, || Slot::Other(other.to_json()));
+                self.slot(index, place, || Slot::other(&other));
             }
         }
     }
@@ -280,13 +259,19 @@ impl Assembled {
         })
     }
 
-    /// The id of the tool call in this place; `None` where there is none.
-    pub(super) fn call_at(&mut self, index: i64, place: Place) -> Option<Option<&str>> {
+    /// What stands in this place, seen as a tool call of this id.
+    pub(super) fn call_at(&mut self, index: i64, place: Place, id: Option<&str>) -> CallAt {
         let slots = &self.choice(index).slots;
-        let found = slots.iter().find(|(at, _)| *at == place)?;
-        match &found.1 {
-            Slot::ToolCall(call) => Some(call.id.as_deref()),
-            _ => None,
+        let found = slots.iter().find(|(at, _)| *at == place);
+        match (found.map(|(_, slot)| slot), id) {
+            (
+                Some(Slot::ToolCall(ToolCall {
+                    id: Some(known), ..
+                })),
+                Some(id),
+            ) if known != id => CallAt::Other,
+            (Some(Slot::ToolCall(_)), _) => CallAt::Same,
+            _ => CallAt::None,
         }
     }
 
@@ -312,7 +297,10 @@ impl Assembled {
         if self.is_lean {
             return "";
         }
-        let end = text.floor_char_boundary(MAX_KEPT.saturating_sub(self.kept));
+        let mut end = text.len().min(MAX_KEPT.saturating_sub(self.kept));
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
         self.kept += end;
         &text[..end]
     }
@@ -336,39 +324,5 @@ impl Choice {
     pub(super) fn parts(&self) -> Vec<Value> {
         let parts = self.slots.iter().filter_map(|(_, slot)| slot.to_json());
         parts.collect()
-    }
-}
-
-impl Slot {
-    /// Bytes of text kept.
-    fn kept(&self) -> usize {
-        match self {
-            Slot::Text { text, .. } | Slot::Reasoning(text) => text.len(),
-            Slot::ToolCall(call) => call.pieces.len(),
-            Slot::Other(_) => 0,
-        }
-    }
-
-    fn to_json(&self) -> Option<Value> {
-        Some(match self {
-            Slot::Text { text, .. } => Part::Text(text).to_json(),
-            Slot::Reasoning(text) => Part::Reasoning(text).to_json(),
-            Slot::ToolCall(call) if call.name.is_empty() => return None,
-            Slot::ToolCall(call) => {
-                let pieces = Value::from(call.pieces.as_str());
-                let arguments = match &call.whole {
-                    _ if !call.pieces.is_empty() => Some(&pieces),
-                    Some(whole) => Some(whole),
-                    None => None,
-                };
-                let part = Part::ToolCall {
-                    id: call.id.as_deref(),
-                    name: &call.name,
-                    arguments,
-                };
-                part.to_json()
-            }
-            Slot::Other(part) => part.clone(),
-        })
     }
 }

@@ -89,7 +89,7 @@ fn read(frame: &[u8], each: &mut dyn FnMut(Frame)) {
         return inner.map_or((), |inner| each(Frame::Json(inner)));
     }
     if let Some(event) = event {
-        each(named(&event, payload));
+        each(named(&event, &payload));
     }
 }
 

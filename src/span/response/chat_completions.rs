@@ -1,9 +1,10 @@
-//! OpenAI's chat completions, and everything that speaks like it: Azure, OpenRouter, DeepSeek, Mistral, Groq, xAI, vLLM.
+//! OpenAI's chat completions, and everything that speaks like it: Azure, `OpenRouter`, `DeepSeek`, Mistral, Groq, xAI, vLLM.
 
 use serde_json::Value;
 
-use super::assembled::{AFTER_TEXT, Assembled, CallPiece, Place, REASONING, REFUSAL, TEXT};
+use super::assembled::{AFTER_TEXT, Assembled, CallAt, Place, REASONING, REFUSAL, TEXT};
 use super::error;
+use super::slot::CallPiece;
 use super::whole::{Choice, Said};
 use crate::span::part::Part;
 use crate::span::shape;
@@ -98,18 +99,18 @@ fn place_of(call: &Value, piece: CallPiece<'_>, index: i64, answer: &mut Assembl
         return goes_on.unwrap_or_else(|| next(answer));
     };
     let told = AFTER_TEXT.saturating_add(told.max(0));
-    // Calls that share an index stand one behind the other in its place.
+    // Calls that share an index stand one behind the other in its place, and a piece without an id belongs to the last.
     let mut place = (told, 0);
-    while let Some(known) = answer.call_at(index, place) {
-        let is_other = match (known, piece.id) {
-            (Some(known), Some(id)) => known != id,
-            (None, Some(_)) | (Some(_) | None, None) => false,
+    loop {
+        let next = (told, place.1 + 1);
+        let goes_on = match answer.call_at(index, place, piece.id) {
+            CallAt::None => false,
+            CallAt::Other => true,
+            CallAt::Same => piece.id.is_none() && answer.call_at(index, next, None) == CallAt::Same,
         };
-        let has_next = answer.call_at(index, (told, place.1 + 1)).is_some();
-        if !is_other && (piece.id.is_some() || !has_next) {
-            break;
+        if !goes_on {
+            return place;
         }
-        place.1 += 1;
+        place = next;
     }
-    place
 }

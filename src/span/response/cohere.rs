@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::assembled::{AFTER_TEXT, Assembled, CallPiece, REASONING, TEXT};
+use super::assembled::{AFTER_TEXT, Assembled, REASONING, TEXT};
+use super::slot::CallPiece;
 use super::whole::{Choice, Said};
 use crate::span::part::Part;
 use crate::span::shape;

@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::assembled::{Assembled, CallPiece};
+use super::assembled::Assembled;
+use super::slot::CallPiece;
 use super::whole::{Choice, Said};
 use crate::span::shape;
 

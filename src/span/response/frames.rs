@@ -228,6 +228,6 @@ impl Objects {
 }
 
 /// An event of AWS as Converse's documentation writes it: its name as the only key.
-pub(super) fn named(name: &str, payload: Value) -> Frame {
+pub(super) fn named(name: &str, payload: &Value) -> Frame {
     Frame::Json(json!({ name: payload }))
 }

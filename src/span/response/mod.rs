@@ -11,6 +11,7 @@ mod frames;
 mod gemini;
 mod ollama;
 mod responses;
+mod slot;
 mod streamed;
 mod whole;
 

@@ -188,7 +188,7 @@ impl ModelResponse for StreamedResponse {
     fn output_messages(&self) -> Option<Value> {
         let messages = self.answer.choices.iter().map(|choice| {
             let reason = choice.finish_reason.as_deref();
-            whole::message(choice.parts(), reason)
+            whole::message(&choice.parts(), reason)
         });
         let messages: Vec<Value> = messages.collect();
         (!messages.is_empty()).then_some(Value::Array(messages))

@@ -87,7 +87,7 @@ impl ModelResponse for Value {
             }
             let mut parts = Vec::new();
             choice.parts(&mut |part| parts.push(part.to_json()));
-            messages.push(message(parts, choice.finish_reason));
+            messages.push(message(&parts, choice.finish_reason));
         });
         (!messages.is_empty()).then_some(Value::Array(messages))
     }
@@ -102,7 +102,7 @@ impl ModelResponse for Value {
 }
 
 /// A message of the answer, in the shape of the conventions, and with their word for why it ended.
-pub(super) fn message(parts: Vec<Value>, finish_reason: Option<&str>) -> Value {
+pub(super) fn message(parts: &[Value], finish_reason: Option<&str>) -> Value {
     let mut message = json!({ "role": "assistant", "parts": parts });
     if let (Some(reason), Some(fields)) = (finish_reason, message.as_object_mut()) {
         fields.insert("finish_reason".into(), conventional(reason).into());

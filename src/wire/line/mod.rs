@@ -2,6 +2,7 @@
 //!
 //! The format is a public contract: `docs/EVENT_LOG.md`.
 
+mod event;
 mod read;
 mod tree;
 mod write;
@@ -11,7 +12,7 @@ use std::hash::Hasher;
 
 use siphasher::sip::SipHasher13;
 
-use crate::record::{SpanRecord, WriterIdentity};
+use crate::record::{Happening, SpanRecord, WriterIdentity};
 
 /// The version of the format: the member `v` of every line.
 const VERSION: i64 = 1;
@@ -21,10 +22,6 @@ const SUM: &[u8] = b",\"sum\":\"";
 
 /// One line.
 #[derive(Clone, Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every line is a span, and one is held at a time"
-)]
 pub(crate) enum Line<'a> {
     /// The first line of a file.
     Log {
@@ -39,6 +36,11 @@ pub(crate) enum Line<'a> {
         /// Lines of one writer with one number are one transaction of the store.
         batch: u64,
         record: Cow<'a, SpanRecord>,
+    },
+    /// Something happened that no span tells of.
+    Event {
+        writer: Cow<'a, str>,
+        event: Cow<'a, Happening>,
     },
     /// A writer with open spans was alive.
     Seen { writer: Cow<'a, str>, at_ns: i64 },

@@ -67,6 +67,10 @@ fn of_members(members: &mut Members) -> Option<Line<'static>> {
             batch: members.count("batch").unwrap_or_default(),
             record: Cow::Owned(span(members, word == "withdrawn")?),
         },
+        "event" => Line::Event {
+            writer: Cow::Owned(writer),
+            event: Cow::Owned(super::event::read(members)?),
+        },
         "seen" => Line::Seen {
             writer: Cow::Owned(writer),
             at_ns: members.int("at_ns")?,

@@ -7,8 +7,8 @@ use proptest::sample::select;
 
 use super::{Line, Unreadable};
 use crate::record::{
-    ErrorClass, EventRecord, Facts, Failure, RunId, RunRecord, SpanId, SpanRecord, Status, TraceId,
-    Value, WriterIdentity,
+    ErrorClass, EventRecord, Facts, Failure, Happening, RunId, RunRecord, SpanId, SpanRecord,
+    Status, TraceId, Value, What, WriterIdentity,
 };
 use crate::semconv::{Fact, Kind};
 
@@ -199,6 +199,7 @@ proptest! {
         let mut kept = SpanRecord {
             parent_span_id: record.parent_span_id,
             wire_parent_span_id: record.wire_parent_span_id,
+            remote_parent_span_id: record.remote_parent_span_id,
             trace_id: record.trace_id,
             span_id: record.span_id,
             run: record.run.clone(),
@@ -232,6 +233,17 @@ proptest! {
     }
 }
 
+fn happened(what: What) -> Line<'static> {
+    Line::Event {
+        writer: Cow::Borrowed("42-abc"),
+        event: Cow::Owned(Happening {
+            ts_ns: 5,
+            run_id: matches!(what, What::Cron { .. }).then(|| RunId::from_bytes([3; 16]).unwrap()),
+            what,
+        }),
+    }
+}
+
 #[test]
 fn every_other_line_reads_back_as_it_was() {
     let identity = WriterIdentity {
@@ -246,6 +258,33 @@ fn every_other_line_reads_back_as_it_was() {
         },
         Line::Writer(Cow::Borrowed(&identity)),
         Line::Writer(Cow::Owned(WriterIdentity::of_id("7-x", 3))),
+        happened(What::Gateway {
+            platform: "telegram".to_owned(),
+            direction: "inbound".to_owned(),
+            result: String::new(),
+            voice: true,
+            attachments: 3,
+        }),
+        happened(What::Cron {
+            kind: "a\nb".to_owned(),
+            result: "ok".to_owned(),
+        }),
+        happened(What::Skill {
+            action: "used".to_owned(),
+            skill_name: "käse".to_owned(),
+        }),
+        happened(What::Memory {
+            action: "read".to_owned(),
+            result: "ok".to_owned(),
+        }),
+        happened(What::Feedback {
+            kind: "thumbs_up".to_owned(),
+        }),
+        happened(What::Error {
+            class: ErrorClass::RateLimit,
+            subsystem: "gateway".to_owned(),
+            recovery: "none".to_owned(),
+        }),
         Line::Seen {
             writer: writer(),
             at_ns: 99,

@@ -53,6 +53,10 @@ impl Serialize for Line<'_> {
                 line.serialize_entry("batch", batch)?;
                 put_span(&mut line, record)?;
             }
+            Line::Event { writer, event } => {
+                line.serialize_entry("writer", writer)?;
+                super::event::put(&mut line, event)?;
+            }
             Line::Seen { writer, at_ns } => {
                 line.serialize_entry("writer", writer)?;
                 line.serialize_entry("at_ns", at_ns)?;
@@ -79,6 +83,7 @@ impl Line<'_> {
             Line::Span { record, .. } if record.withdrawn => "withdrawn",
             Line::Span { record, .. } if record.end_ns.is_some() => "ended",
             Line::Span { .. } => "started",
+            Line::Event { .. } => "event",
             Line::Seen { .. } => "seen",
             Line::Losses { .. } => "losses",
             Line::Missing { .. } => "missing",
@@ -127,7 +132,7 @@ fn put_span<M: SerializeMap>(line: &mut M, record: &SpanRecord) -> Result<(), M:
     Ok(())
 }
 
-fn put_some<M: SerializeMap>(
+pub(super) fn put_some<M: SerializeMap>(
     map: &mut M,
     name: &'static str,
     value: Option<impl Serialize>,
@@ -136,7 +141,7 @@ fn put_some<M: SerializeMap>(
 }
 
 /// What has a text form: ids.
-struct Shown<T>(T);
+pub(super) struct Shown<T>(pub(super) T);
 
 impl<T: Display> Serialize for Shown<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -38,12 +38,19 @@ impl Api {
     }
 }
 
-#[hermes::session(id = id, model = "m", platform = "cli", entrypoint = "cli", agent = "hermes")]
+#[hermes::session(id = id, model = "m", platform = "cli", entrypoint = "cli", agent = "hermes", role = "lead")]
 fn session(id: &str) -> bool {
     id.is_empty()
 }
 
-#[hermes::agent(name = "researcher", description = "finds things out", model = "m")]
+#[hermes::agent(
+    name = "researcher",
+    id = "a-1",
+    role = "critic",
+    description = "finds things out",
+    model = "m",
+    goal = "a report"
+)]
 fn agent() {}
 
 #[hermes::turn(index = 1, model = "m", platform = "cli", user_message = text, response)]
@@ -92,6 +99,11 @@ fn rerank(query: &str) -> Vec<String> {
     vec![query.to_owned()]
 }
 
+#[hermes::approval(subject = "shell", surface = "terminal", request = command)]
+fn approve(command: &str) -> bool {
+    command.is_empty()
+}
+
 fn main() {
     let api = Api {
         model: "m".to_owned(),
@@ -107,4 +119,5 @@ fn main() {
     assert_eq!(tool("1", "a"), "1 a");
     assert_eq!(retrieve("q"), ["q"]);
     assert_eq!(rerank("q"), ["q"]);
+    assert!(approve(""));
 }
