@@ -3,6 +3,15 @@
 //!
 //! The blocks of code in `docs/integrations` that need these libraries are compiled here.
 
+/// The pages of `docs/integrations`, whose code is compiled as tests.
+#[cfg(doctest)]
+mod integrations {
+    #[doc = include_str!("../../../docs/integrations/genai.md")]
+    mod genai {}
+    #[doc = include_str!("../../../docs/integrations/rig.md")]
+    mod rig {}
+}
+
 #[cfg(test)]
 mod model;
 #[cfg(test)]

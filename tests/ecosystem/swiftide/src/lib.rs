@@ -1,5 +1,12 @@
 //! swiftide under Hermes, as it is published; the tests of `hermes-ecosystem` run these.
 
+/// The page of `docs/integrations`, whose code is compiled as a test.
+#[cfg(doctest)]
+mod integrations {
+    #[doc = include_str!("../../../../docs/integrations/swiftide.md")]
+    mod swiftide {}
+}
+
 #[cfg(test)]
 #[path = "../../src/model.rs"]
 #[expect(dead_code, reason = "other libraries' tests use the rest")]
