@@ -23,6 +23,8 @@ pub(in crate::capture) struct Heard {
     pub(super) error_type: Option<&'static str>,
     /// The span failed, whatever else it says; else it may have tried again.
     pub(super) is_final: bool,
+    /// Nobody waited for it to succeed.
+    pub(super) is_cancelled: bool,
 }
 
 impl Core {
@@ -52,6 +54,7 @@ impl Core {
                 text: said.value(ERROR).map(|text| text.to_text().into_owned()),
                 error_type: *error_type,
                 is_final: true,
+                is_cancelled: false,
             }));
         }
         self.reconsider(&subject);
@@ -70,6 +73,7 @@ fn hear_error(event: &Shape, said: &Said, open: &OpenSpan) {
             error_type: None,
             // What `#[instrument(err)]` says of the `Err` that a function returned.
             is_final: metadata.fields().len() == 1,
+            is_cancelled: false,
         }));
     }
 }

@@ -6,8 +6,9 @@
 
 use std::sync::Arc;
 
-use super::Habit;
-use super::settle::has_answer;
+use super::settle::{has_answer, is_streamed};
+use super::{Habit, Heard};
+use crate::capture::layer::crate_of;
 use crate::capture::open::{OpenSpan, Outcome, State, Tally};
 use crate::capture::verdict;
 use crate::semconv::{Fact, Kind};
@@ -17,16 +18,25 @@ use crate::semconv::{Fact, Kind};
 pub(in crate::capture) struct Hindsight {
     /// What sums the call up, and the steps that it had seen.
     scope: Option<(Arc<OpenSpan>, i64)>,
+    /// How the call turned out where nobody around tells.
+    otherwise: Option<Outcome>,
 }
 
 impl Hindsight {
     /// `None`: the span says itself how it went.
     pub(in crate::capture) fn of(open: &OpenSpan, kind: Kind) -> Option<Self> {
-        if kind != Kind::Chat || !open.may_fail_silently() {
+        if kind != Kind::Chat {
+            return None;
+        }
+        if !open.may_fail_silently() {
+            open.tell_agent(None);
             return None;
         }
         let scope = open.tallied_by(kind).cloned();
+        let otherwise = open.without_answer();
+        open.tell_agent(otherwise.as_ref());
         Some(Hindsight {
+            otherwise,
             scope: scope.map(|scope| {
                 let steps = steps(&scope.state().tally);
                 (scope, steps)
@@ -40,12 +50,11 @@ impl Hindsight {
         mut around: impl Iterator<Item = &'a Arc<OpenSpan>>,
     ) -> Option<Outcome> {
         let is_last = |(scope, seen): &(Arc<OpenSpan>, i64)| steps(&scope.state().tally) == *seen;
-        if !self.scope.as_ref().is_none_or(is_last) {
-            return None;
-        }
-        match around.find_map(|open| open.word())? {
-            Outcome::Returned(_) => None,
-            failure => Some(failure),
+        let is_last = self.scope.as_ref().is_none_or(is_last);
+        let word = is_last.then(|| around.find_map(|open| open.word()));
+        match word.flatten() {
+            None | Some(Outcome::Returned(_)) => self.otherwise.clone(),
+            failure => failure,
         }
     }
 
@@ -79,6 +88,45 @@ impl OpenSpan {
             && !has_answer(&state.said.notes)
             && state.outcome.is_none()
             && !verdict::has_failed(&state)
+    }
+
+    /// What it means that a call of this library brought nothing back. Of a stream that is most often
+    /// that nobody wanted to hear more.
+    fn without_answer(&self) -> Option<Outcome> {
+        let dialect = self.origin.shape.dialect?;
+        let is_stream = is_streamed(&self.state().said.notes);
+        let tells = dialect.has(Habit::Answers) || dialect.has(Habit::AnswersWhole) && !is_stream;
+        tells.then_some(if is_stream {
+            Outcome::Cancelled
+        } else {
+            Outcome::Failed {
+                type_name: None,
+                message: None,
+            }
+        })
+    }
+
+    /// The library's agent around a call without an answer has none either, unless it goes on and
+    /// gets one.
+    fn tell_agent(&self, outcome: Option<&Outcome>) {
+        let dialect = self.origin.shape.dialect;
+        if !dialect.is_some_and(|dialect| dialect.has(Habit::Answers)) {
+            return;
+        }
+        let library = crate_of(self.metadata().target());
+        let mut around = self.ancestors();
+        let agent = around.find(|around| around.kind() == Some(Kind::Agent));
+        if let Some(agent) = agent
+            && !agent.origin.shape.is_own
+            && agent.metadata().target().starts_with(library)
+        {
+            agent.state().heard = outcome.map(|outcome| {
+                Box::new(Heard {
+                    is_cancelled: matches!(outcome, Outcome::Cancelled),
+                    ..Heard::default()
+                })
+            });
+        }
     }
 
     /// How the span turned out, once it says so.

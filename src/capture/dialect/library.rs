@@ -7,7 +7,9 @@
 use std::sync::LazyLock;
 
 use super::Dialect;
-use super::Habit::{EndsWithReason, ExcludesCached, FailsSilently, ProviderInTarget};
+use super::Habit::{
+    Answers, AnswersWhole, EndsWithReason, ExcludesCached, FailsSilently, ProviderInTarget,
+};
 use super::Meaning::{After, Attempt, HttpStatus, Is, Milliseconds, Success, Usage};
 use crate::semconv::contract::{ADK_CALL, ADK_GENERATE, LANGCHAIN_GENERATE};
 use crate::semconv::{Fact, Kind};
@@ -35,15 +37,26 @@ pub(in crate::capture) fn built_in() -> &'static [Dialect] {
 /// rig states operations by the conventions, and wraps its runs in a span that states none.
 fn rig() -> Vec<Dialect> {
     // `Agent::chat`, an instrumented function: the agent's call, and never the model's.
-    ["rig_agent::agent", "rig_core::agent", "rig::agent"]
-        .map(|target| {
-            Dialect::new(target)
-                .span("chat")
-                .declares("agent_name")
-                .kind(Kind::Agent)
-                .means("agent_name", Is(Fact::AgentName))
-        })
-        .into()
+    let agents = ["rig_agent::agent", "rig_core::agent", "rig::agent"].map(|target| {
+        Dialect::new(target)
+            .span("chat")
+            .declares("agent_name")
+            .kind(Kind::Agent)
+            .means("agent_name", Is(Fact::AgentName))
+    });
+    // A stream that nobody finishes looks like a failed one, but for those of agents, which they finish.
+    let call = |target: &'static str| {
+        Dialect::new(target)
+            .span("chat")
+            .span("generate_content")
+            .declares("gen_ai.request.stream")
+            .kind(Kind::Chat)
+    };
+    let calls = [
+        call("rig::agent_chat").habit(Answers),
+        call("rig::completions").habit(AnswersWhole),
+    ];
+    agents.into_iter().chain(calls).collect()
 }
 
 /// genai: a stream that was read to its end has a finish reason, one that was dropped or cut has none.

@@ -85,6 +85,10 @@ pub(super) enum Habit {
     ExcludesCached,
     /// A failed call leaves no word in the span.
     FailsSilently,
+    /// What succeeded says what the answer was: a call without an answer did not succeed.
+    Answers,
+    /// The same of calls that are not streamed.
+    AnswersWhole,
     /// A stream that was read to its end has a finish reason.
     EndsWithReason,
     /// The provider is the second part of the target: `library::openai::chat`.

@@ -74,18 +74,18 @@ fn settle(shape: &Shape, kind: Kind, state: &mut State) {
         if let Some(error_type) = heard.error_type {
             state.said.notes.set_default(Fact::ErrorType, error_type);
         }
-        state.outcome.get_or_insert(Outcome::Failed {
-            type_name: None,
-            message: heard.text,
+        state.outcome.get_or_insert(if heard.is_cancelled {
+            Outcome::Cancelled
+        } else {
+            Outcome::Failed {
+                type_name: None,
+                message: heard.text,
+            }
         });
     }
     let notes = &state.said.notes;
-    let is_stream = notes
-        .get(Fact::Stream)
-        .map(Value::from)
-        .and_then(|value| value.as_bool());
     if has(Habit::EndsWithReason)
-        && is_stream == Some(true)
+        && is_streamed(notes)
         && !notes.has(Fact::FinishReasons)
         && !verdict::has_failed(state)
     {
@@ -173,6 +173,12 @@ fn settle_result(notes: &mut Notes) {
     if text != "true" {
         notes.set_default(Fact::OtelStatusDescription, text);
     }
+}
+
+/// Whether a call was to be answered piece by piece.
+pub(super) fn is_streamed(notes: &Notes) -> bool {
+    let stream = notes.get(Fact::Stream).map(Value::from);
+    stream.and_then(|value| value.as_bool()) == Some(true)
 }
 
 /// Whether a call brought something back.

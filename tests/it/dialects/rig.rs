@@ -9,8 +9,11 @@ use crate::record_all;
 /// The agent's turn, adopted by the provider layer: one span per model call.
 macro_rules! agent_chat {
     () => {
+        agent_chat!("rig::agent_chat")
+    };
+    ($target:literal) => {
         info_span!(
-            target: "rig::agent_chat",
+            target: $target,
             "chat",
             rig.completion_parent = true,
             gen_ai.operation.name = "chat",
@@ -241,8 +244,9 @@ fn a_bare_call_before_others_is_not_what_failed() {
     #[hermes::turn]
     fn turn() -> Result<(), std::io::Error> {
         // `Model::stream` read to its end without `finish` leaves no answer either.
-        let bare = agent_chat!();
+        let bare = agent_chat!("rig::completions");
         ask(&bare);
+        bare.record("gen_ai.request.stream", true);
         drop(bare);
         let tool = execute_tool!("add");
         tool.record("gen_ai.tool.call.outcome", "success");

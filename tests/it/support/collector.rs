@@ -19,7 +19,7 @@ use tonic::codec::CompressionEncoding;
 use tonic::transport::server::TcpIncoming;
 
 /// Longer than any test waits.
-const FOREVER: Duration = Duration::from_secs(60);
+const FOREVER: Duration = Duration::from_secs(100);
 
 /// A collector on a free port of this machine; stops listening when dropped.
 pub(crate) struct Collector {
