@@ -53,14 +53,15 @@ impl Core {
         {
             return self.fold(open, whole, kind, end_ns);
         }
+        if open.may_be_part() {
+            open.stand_alone(kind);
+        }
         let mut draft = self.spans.pool.draft(open);
         let mut state = open.state();
         state.is_left_out = !is_kept;
         if let Some(folded) = state.folded.take() {
             folded.apply(&mut state);
         }
-        // The call that it was a part of is over already: it stands for itself.
-        state.is_part = false;
         state.is_over = true;
         let was_kept = state.was_kept;
         let sum = (is_kept && kind == Kind::Chat).then(|| Sum::of(&state));
@@ -90,10 +91,8 @@ impl Core {
     /// A span that describes the same call as the one around it is no row of its own.
     #[cold]
     fn fold(&self, open: &OpenSpan, whole: &OpenSpan, kind: Kind, end_ns: i64) -> Closed {
-        let was_shown = {
-            let mut state = open.state();
-            !std::mem::replace(&mut state.is_part, true)
-        };
+        let was_shown = !open.is_part();
+        open.state().is_part = true;
         open.fold_into(whole, kind);
         if !was_shown {
             return Closed::Folded { withdrawal: None };

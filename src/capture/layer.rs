@@ -208,8 +208,12 @@ impl Capture {
             }
             wire_parent = self.wire_parent(&open, wire.as_ref(), dispatch);
         }
+        let was_part = open.may_be_part() && open.is_part();
         match core.close(&open, end_ns, wire_parent) {
             Closed::Kept(draft) => {
+                if was_part && let Some((wire, _)) = &wire {
+                    wire.reinstate(open.ids().1);
+                }
                 let draft = match &wire {
                     None => Waiting::Own(draft),
                     Some((wire, dispatch)) => {

@@ -119,6 +119,9 @@ pub(crate) trait Wire: Send + Sync + fmt::Debug {
     /// A span that the capture filter took out: it is not exported, its children move to `parent`.
     fn withdraw(&self, span: SpanId, parent: Option<SpanId>);
 
+    /// A span that was withdrawn is exported after all.
+    fn reinstate(&self, span: SpanId);
+
     /// Whether this thread runs inside OTel's telemetry-suppressed scope.
     fn is_suppressed(&self) -> bool;
 }

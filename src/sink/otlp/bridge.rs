@@ -60,6 +60,10 @@ impl Wire for Bridge {
         self.finished.withdraw(span, parent);
     }
 
+    fn reinstate(&self, span: SpanId) {
+        self.finished.reinstate(span);
+    }
+
     fn is_suppressed(&self) -> bool {
         Context::is_current_telemetry_suppressed()
     }
