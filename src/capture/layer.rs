@@ -88,9 +88,13 @@ impl Capture {
             }
             wire_parent = self.wire_parent(&open, wire.as_ref(), dispatch);
         }
+        let was_part = open.may_be_part() && open.is_part();
         match core.close(open, end_ns, wire_parent) {
             Closed::Kept(draft) => {
                 installed::note_end(id, draft.ids);
+                if was_part && let Some((wire, _)) = &wire {
+                    wire.reinstate(draft.ids.span_id);
+                }
                 let draft = match &wire {
                     None => Waiting::Own(draft),
                     Some((wire, dispatch)) => {
