@@ -175,7 +175,7 @@ impl Capture {
     }
 
     /// A parent that was never entered learns its ids when its first child ends.
-    fn learn_ids_around(&self, open: &OpenSpan, wire: &dyn Wire, dispatch: &Dispatch) {
+    pub(super) fn learn_ids_around(&self, open: &OpenSpan, wire: &dyn Wire, dispatch: &Dispatch) {
         if open.ancestors().all(|ancestor| ancestor.is_final()) {
             return;
         }
@@ -211,25 +211,7 @@ impl Capture {
             .map(|ids| ids.span_id)
     }
 
-    /// Asks for the ids of a span that nobody may ever enter, so that they are known from its start.
-    pub(crate) fn settle_ids(&self, open: &OpenSpan) {
-        if let Some((wire, dispatch)) = self.core.wire() {
-            self.learn_ids_around(open, wire.as_ref(), &dispatch);
-            if !open.is_final() {
-                self.learn_ids(open, wire.as_ref(), &dispatch);
-            }
-        }
-    }
-
-    /// Ends a span while its handle lives, at the stated time or now. `tracing` will close it when the
-    /// last handle and the last child are gone; until then spans are still placed under it.
-    pub(crate) fn end(&self, open: &Arc<OpenSpan>, end_ns: Option<i64>) {
-        self.conclude(&open.origin.tracing_id, Arc::clone(open), end_ns);
-        // Nothing is left to be shown of it.
-        open.set_announced();
-    }
-
-    fn conclude(&self, id: &Id, open: Arc<OpenSpan>, stated_end_ns: Option<i64>) {
+    pub(super) fn conclude(&self, id: &Id, open: Arc<OpenSpan>, stated_end_ns: Option<i64>) {
         let core = &self.core;
         let end_ns = stated_end_ns.unwrap_or_else(|| open.origin.clock.now_ns());
         let wire = core.wire();

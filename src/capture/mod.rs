@@ -13,6 +13,7 @@ mod draft;
 mod exchange;
 mod filter;
 mod finish;
+mod held;
 mod installed;
 mod interest;
 mod layer;
