@@ -68,15 +68,7 @@ impl Capture {
             .unwrap_or_default()
     }
 
-    /// Ends a span while its handle lives, at the stated time or now. `tracing` will close it when the
-    /// last handle and the last child are gone; until then spans are still placed under it.
-    pub(crate) fn end(&self, open: &Arc<OpenSpan>, end_ns: Option<i64>) {
-        self.conclude(&open.origin.tracing_id, Arc::clone(open), end_ns);
-        // Nothing is left to be shown of it.
-        open.set_announced();
-    }
-
-    fn conclude(&self, id: &Id, open: Arc<OpenSpan>, stated_end_ns: Option<i64>) {
+    pub(super) fn conclude(&self, id: &Id, open: Arc<OpenSpan>, stated_end_ns: Option<i64>) {
         let core = &self.core;
         let end_ns = stated_end_ns.unwrap_or_else(|| open.origin.clock.now_ns());
         let wire = core.wire();
