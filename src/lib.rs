@@ -12,6 +12,8 @@
 
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 pub mod client;
+pub mod collector;
+pub mod hooks;
 mod span;
 pub mod event;
 pub mod propagation;

@@ -476,6 +476,6 @@ fn state_request(read: RequestFacts, facts: &mut Notes) {
 
 /// Runs what the user's types do (`Display`, `Serialize`, ...) for the sake of telemetry alone: a
 /// panic there must not become the agent's.
-pub(super) fn quietly<T>(format: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn quietly<T>(format: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(format)).ok()
 }
