@@ -34,7 +34,7 @@ struct Running {
 /// All of them, by the order in which they began.
 pub(super) struct Open {
     around: Span,
-    max_open: usize,
+    limit: usize,
     running: BTreeMap<u64, Running>,
     places: HashMap<(Kind, String), Vec<u64>>,
     sessions: HashMap<Option<String>, Vec<u64>>,
@@ -46,7 +46,7 @@ impl Open {
     pub(super) fn new(around: Span, max_open: usize) -> Self {
         Open {
             around,
-            max_open: max_open.max(1),
+            limit: max_open.max(1),
             running: BTreeMap::new(),
             places: HashMap::new(),
             sessions: HashMap::new(),
@@ -142,6 +142,7 @@ impl Open {
     }
 
     /// What a new span stands in: what it names, else the innermost span that others stand in.
+    #[expect(clippy::ref_option, reason = "it is the key of a map")]
     fn parent_of(&self, told: &Told<'_>, session: &Option<String>) -> Option<u64> {
         let of_session = self.sessions.get(session).into_iter().flatten().rev();
         if let Some(parent) = &told.parent {
@@ -206,7 +207,7 @@ impl Open {
             latest: None,
         };
         self.running.insert(number, running);
-        if self.running.len() > self.max_open {
+        if self.running.len() > self.limit {
             let oldest = self
                 .running
                 .iter()
@@ -282,7 +283,9 @@ impl Running {
         if let Some(part) = &told.content {
             let part = text(part);
             let room = MAX_SAID.saturating_sub(self.said.len());
-            self.said.push_str(&part[..part.floor_char_boundary(room)]);
+            let is_whole = |end: &usize| part.is_char_boundary(*end);
+            let end = (0..=room.min(part.len())).rev().find(is_whole);
+            self.said.push_str(&part[..end.unwrap_or(0)]);
         }
         self.state(told);
     }

@@ -20,16 +20,11 @@ fn key(
     pattern: &Option<String>,
     command: Option<&serde_json::Value>,
 ) -> Key {
-    let (id, is_own) = match spoken(call) {
-        Some(id) => (id.to_owned(), true),
-        None => {
-            let command = command.map(as_text).unwrap_or_default();
-            (
-                format!("{} {command}", spoken(pattern).unwrap_or_default()),
-                false,
-            )
-        }
-    };
+    let command = || command.map(as_text).unwrap_or_default();
+    let asked = || format!("{} {}", spoken(pattern).unwrap_or_default(), command());
+    let own = spoken(call).map(str::to_owned);
+    let is_own = own.is_some();
+    let id = own.unwrap_or_else(asked);
     Key {
         role: Role::Approval,
         id,

@@ -394,9 +394,12 @@ impl Book {
             old.extend(all);
         }
         for (_, id) in old {
-            let interrupted = |session: &Session| match session.is_agent {
-                true => end_of_agent(session),
-                false => (How::Session(EndReason::Interrupted), None),
+            let interrupted = |session: &Session| {
+                if session.is_agent {
+                    end_of_agent(session)
+                } else {
+                    (How::Session(EndReason::Interrupted), None)
+                }
             };
             endings.extend(self.end_session(&id, &How::Interrupted, interrupted));
         }

@@ -41,6 +41,11 @@
 //! when there are more than 10,000 open ones, the oldest first; a session of which nothing is heard for
 //! two days, or the oldest of more than 2,000, is `interrupted`. An open call takes about a kilobyte. See [`Limits`].
 
+#![expect(
+    clippy::ref_option,
+    reason = "what a hook is told is a field of the arguments, said or not"
+)]
+
 mod approval;
 mod arguments;
 mod book;

@@ -103,18 +103,17 @@ fn rfc_3339(text: &str) -> Option<SystemTime> {
     let (date, rest) = (text.get(..10)?, text.get(11..)?);
     let mut date = date.split('-').map(str::parse::<i64>);
     let (year, month, day) = (date.next()?.ok()?, date.next()?.ok()?, date.next()?.ok()?);
-    let (clock, offset) = match rest.strip_suffix(['Z', 'z']) {
-        Some(clock) => (clock, 0),
-        None => {
-            let (clock, offset) = rest.split_at_checked(rest.rfind(['+', '-'])?)?;
-            let (hours, minutes) = match offset[1..].split_once(':') {
-                Some(parts) => parts,
-                None => offset[1..].split_at_checked(2)?,
-            };
-            let minutes = hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().unwrap_or(0);
-            let sign = if offset.starts_with('-') { -1 } else { 1 };
-            (clock, sign * minutes * 60)
-        }
+    let (clock, offset) = if let Some(clock) = rest.strip_suffix(['Z', 'z']) {
+        (clock, 0)
+    } else {
+        let (clock, offset) = rest.split_at_checked(rest.rfind(['+', '-'])?)?;
+        let (hours, minutes) = match offset[1..].split_once(':') {
+            Some(parts) => parts,
+            None => offset[1..].split_at_checked(2)?,
+        };
+        let minutes = hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().unwrap_or(0);
+        let sign = if offset.starts_with('-') { -1 } else { 1 };
+        (clock, sign * minutes * 60)
     };
     let mut clock = clock.split(':');
     let hours: i64 = clock.next()?.parse().ok()?;

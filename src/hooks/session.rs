@@ -67,14 +67,12 @@ impl Do<SessionEnd> for Hooks {
 fn how_it_went(told: &SessionEnd, is_answered: bool) -> How {
     match (told.completed, told.interrupted) {
         (_, Some(true)) => How::Interrupted,
-        (Some(true), _) => How::Done,
         (Some(false), _) => How::Failed {
             type_name: spoken(&told.reason).unwrap_or("incomplete").to_owned(),
             message: "the turn did not do what it was asked".to_owned(),
         },
-        (None, _) if is_answered => How::Done,
-        (None, Some(false)) => How::Done,
-        (None, None) => How::Interrupted,
+        (None, None) if !is_answered => How::Interrupted,
+        _ => How::Done,
     }
 }
 
@@ -208,9 +206,14 @@ impl super::Book {
         let ids: Vec<_> = self.sessions.keys().cloned().collect();
         let mut endings = self.calls.give_up(|_, _| true);
         for id in ids {
-            let interrupted = |session: &Session| match session.is_agent {
-                true => (How::GivenUp, None),
-                false => (How::Session(EndReason::Interrupted), None),
+            let interrupted = |session: &Session| {
+                let interrupted = How::Session(EndReason::Interrupted);
+                let how = if session.is_agent {
+                    How::GivenUp
+                } else {
+                    interrupted
+                };
+                (how, None)
             };
             endings.extend(self.end_session(&id, &How::Interrupted, interrupted));
         }

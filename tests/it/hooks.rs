@@ -2,7 +2,9 @@
 //! a plugin of its own got wrong.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hermes::hooks::{self, Hooks, Limits, SessionStart, ToolCall, ToolResult};
 use hermes::{ContentCapture, RecordedSpan, Status};
@@ -13,8 +15,11 @@ use crate::support::collector::Collector;
 use crate::support::{Bench, SOON};
 
 const MS: i64 = 1_000_000;
-/// Some moment in the past, as the host's clock has it.
-const T: f64 = 1_700_000_000.0;
+/// Some moment in the past, as the host's clock has it; not so long ago that the store would let it go.
+static PAST: LazyLock<f64> = LazyLock::new(|| {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Duration::from_secs(now.as_secs() - 10_000).as_secs_f64()
+});
 
 fn millis(span: &RecordedSpan) -> i64 {
     (span.end_ns.unwrap() - span.start_ns) / MS
@@ -53,14 +58,14 @@ fn turn(number: u32) -> Vec<(&'static str, Value)> {
             "pre_api_request",
             about(
                 json!({"api_request_id": first, "api_call_count": 1, "message_count": 2,
-            "tool_count": 3, "approx_input_tokens": 50, "started_at": T}),
+            "tool_count": 3, "approx_input_tokens": 50, "started_at": *PAST}),
             ),
         ),
         (
             "post_api_request",
             about(
-                json!({"api_request_id": first, "api_call_count": 1, "started_at": T,
-            "ended_at": T + 1.5, "api_duration": 1.5, "finish_reason": "tool_calls", "response_model": "gpt-4o-2024",
+                json!({"api_request_id": first, "api_call_count": 1, "started_at": *PAST,
+            "ended_at": *PAST + 1.5, "api_duration": 1.5, "finish_reason": "tool_calls", "response_model": "gpt-4o-2024",
             "usage": {"prompt_tokens": 100, "input_tokens": 40, "cache_read_tokens": 60, "output_tokens": 20, "total_tokens": 120},
             "assistant_content_chars": 0, "assistant_tool_call_count": 1}),
             ),
@@ -81,13 +86,15 @@ fn turn(number: u32) -> Vec<(&'static str, Value)> {
         ),
         (
             "pre_api_request",
-            about(json!({"api_request_id": second, "api_call_count": 2, "started_at": T + 2.0})),
+            about(
+                json!({"api_request_id": second, "api_call_count": 2, "started_at": *PAST + 2.0}),
+            ),
         ),
         (
             "post_api_request",
             about(
-                json!({"api_request_id": second, "api_call_count": 2, "started_at": T + 2.0,
-            "ended_at": T + 4.0, "finish_reason": "stop", "usage": {"prompt_tokens": 150, "completion_tokens": 30}}),
+                json!({"api_request_id": second, "api_call_count": 2, "started_at": *PAST + 2.0,
+            "ended_at": *PAST + 4.0, "finish_reason": "stop", "usage": {"prompt_tokens": 150, "completion_tokens": 30}}),
             ),
         ),
         (
@@ -127,7 +134,7 @@ fn a_session_of_the_real_host_is_one_tree_in_the_store_and_on_otlp() {
     });
     assert_eq!(
         bench.picture(),
-        "hermes.session\n  hermes.turn\n    chat gpt-4o\n    hermes.tool.read_file\n    chat gpt-4o\n"
+        "hermes.session\n  hermes.turn\n    chat gpt-4o\n    chat gpt-4o\n    hermes.tool.read_file\n"
     );
     let run = &bench.runs()[0];
     assert_eq!(run.session_id.as_deref(), Some("s-1"));
@@ -239,14 +246,14 @@ fn failed_call_is_lost() {
         };
         call(&hooks, &[
             ("pre_llm_call", json!({"session_id": "s", "turn_id": "t"})),
-            ("pre_api_request", request(json!({"started_at": T}))),
-            ("api_request_error", request(json!({"started_at": T, "ended_at": T + 1.0, "status_code": 429, "retry_count": 0,
+            ("pre_api_request", request(json!({"started_at": *PAST}))),
+            ("api_request_error", request(json!({"started_at": *PAST, "ended_at": *PAST + 1.0, "status_code": 429, "retry_count": 0,
                 "max_retries": 3, "retryable": true, "reason": "rate_limit",
                 "error": {"type": "RateLimitError", "message": "slow down"}}))),
             // The next try is overwritten by the one after it: nobody tells of its end.
-            ("pre_api_request", request(json!({"started_at": T + 2.0}))),
-            ("pre_api_request", request(json!({"started_at": T + 4.0}))),
-            ("post_api_request", request(json!({"started_at": T + 4.0, "ended_at": T + 5.0}))),
+            ("pre_api_request", request(json!({"started_at": *PAST + 2.0}))),
+            ("pre_api_request", request(json!({"started_at": *PAST + 4.0}))),
+            ("post_api_request", request(json!({"started_at": *PAST + 4.0, "ended_at": *PAST + 5.0}))),
             ("on_session_end", json!({"session_id": "s", "turn_id": "t", "completed": true})),
             ("on_session_finalize", json!({"session_id": "s"})),
         ]);
@@ -363,13 +370,13 @@ fn timing_of_api_span() {
             all
         };
         call(&hooks, &[
-            ("pre_api_request", request("stated", json!({"started_at": T}))),
-            ("post_api_request", request("stated", json!({"started_at": T, "ended_at": T + 42.0}))),
-            ("pre_api_request", request("began", json!({"started_at": T}))),
+            ("pre_api_request", request("stated", json!({"started_at": *PAST}))),
+            ("post_api_request", request("stated", json!({"started_at": *PAST, "ended_at": *PAST + 42.0}))),
+            ("pre_api_request", request("began", json!({"started_at": *PAST}))),
             ("post_api_request", request("began", json!({"api_duration": 42.0}))),
             ("pre_api_request", request("took", json!({}))),
             ("post_api_request", request("took", json!({"api_duration": 42.0}))),
-            ("post_api_request", request("alone", json!({"started_at": T, "ended_at": T + 42.0}))),
+            ("post_api_request", request("alone", json!({"started_at": *PAST, "ended_at": *PAST + 42.0}))),
             ("post_api_request", request("alone-took", json!({"api_duration": 42.0}))),
             ("pre_tool_call", json!({"session_id": "s", "tool_name": "slow", "tool_call_id": "c"})),
             ("post_tool_call", json!({"session_id": "s", "tool_name": "slow", "tool_call_id": "c", "duration_ms": 42_000.0})),
@@ -387,7 +394,10 @@ fn timing_of_api_span() {
         assert_eq!(millis(&bench.span(name)), 42_000, "{name}");
     }
     let stated = bench.span("chat stated");
-    assert_eq!(stated.start_ns, 1_700_000_000 * 1_000 * MS);
+    assert_eq!(
+        (stated.start_ns / (1_000 * MS)).to_string(),
+        PAST.to_string()
+    );
     let session = bench.span("hermes.session");
     assert!(
         session.end_ns >= bench.span("hermes.tool.slow").end_ns,
@@ -467,7 +477,7 @@ fn detach_error() {
     });
     assert_eq!(
         bench.picture(),
-        "hermes.session\n  hermes.turn\n    chat gpt-4o\n    hermes.tool.read_file\n    chat gpt-4o\n"
+        "hermes.session\n  hermes.turn\n    chat gpt-4o\n    chat gpt-4o\n    hermes.tool.read_file\n"
     );
 }
 
