@@ -12,6 +12,8 @@
 
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 pub mod client;
+pub mod collector;
+pub mod hooks;
 mod span;
 pub mod event;
 pub mod propagation;
@@ -89,6 +91,10 @@ pub use wire::{FinishedEvent, FinishedSpan, RecentSpan, RecentTrace};
 mod pages {
     #[doc = include_str!("../docs/integrations/hook-style.md")]
     mod hook_style {}
+    #[doc = include_str!("../docs/integrations/hermes-agent-hooks.md")]
+    mod hermes_agent_hooks {}
+    #[doc = include_str!("../docs/integrations/agent-events.md")]
+    mod agent_events {}
     #[doc = include_str!("../docs/integrations/logs.md")]
     mod logs {}
     #[doc = include_str!("../docs/integrations/sampling.md")]

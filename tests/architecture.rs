@@ -28,6 +28,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("propagation", &["semconv", "record", "sink", "capture"]),
     ("span",     &["semconv", "record", "wire", "sink", "capture", "propagation"]),
     ("client",   &["semconv", "record", "capture", "propagation", "span"]),
+    ("collector", &["semconv", "record", "span"]),
+    ("hooks",    &["semconv", "record", "span"]),
     ("logs",     &["record", "capture"]),
 ];
 

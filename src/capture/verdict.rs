@@ -137,9 +137,14 @@ fn status(
     if status != Status::Ok {
         return status;
     }
-    let end = (kind == Kind::Session)
-        .then(|| stated.word(Fact::EndReason).and_then(EndReason::from_name))
-        .flatten();
+    let end = match kind {
+        Kind::Session => stated.word(Fact::EndReason).and_then(EndReason::from_name),
+        Kind::Turn => stated
+            .word(Fact::FinalStatus)
+            .filter(|word| *word == EndReason::Interrupted.as_str())
+            .and_then(EndReason::from_name),
+        _ => None,
+    };
     let is_stated_failure = stated_class.is_some()
         || stated.word(Fact::ErrorType).is_some()
         || stated

@@ -445,6 +445,6 @@ impl<F, O> fmt::Debug for Watch<F, O> {
 
 /// Runs what the user's types do (`Display`, `Serialize`, ...) for the sake of telemetry alone: a
 /// panic there must not become the agent's.
-pub(super) fn quietly<T>(format: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn quietly<T>(format: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(format)).ok()
 }

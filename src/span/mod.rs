@@ -16,6 +16,7 @@ pub(crate) mod stream;
 mod tokens;
 mod url;
 
+pub(crate) use call::quietly;
 #[cfg(any(feature = "reqwest", feature = "tower"))]
 pub(crate) use call::state_response;
 #[doc(hidden)]

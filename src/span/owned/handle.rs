@@ -16,7 +16,7 @@ use crate::record::{
 };
 use crate::semconv::{Fact, Kind};
 use crate::span::ModelResponse;
-use crate::span::call::{self, Call, Said, quietly};
+use crate::span::call::{self, Call, Returns, Said, quietly};
 use crate::span::current::Current;
 
 /// A span that was started by hand and is ended by hand, from whichever thread and task.
@@ -66,6 +66,15 @@ impl OwnedSpan {
             around,
             ending: Mutex::default(),
         }
+    }
+
+    /// No span at all.
+    pub(crate) fn none() -> Self {
+        let returns = Returns {
+            result: false,
+            response: false,
+        };
+        OwnedSpan::new(Call::new(Span::none(), returns), None)
     }
 
     pub(crate) fn call(&self) -> &Call {
