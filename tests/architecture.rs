@@ -141,6 +141,9 @@ fn modules_stand_in_the_order_of_the_data() {
     assert_eq!(
         order,
         [
+            "client",
+            "collector",
+            "hooks",
             "span",
             "event",
             "propagation",
@@ -153,7 +156,8 @@ fn modules_stand_in_the_order_of_the_data() {
             "wire",
             "store",
             "insight",
-            "rebuild"
+            "rebuild",
+            "logs"
         ]
     );
 }
