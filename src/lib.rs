@@ -44,10 +44,6 @@ mod integrations;
 mod owner_only;
 mod telemetry;
 
-#[cfg(doctest)]
-#[doc = include_str!("../docs/integrations/other-spans.md")]
-mod other_spans_page {}
-
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
@@ -85,20 +81,3 @@ pub use store::{
 };
 pub use telemetry::Telemetry;
 pub use wire::{FinishedEvent, FinishedSpan, RecentSpan, RecentTrace};
-
-/// The pages of `docs/integrations`, so that their code is compiled.
-#[cfg(doctest)]
-mod pages {
-    #[doc = include_str!("../docs/integrations/hook-style.md")]
-    mod hook_style {}
-    #[doc = include_str!("../docs/integrations/hermes-agent-hooks.md")]
-    mod hermes_agent_hooks {}
-    #[doc = include_str!("../docs/integrations/agent-events.md")]
-    mod agent_events {}
-    #[doc = include_str!("../docs/integrations/logs.md")]
-    mod logs {}
-    #[doc = include_str!("../docs/integrations/sampling.md")]
-    mod sampling {}
-    #[doc = include_str!("../docs/integrations/streams.md")]
-    mod streams {}
-}

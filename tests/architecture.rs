@@ -142,6 +142,8 @@ fn modules_stand_in_the_order_of_the_data() {
         order,
         [
             "client",
+            "collector",
+            "hooks",
             "span",
             "event",
             "propagation",
@@ -154,7 +156,8 @@ fn modules_stand_in_the_order_of_the_data() {
             "wire",
             "store",
             "insight",
-            "rebuild"
+            "rebuild",
+            "logs"
         ]
     );
 }

@@ -45,16 +45,3 @@ pub use tower::{Traced, TracedFuture, TracedLayer};
 
 /// Longer bodies and frames are not looked at.
 const MAX_READ: usize = 4 << 20;
-
-/// The pages of `docs/integrations`, whose code is compiled as tests.
-#[cfg(all(doctest, feature = "tower", feature = "reqwest-middleware"))]
-mod pages {
-    #[doc = include_str!("../../docs/integrations/async-openai.md")]
-    struct AsyncOpenai;
-    #[doc = include_str!("../../docs/integrations/bare-http.md")]
-    struct BareHttp;
-    #[doc = include_str!("../../docs/integrations/reqwest.md")]
-    struct Reqwest;
-    #[doc = include_str!("../../docs/integrations/tower.md")]
-    struct Tower;
-}

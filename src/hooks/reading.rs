@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    fn seconds(value: Value) -> Option<f64> {
+    fn seconds(value: &Value) -> Option<f64> {
         let time = time(&json!({ "at": value }), "at")?;
         Some(time.duration_since(UNIX_EPOCH).unwrap().as_secs_f64())
     }
@@ -156,15 +156,15 @@ mod tests {
     #[test]
     fn times_come_in_many_forms() {
         let then = Some(1_700_000_000.5);
-        assert_eq!(seconds(json!(1_700_000_000.5)), then);
-        assert_eq!(seconds(json!("1700000000.5")), then);
-        assert_eq!(seconds(json!(1_700_000_000_500_i64)), then);
-        assert_eq!(seconds(json!(1_700_000_000_500_000_000_i64)), then);
-        assert_eq!(seconds(json!("2023-11-14T22:13:20.5Z")), then);
-        assert_eq!(seconds(json!("2023-11-15T00:13:20.5+02:00")), then);
-        assert_eq!(seconds(json!("2023-11-14 17:13:20.5-0500")), then);
+        assert_eq!(seconds(&json!(1_700_000_000.5)), then);
+        assert_eq!(seconds(&json!("1700000000.5")), then);
+        assert_eq!(seconds(&json!(1_700_000_000_500_i64)), then);
+        assert_eq!(seconds(&json!(1_700_000_000_500_000_000_i64)), then);
+        assert_eq!(seconds(&json!("2023-11-14T22:13:20.5Z")), then);
+        assert_eq!(seconds(&json!("2023-11-15T00:13:20.5+02:00")), then);
+        assert_eq!(seconds(&json!("2023-11-14 17:13:20.5-0500")), then);
         assert_eq!(
-            seconds(json!("2024-02-29T00:00:00Z")),
+            seconds(&json!("2024-02-29T00:00:00Z")),
             Some(1_709_164_800.0)
         );
         for none in [
@@ -179,7 +179,7 @@ mod tests {
             json!("2023-11-14T22:13:20+é1"),
             json!("9999-99-99T99:99:99Z"),
         ] {
-            assert_eq!(seconds(none.clone()), None, "{none}");
+            assert_eq!(seconds(&none), None, "{none}");
         }
     }
 
