@@ -93,4 +93,6 @@ mod pages {
     mod logs {}
     #[doc = include_str!("../docs/integrations/sampling.md")]
     mod sampling {}
+    #[doc = include_str!("../docs/integrations/streams.md")]
+    mod streams {}
 }

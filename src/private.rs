@@ -17,6 +17,16 @@ pub fn text<T: AsRef<str> + ?Sized>(text: &T) -> &str {
     text.as_ref()
 }
 
+/// A stream of these items: what is not told of a type inside a body, the signature tells.
+pub fn stream_of<S: futures_core::Stream<Item = T>, T>(stream: S) -> S {
+    stream
+}
+
+/// A future of this output.
+pub fn future_of<F: Future<Output = T>, T>(future: F) -> F {
+    future
+}
+
 /// The traits that a [`Parentage`] is asked through.
 pub mod parentage {
     pub use crate::span::{LocalParent as _, RemoteParent as _};

@@ -22,7 +22,7 @@ pub struct Rebuilt {
     pub spans: u64,
     /// Lines that could not be read, or not be stored: cut off, damaged, or of a later version.
     pub skipped: u64,
-    /// Spans whose lines could not be written when they ended, as the log's writers say.
+    /// Spans and events whose lines could not be written when they ended, as the log's writers say.
     pub missing: u64,
 }
 

@@ -139,6 +139,7 @@ fn modules_stand_in_the_order_of_the_data() {
     assert_eq!(
         order,
         [
+            "client",
             "span",
             "event",
             "propagation",

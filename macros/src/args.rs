@@ -59,6 +59,8 @@ pub(crate) enum Becomes {
     Request,
     /// A bare word that asks for the returned value.
     Flag,
+    /// A bare word: the returned stream carries the span on.
+    Stream,
     SpanName,
     Target,
     Level,
@@ -123,9 +125,10 @@ const CHAT_LATE: &[&str] = &[
 #[rustfmt::skip]
 pub(crate) const KEYWORDS: &[Keyword] = {
     use Absent::{FunctionName, Late, Literal, Nothing, Required};
-    use Becomes::{Content, Crate, Field, Fields, Flag, FollowsFrom, Level, Parent, Request, SpanName, Target, Url};
+    use Becomes::{Content, Crate, Field, Fields, Flag, FollowsFrom, Level, Parent, Request, SpanName, Stream, Target, Url};
     use Kind::{Agent, Approval, Chat, Embedding, Reranker, Retriever, Session, Step, Tool, Turn};
     const EVERY: &[Kind] = &[Session, Agent, Turn, Step, Chat, Tool, Embedding, Retriever, Reranker, Approval];
+    const STREAMING: &[Kind] = &[Session, Agent, Turn, Step, Chat, Tool, Retriever];
     &[
         keyword("id",                  &[Session],                               Field("SESSION_ID"),           Required),
         keyword("name",                &[Agent],                                 Field("AGENT_NAME"),           FunctionName),
@@ -164,6 +167,7 @@ pub(crate) const KEYWORDS: &[Keyword] = {
         keyword("goal",                &[Agent],                                 Content("AgentGoal"),          Nothing),
         keyword("result",              &[Tool, Retriever, Reranker],             Flag,                          Nothing),
         keyword("response",            &[Turn, Chat, Embedding],                 Flag,                          Nothing),
+        keyword("stream",              STREAMING,                                Stream,                        Nothing),
         keyword("span_name",           EVERY,                                    SpanName,                      Nothing),
         keyword("target",              EVERY,                                    Target,                        Nothing),
         keyword("level",               EVERY,                                    Level,                         Nothing),
@@ -334,7 +338,7 @@ fn parse_argument(args: &Args, fixed: Option<Kind>, input: ParseStream<'_>) -> s
 }
 
 fn parse_value(row: &Keyword, key: &Ident, input: ParseStream<'_>) -> syn::Result<Value> {
-    if row.becomes == Becomes::Flag {
+    if matches!(row.becomes, Becomes::Flag | Becomes::Stream) {
         return validate::flag(key, input).map(|()| Value::None);
     }
     if row.becomes == Becomes::Fields {

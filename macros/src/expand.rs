@@ -11,7 +11,7 @@ use syn::{Expr, Ident, Result, ReturnType, Type};
 
 use crate::args::{Absent, Args, Becomes, Given, Keyword, Kind, Sigil, Value};
 use crate::function::{Body, Function};
-use crate::future::{self, Shape};
+use crate::future::{self, Boxing, Shape, Streaming};
 use crate::validate;
 
 /// The function as the attribute makes it. After a mistake it stays as it was, beside the error,
@@ -279,6 +279,12 @@ impl Names {
             ReturnType::Type(_, output) => future::inferred(output),
             ReturnType::Default => syn::parse_quote!(()),
         };
+        let streaming = args
+            .find(Becomes::Stream)
+            .and_then(|_| future::streaming(&function.signature));
+        if let Some(streaming) = streaming {
+            return self.stream(&streaming, function, &output, body);
+        }
         let observe = self.observe(args);
         match future::shape(&function.signature) {
             // The closure has the function's own return type, which leads inference and coercion
@@ -295,6 +301,121 @@ impl Names {
             Shape::Boxed => {
                 let future = once(&output, block);
                 quote!(::std::boxed::Box::pin(#h::watch(#call, #future, #observe)))
+            }
+        }
+    }
+
+    /// The body of a function whose span goes on with the stream that it returns: a second hand on the call goes
+    /// with the stream, and the first one hears of the function's own failure alone.
+    fn stream(
+        &self,
+        streaming: &Streaming,
+        function: &Function,
+        output: &Type,
+        body: &Body,
+    ) -> TokenStream {
+        let Names { h, call, out, .. } = self;
+        let variable = |name| Ident::new(name, Span::mixed_site());
+        let (rest, stream, error) = (
+            variable("__rest"),
+            variable("__stream"),
+            variable("__error"),
+        );
+        let block = &body.block;
+        let read = self.read_item();
+        let known = match &streaming.item {
+            Some(item) => quote!(#h::stream_of::<_, #item>(#stream)),
+            None => quote!(#stream),
+        };
+        let traced = quote!(#h::traced(#rest, #known, #read));
+        let traced = match streaming.boxing {
+            Boxing::Bare => traced,
+            Boxing::Box => quote!(::std::boxed::Box::new(#traced)),
+            Boxing::Pin => quote!(::std::boxed::Box::pin(#traced)),
+        };
+        let (observe, handed_out) = if streaming.is_in_result {
+            let observe = quote! {
+                |#call, #out| {
+                    use #h::probe::*;
+                    if let ::core::result::Result::Err(#error) = #out {
+                        #call.failed(
+                            || (&&&&#h::Probe(#error)).type_name(),
+                            || (&&&&&&#h::Probe(#error)).message(),
+                        );
+                    }
+                }
+            };
+            let handed_out = quote! {
+                match #out {
+                    ::core::result::Result::Ok(#stream) => ::core::result::Result::Ok(#traced),
+                    ::core::result::Result::Err(#error) => ::core::result::Result::Err(#error),
+                }
+            };
+            (observe, handed_out)
+        } else {
+            (quote!(|_, _| {}), quote!({ let #stream = #out; #traced }))
+        };
+        let again = quote!(let #rest = #call.again(););
+        match future::shape(&function.signature) {
+            Shape::Value => quote! {
+                #again
+                let #out = #h::run(#call, move || -> #output #block, #observe);
+                #handed_out
+            },
+            Shape::Async => {
+                let block = leading(output, block);
+                quote! {
+                    #again
+                    let #out = #h::watch(#call, async move #block, #observe).await;
+                    #handed_out
+                }
+            }
+            shape @ (Shape::Future | Shape::Boxed) => {
+                let watched = variable("__watched");
+                let made = once(output, block);
+                let (made, handed_out) = match &streaming.awaited {
+                    Some(awaited) => (
+                        quote!(#h::future_of::<_, #awaited>(#made)),
+                        // Names the type, so that a box is coerced to that of its trait here.
+                        quote!(let #out: #awaited = #handed_out; #out),
+                    ),
+                    None => (made, handed_out),
+                };
+                let work = quote! {
+                    async move {
+                        let #out = #watched.await;
+                        #handed_out
+                    }
+                };
+                let work = if shape == Shape::Boxed {
+                    quote!(::std::boxed::Box::pin(#work))
+                } else {
+                    work
+                };
+                quote! {
+                    #again
+                    let #watched = #h::watch(#call, #made, #observe);
+                    #work
+                }
+            }
+        }
+    }
+
+    /// What tells of an item of the stream, whatever its type turns out to be.
+    fn read_item(&self) -> TokenStream {
+        let h = &self.h;
+        let variable = |name| Ident::new(name, Span::mixed_site());
+        let (item, seen, error) = (variable("__item"), variable("__seen"), variable("__error"));
+        quote! {
+            |#item, #seen| {
+                use #h::probe::*;
+                match (&&#h::Probe(#item)).split() {
+                    ::core::result::Result::Ok(#item) => (&&&&&#h::Probe(#item)).read_into(#seen),
+                    ::core::result::Result::Err(#error) => #seen.error_of(
+                        || (&&&&#h::Probe(#error)).type_name(),
+                        || (&&&&&&#h::Probe(#error)).message(),
+                    ),
+                }
             }
         }
     }

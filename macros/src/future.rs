@@ -1,4 +1,4 @@
-//! Which future a function returns, and so what there is to watch.
+//! Which future or stream a function returns, and so what there is to watch.
 
 use syn::punctuated::Punctuated;
 use syn::visit_mut::{self, VisitMut};
@@ -34,6 +34,118 @@ pub(crate) fn shape(signature: &Signature) -> Shape {
         },
     }
 }
+
+/// How a function hands out its stream.
+pub(crate) struct Streaming {
+    /// Whether it may return an error in its place.
+    pub(crate) is_in_result: bool,
+    pub(crate) boxing: Boxing,
+    /// What `impl Future` and `impl Stream` state of their types. Inside a body both are written `_`, and what
+    /// reads a value there has to know its type.
+    pub(crate) awaited: Option<Type>,
+    pub(crate) item: Option<Type>,
+}
+
+/// What the stream is wrapped in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Boxing {
+    /// `impl Stream<..>`: nothing.
+    Bare,
+    /// `Box<dyn Stream<..> + Unpin>`.
+    Box,
+    /// `Pin<Box<dyn Stream<..>>>`, under whatever name.
+    Pin,
+}
+
+/// How the function, or the future that it returns, hands out its stream; `None` where it has none that could be
+/// wrapped in another.
+pub(crate) fn streaming(signature: &Signature) -> Option<Streaming> {
+    let ReturnType::Type(_, output) = &signature.output else {
+        return None;
+    };
+    let output = bare(output);
+    let shape = shape(signature);
+    let output = match shape {
+        Shape::Value | Shape::Async => output,
+        Shape::Future | Shape::Boxed => awaited(output)?,
+    };
+    let fallible = last_segment(output)
+        .filter(|segment| segment.ident.to_string().ends_with("Result"))
+        .and_then(first_type);
+    let stream = fallible.unwrap_or(output);
+    let item = match stream {
+        Type::ImplTrait(stream) => stated(&stream.bounds, "Item"),
+        _ => None,
+    };
+    Some(Streaming {
+        is_in_result: fallible.is_some(),
+        boxing: boxing(stream)?,
+        awaited: matches!(shape, Shape::Future | Shape::Boxed).then(|| inferred(output)),
+        item: item.map(inferred),
+    })
+}
+
+/// The `Output` of a future's type.
+fn awaited(future: &Type) -> Option<&Type> {
+    if let Type::ImplTrait(future) = future {
+        return stated(&future.bounds, "Output");
+    }
+    let segment = last_segment(future)?;
+    let inner = first_type(segment)?;
+    if segment.ident != "Pin" {
+        // The aliases of the futures crate name the output itself.
+        return Some(inner);
+    }
+    match first_type(last_segment(inner)?)? {
+        Type::TraitObject(pointee) => stated(&pointee.bounds, "Output"),
+        Type::ImplTrait(pointee) => stated(&pointee.bounds, "Output"),
+        _ => None,
+    }
+}
+
+/// The type that a bound states by this name, as in `Future<Output = u8>`.
+fn stated<'a>(bounds: &'a Punctuated<TypeParamBound, Token![+]>, name: &str) -> Option<&'a Type> {
+    bounds.iter().find_map(|bound| {
+        let TypeParamBound::Trait(bound) = bound else {
+            return None;
+        };
+        let PathArguments::AngleBracketed(arguments) = &bound.path.segments.last()?.arguments
+        else {
+            return None;
+        };
+        arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::AssocType(bound) if bound.ident == name => Some(bare(&bound.ty)),
+            _ => None,
+        })
+    })
+}
+
+fn boxing(stream: &Type) -> Option<Boxing> {
+    match stream {
+        Type::ImplTrait(stream)
+            if names(&stream.bounds, &["Stream", "TryStream", "FusedStream"]) =>
+        {
+            Some(Boxing::Bare)
+        }
+        Type::Path(_) => {
+            let segment = last_segment(stream)?;
+            let name = segment.ident.to_string();
+            if name == "Box" {
+                return Some(Boxing::Box);
+            }
+            // Any other name is taken for that of a boxed stream, as such types go by names of their own.
+            (!NO_STREAMS.contains(&name.as_str())).then_some(Boxing::Pin)
+        }
+        _ => None,
+    }
+}
+
+/// Types that are returned by mistake: a stream has another name.
+const NO_STREAMS: &[&str] = &[
+    "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32",
+    "u64", "u128", "usize", "str", "String", "Vec", "Option", "Arc", "Rc", "Bytes", "Value",
+    "Self",
+];
 
 /// The type with every `impl Trait` left to inference: the only way to write it inside a body.
 pub(crate) fn inferred(output: &Type) -> Type {
@@ -76,12 +188,16 @@ fn is_boxed_future(output: &Type) -> bool {
 }
 
 fn names_future(bounds: &Punctuated<TypeParamBound, Token![+]>) -> bool {
+    names(bounds, &["Future"])
+}
+
+fn names(bounds: &Punctuated<TypeParamBound, Token![+]>, traits: &[&str]) -> bool {
     bounds.iter().any(|bound| match bound {
         TypeParamBound::Trait(bound) => bound
             .path
             .segments
             .last()
-            .is_some_and(|segment| segment.ident == "Future"),
+            .is_some_and(|segment| traits.iter().any(|name| segment.ident == name)),
         _ => false,
     })
 }
@@ -120,6 +236,66 @@ mod tests {
     fn assert_shape(signature: &str, expected: Shape) {
         let found = syn::parse_str(signature).map(|signature| shape(&signature));
         assert_eq!(found.ok(), Some(expected), "{signature}");
+    }
+
+    #[track_caller]
+    fn assert_streaming(signature: &str, expected: Option<(bool, Boxing)>) {
+        let signature: Signature = syn::parse_str(signature).unwrap();
+        let found = streaming(&signature).map(|found| (found.is_in_result, found.boxing));
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn streams_are_found_wherever_they_are_handed_out() {
+        use Boxing::{Bare, Box, Pin};
+        assert_streaming("fn f() -> impl Stream<Item = u8>", Some((false, Bare)));
+        assert_streaming(
+            "async fn f() -> impl Send + futures::Stream<Item = u8>",
+            Some((false, Bare)),
+        );
+        assert_streaming(
+            "fn f() -> Result<impl Stream<Item = u8>, E>",
+            Some((true, Bare)),
+        );
+        assert_streaming(
+            "async fn f() -> io::Result<impl Stream<Item = u8>>",
+            Some((true, Bare)),
+        );
+        assert_streaming(
+            "fn f() -> Pin<Box<dyn Stream<Item = u8> + Send>>",
+            Some((false, Pin)),
+        );
+        assert_streaming(
+            "fn f() -> Box<dyn Stream<Item = u8> + Unpin>",
+            Some((false, Box)),
+        );
+        assert_streaming(
+            "async fn f() -> ApiResult<BoxStream<'static, u8>>",
+            Some((true, Pin)),
+        );
+        assert_streaming("fn f() -> ChatStream", Some((false, Pin)));
+        assert_streaming(
+            "fn f() -> impl Future<Output = Result<impl Stream<Item = u8>, E>> + Send",
+            Some((true, Bare)),
+        );
+        assert_streaming(
+            "fn f<'a>() -> Pin<Box<dyn Future<Output = Result<ChatStream, E>> + Send + 'a>>",
+            Some((true, Pin)),
+        );
+        assert_streaming(
+            "fn f() -> BoxFuture<'a, Result<BoxStream<'a, u8>, E>>",
+            Some((true, Pin)),
+        );
+        for none in [
+            "()",
+            "String",
+            "Result<Vec<u8>, E>",
+            "&'static str",
+            "impl Iterator<Item = u8>",
+        ] {
+            assert_streaming(&format!("fn f() -> {none}"), None);
+        }
+        assert_streaming("fn f()", None);
     }
 
     #[test]

@@ -60,6 +60,34 @@ mod expand;
 /// Most arguments become fields of the span, which every layer of the program sees. Those marked
 /// *content* never do: they go to the hermes layer alone, and there only if content is captured.
 ///
+/// # Streams
+///
+/// `stream`, which all kinds take but `embedding` and `reranker`, stands on functions that return a stream: the span stays
+/// open past the return, until the stream has ended or is dropped. It is entered whenever the stream is polled;
+/// the items, which pass through untouched, are read for usage, model, id and finish reasons, counted, and the time to the
+/// first of them is recorded. An item that is an `Err` fails the span, a stream that is dropped early is cancelled.
+///
+/// ```
+/// use futures_core::Stream;
+/// # #[derive(Debug)] struct Failure;
+/// # fn connect() -> Result<impl Stream<Item = Result<String, Failure>>, Failure> { Err::<Empty, _>(Failure) }
+/// # struct Empty;
+/// # impl Stream for Empty {
+/// #     type Item = Result<String, Failure>;
+/// #     fn poll_next(
+/// #         self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>,
+/// #     ) -> std::task::Poll<Option<Self::Item>> { std::task::Poll::Ready(None) }
+/// # }
+///
+/// #[hermes::chat(model = "gpt-4o", stream)]
+/// fn complete() -> Result<impl Stream<Item = Result<String, Failure>>, Failure> {
+///     connect()
+/// }
+/// ```
+///
+/// The type is `impl Stream<..>`, `Pin<Box<dyn Stream<..>>>` under whatever name, `Box<dyn Stream<..> + Unpin>`, or a `Result` of
+/// one of them; the function may be `async`, or return a future of it.
+///
 /// # Arguments of every kind
 ///
 /// | argument | meaning |
@@ -97,6 +125,7 @@ pub fn instrument(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `entrypoint` | how the session came in, where the platform does not tell |
 /// | `agent` | the agent's name |
 /// | `role` | what it is to the session around it, where there is one |
+/// | `stream` | alone: the function returns a stream, and the span goes on with it |
 ///
 /// The arguments of every kind are told at [`macro@instrument`].
 #[proc_macro_attribute]
@@ -126,6 +155,7 @@ pub fn session(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `description` | what the agent is for |
 /// | `model` | the model it thinks with |
 /// | `goal` | what it is asked to do; *content* |
+/// | `stream` | alone: the function returns a stream, and the span goes on with it |
 ///
 /// The arguments of every kind are told at [`macro@instrument`].
 #[proc_macro_attribute]
@@ -153,6 +183,7 @@ pub fn agent(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `platform` | where the user is |
 /// | `user_message` | what the user wrote; *content* |
 /// | `response` | alone: keep what the function returns as the answer; *content* |
+/// | `stream` | alone: the function returns a stream, and the span goes on with it |
 ///
 /// The arguments of every kind are told at [`macro@instrument`].
 #[proc_macro_attribute]
@@ -186,6 +217,7 @@ pub fn turn(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `retry_count` | how many attempts came before this one |
 /// | `request` | the request itself, read in the wire shapes of the large providers; *content* but for its counts and parameters |
 /// | `response` | alone: read usage, model, id and finish reasons from what the function returns |
+/// | `stream` | alone: the function returns a stream, and the span goes on with it |
 ///
 /// The arguments of every kind are told at [`macro@instrument`].
 #[proc_macro_attribute]
@@ -211,6 +243,7 @@ pub fn chat(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `backend` | what runs it: a server, a sandbox, ... |
 /// | `args` | what the model passed; *content* |
 /// | `result` | alone: keep what the function returns; *content* |
+/// | `stream` | alone: the function returns a stream, and the span goes on with it |
 ///
 /// Whether the tool succeeded is found in what it returns, with or without `result`.
 /// The arguments of every kind are told at [`macro@instrument`].
@@ -270,6 +303,7 @@ pub fn embedding(arguments: TokenStream, item: TokenStream) -> TokenStream {
 /// | `top_k` | how many documents are asked for |
 /// | `query` | what is searched for; *content* |
 /// | `result` | alone: keep what the function returns; *content* |
+/// | `stream` | alone: the function returns a stream, and the span goes on with it |
 ///
 /// The arguments of every kind are told at [`macro@instrument`].
 #[proc_macro_attribute]

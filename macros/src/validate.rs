@@ -4,10 +4,11 @@ use proc_macro2::Span;
 use syn::ext::IdentExt as _;
 use syn::parse::ParseStream;
 use syn::spanned::Spanned as _;
-use syn::{Error, Expr, Ident, Lit, LitStr, Path, Result, ReturnType, Token, Type};
+use syn::{Error, Expr, Ident, Lit, LitStr, Path, Result, ReturnType, Signature, Token, Type};
 
 use crate::args::{Absent, Args, Becomes, KEYWORDS, Kind, PROFILES};
 use crate::function::{Body, Function};
+use crate::future;
 
 /// What users of tracing's `instrument` write by habit.
 const HABITS: &[&str] = &["skip", "skip_all", "err", "ret"];
@@ -44,6 +45,9 @@ pub(crate) fn check<'a>(args: &Args, function: &'a Function) -> Result<&'a Body>
             return Err(Error::new(Span::call_site(), message));
         }
     }
+    if let Some(stream) = args.find(Becomes::Stream) {
+        check_stream(args, &stream.key, signature)?;
+    }
     match args.find(Becomes::Flag) {
         Some(flag) if matches!(signature.output, ReturnType::Default) => {
             let key = &flag.key;
@@ -55,6 +59,28 @@ pub(crate) fn check<'a>(args: &Args, function: &'a Function) -> Result<&'a Body>
         }
         _ => Ok(body),
     }
+}
+
+/// Holds `stream` against what the function returns.
+fn check_stream(args: &Args, stream: &Ident, signature: &Signature) -> Result<()> {
+    if let Some(flag) = args.find(Becomes::Flag) {
+        let name = flag.row.name;
+        let message = format!(
+            "`{name}` reads what the function returns, and with `stream` that is read item by item; \
+             remove `{name}`",
+        );
+        return Err(Error::new(flag.key.span(), message));
+    }
+    if future::streaming(signature).is_some() {
+        return Ok(());
+    }
+    let message = "`stream` is for a function that returns a stream: `impl Stream<..>`, \
+                   `Pin<Box<dyn Stream<..>>>`, `BoxStream<..>`, or a `Result` of one of them";
+    let at = match &signature.output {
+        ReturnType::Default => stream.span(),
+        ReturnType::Type(_, output) => output.span(),
+    };
+    Err(Error::new(at, message))
 }
 
 /// The attribute stands on something that is not a function.

@@ -14,7 +14,7 @@ use tracing_subscriber::registry::LookupSpan;
 pub(crate) use export::Export;
 
 use crate::builder::HermesLayer;
-use crate::capture::{Capture, CaptureFilter, Core, Dialect, Dialects};
+use crate::capture::{Capture, CaptureFilter, Core, Dialect, Dialects, Ways};
 use crate::config::{Config, EventLog};
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::{Health, Home, Queue, Reader, Writer};
@@ -81,10 +81,12 @@ where
         Arc::clone(&policy),
         Arc::clone(&queue),
         Arc::clone(&health),
-        read_filter(config, diagnostics),
-        wishes.capture_all,
-        wishes.shares_session,
-        Dialects::new(wishes.dialects),
+        Ways {
+            filter: read_filter(config, diagnostics),
+            captures_all: wishes.capture_all,
+            shares_session: wishes.shares_session,
+            dialects: Dialects::new(wishes.dialects),
+        },
         export.wire(),
     ));
     let reader = Reader {

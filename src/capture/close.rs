@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
+use super::core::Core;
 use super::dialect::Hindsight;
 use super::draft::{Draft, End, Waiting};
-use super::layer::Core;
 use super::open::{OpenSpan, State};
 use super::verdict;
 use crate::pipeline::Loss;

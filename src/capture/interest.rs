@@ -10,7 +10,7 @@ use tracing::{Level, Metadata};
 use super::CaptureFilter;
 use super::callsite::Dialects;
 #[cfg(feature = "otlp")]
-use super::layer::crate_of;
+use super::event::crate_of;
 
 /// What is asked of each callsite.
 #[derive(Clone, Debug)]

@@ -1,50 +1,25 @@
 //! The hot path: every callback runs inside the instrumented program.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use tracing::dispatcher::WeakDispatch;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Dispatch, Event, Level, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::attached;
-use super::callsite::Dialects;
-use super::clock::Clock;
 use super::close::Closed;
+use super::core::Core;
 use super::draft::Waiting;
+use super::event::event_record;
 use super::installed;
 use super::interest::Interests;
-use super::open::{Ids, OpenSpan};
+use super::open::OpenSpan;
 use super::start::{Above, Parent};
 use super::visitor::{Formatted, Said, Visitor};
-use super::{CaptureFilter, Spans};
-use crate::pipeline::{Health, Loss, Queue};
-use crate::policy::Policy;
-use crate::record::{EventRecord, SpanId, Value};
-use crate::semconv::Kind;
-use crate::sink::Wire;
-
-/// What the callbacks work with; shared with the guard and the writer.
-#[derive(Debug)]
-pub(crate) struct Core {
-    pub(crate) policy: Arc<Policy>,
-    pub(crate) queue: Arc<Queue<Waiting>>,
-    pub(crate) health: Arc<Health>,
-    pub(crate) spans: Arc<Spans>,
-    pub(crate) filter: Arc<CaptureFilter>,
-    /// Spans of other libraries are stored as steps.
-    pub(crate) captures_all: bool,
-    /// The session's id is told to other processes.
-    pub(crate) shares_session: bool,
-    /// How other libraries' spans are read.
-    pub(super) dialects: Arc<Dialects>,
-    visits_content: bool,
-    pub(crate) wire: Option<Arc<dyn Wire>>,
-    dispatch: OnceLock<WeakDispatch>,
-}
+use crate::pipeline::Loss;
 
 type Around = fn(&Dispatch, &Id) -> Vec<Id>;
 
@@ -53,65 +28,6 @@ pub(crate) struct Capture {
     core: Arc<Core>,
     /// Finds the spans around a span, of whichever library; set once the subscriber's type is known.
     around: Option<Around>,
-}
-
-impl Core {
-    pub(crate) fn new(
-        policy: Arc<Policy>,
-        queue: Arc<Queue<Waiting>>,
-        health: Arc<Health>,
-        filter: CaptureFilter,
-        captures_all: bool,
-        shares_session: bool,
-        dialects: Dialects,
-        wire: Option<Arc<dyn Wire>>,
-    ) -> Self {
-        // Sets the clock up now, and not in the agent's first span.
-        Clock::read();
-        Core {
-            visits_content: policy.captures_content() || filter.reads_fields(),
-            policy,
-            spans: Arc::new(Spans::new(queue.capacity())),
-            queue,
-            health,
-            filter: Arc::new(filter),
-            captures_all,
-            shares_session,
-            dialects: Arc::new(dialects),
-            wire,
-            dispatch: OnceLock::new(),
-        }
-    }
-
-    /// Whether field values are wanted that may be content: to be kept, or to be filtered on.
-    #[inline]
-    pub(super) fn visits_content(&self) -> bool {
-        self.visits_content
-    }
-
-    fn is_suppressed(&self) -> bool {
-        self.wire.as_ref().is_some_and(|wire| wire.is_suppressed())
-    }
-
-    /// Counts a span that is lost before it has begun.
-    #[cold]
-    fn count_lost(&self, metadata: &Metadata<'_>, loss: Loss) {
-        if Kind::of_span_name(metadata.name()).is_some() {
-            self.health.captured();
-            self.health.dropped(loss, 1);
-        }
-    }
-
-    /// The dispatcher that the layer is part of.
-    pub(super) fn dispatch(&self) -> Option<Dispatch> {
-        self.dispatch.get()?.upgrade()
-    }
-
-    /// The OTel side and the dispatcher by which it finds its spans, where spans are exported.
-    pub(super) fn wire(&self) -> Option<(&Arc<dyn Wire>, Dispatch)> {
-        let wire = self.wire.as_ref()?;
-        Some((wire, self.dispatch()?))
-    }
 }
 
 impl Capture {
@@ -146,82 +62,10 @@ impl Capture {
         })
     }
 
-    /// Learns the OTel ids of a span; without OTel the span's own are final.
-    ///
-    /// Two threads may do it at once and learn the same.
-    pub(super) fn learn_ids(&self, open: &OpenSpan, wire: &dyn Wire, dispatch: &Dispatch) {
-        let own = open.origin.own_ids;
-        let ids = match wire.ids(&open.origin.tracing_id, dispatch) {
-            Some(ids) => Ids {
-                trace_id: ids.trace_id,
-                span_id: ids.span_id,
-                is_sampled: ids.is_sampled,
-            },
-            // Not on OTLP: the span keeps an id of its own, in the trace of its parent.
-            None => Ids {
-                trace_id: open
-                    .origin
-                    .parent
-                    .as_ref()
-                    .map_or(own.trace_id, |parent| parent.ids().0),
-                ..own
-            },
-        };
-        let _ = open.final_ids.set(ids);
-        if open.state().is_hidden() {
-            let parent = self.wire_parent(open, wire, dispatch);
-            wire.withdraw(ids.span_id, parent.or(open.kept_parent()));
-        }
-    }
-
-    /// A parent that was never entered learns its ids when its first child ends.
-    fn learn_ids_around(&self, open: &OpenSpan, wire: &dyn Wire, dispatch: &Dispatch) {
-        if open.ancestors().all(|ancestor| ancestor.is_final()) {
-            return;
-        }
-        let around: Vec<_> = open.ancestors().cloned().collect();
-        // Outermost first: a span that OTel does not have takes the trace of its parent.
-        for open in around.iter().rev().filter(|open| !open.is_final()) {
-            self.learn_ids(open, wire, dispatch);
-        }
-    }
-
     pub(super) fn around(&self, id: &Id, dispatch: &Dispatch) -> Vec<Id> {
         self.around
             .map(|around| around(dispatch, id))
             .unwrap_or_default()
-    }
-
-    /// The parent on OTLP: the nearest span around this one that OTel has, whoever made it.
-    fn wire_parent(&self, open: &OpenSpan, wire: &dyn Wire, dispatch: &Dispatch) -> Option<SpanId> {
-        if open.origin.is_next_to_parent
-            && let Some(parent) = &open.origin.parent
-            && !(parent.may_be_part() && parent.is_part())
-            && let Some(ids) = parent.final_ids.get()
-            // Hermes's own id: OTel does not have the parent.
-            && ids.span_id != parent.origin.own_ids.span_id
-        {
-            return Some(ids.span_id);
-        }
-        if let Some(remote) = &open.origin.remote {
-            return self.parent_below(remote, open, wire, dispatch);
-        }
-        let is_part = |id: &&Id| self.find(id).is_some_and(|open| open.is_part());
-        self.around(&open.origin.tracing_id, dispatch)
-            .iter()
-            .filter(|id| !is_part(id))
-            .find_map(|id| wire.ids(id, dispatch))
-            .map(|ids| ids.span_id)
-    }
-
-    /// Asks for the ids of a span that nobody may ever enter, so that they are known from its start.
-    pub(crate) fn settle_ids(&self, open: &OpenSpan) {
-        if let Some((wire, dispatch)) = self.core.wire() {
-            self.learn_ids_around(open, wire.as_ref(), &dispatch);
-            if !open.is_final() {
-                self.learn_ids(open, wire.as_ref(), &dispatch);
-            }
-        }
     }
 
     /// Ends a span while its handle lives, at the stated time or now. `tracing` will close it when the
@@ -290,7 +134,7 @@ where
     }
 
     fn on_register_dispatch(&self, dispatch: &Dispatch) {
-        let _ = self.core.dispatch.set(dispatch.downgrade());
+        self.core.join(dispatch);
         installed::note(dispatch);
     }
 
@@ -443,45 +287,6 @@ impl fmt::Debug for Capture {
             .field("core", &self.core)
             .finish_non_exhaustive()
     }
-}
-
-fn event_record(
-    core: &Core,
-    metadata: &'static Metadata<'static>,
-    open: &OpenSpan,
-    said: Said,
-) -> EventRecord {
-    let mut attributes = vec![
-        ("level".into(), metadata.level().as_str().into()),
-        ("target".into(), metadata.target().into()),
-    ];
-    let keeps_content = core.policy.captures_content();
-    // Libraries put whole request bodies into their log lines. The program's own lines are its
-    // author's words, and stay, redacted, as error texts do.
-    let is_own = crate_of(metadata.target()) == crate_of(open.metadata().target());
-    let mut name = "event".into();
-    for (key, value) in said.extra {
-        if key != "message" {
-            attributes.push((key, value));
-        } else if keeps_content || is_own {
-            name = value.to_text().into_owned().into();
-        }
-    }
-    let facts = said
-        .notes
-        .read()
-        .iter()
-        .map(|(fact, value)| (fact, Value::from(value)));
-    attributes.extend(facts.map(|(fact, value)| (fact.name().into(), value)));
-    EventRecord {
-        name,
-        time_ns: open.origin.clock.now_ns(),
-        attributes,
-    }
-}
-
-pub(super) fn crate_of(target: &str) -> &str {
-    target.split("::").next().unwrap_or(target)
 }
 
 fn around<S>(dispatch: &Dispatch, id: &Id) -> Vec<Id>

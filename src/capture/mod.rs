@@ -6,10 +6,12 @@
 
 mod attached;
 mod callsite;
-mod close;
 mod clock;
+mod close;
+mod core;
 mod dialect;
 mod draft;
+mod event;
 mod exchange;
 mod filter;
 mod finish;
@@ -26,14 +28,16 @@ mod start;
 mod verdict;
 mod visitor;
 mod wait;
+mod wire_ids;
 
 pub(crate) use attached::{Attachment, Detach};
 pub(crate) use callsite::Dialects;
+pub(crate) use core::{Core, Ways};
 pub use dialect::Dialect;
 pub(crate) use draft::Waiting;
 pub(crate) use filter::CaptureFilter;
 pub(crate) use installed::{expect_lines, ids_around};
-pub(crate) use layer::{Capture, Core};
+pub(crate) use layer::Capture;
 pub(crate) use notes::Notes;
 pub(crate) use open::{OpenSpan, Outcome};
 pub(crate) use opening::opening_at;

@@ -7,7 +7,7 @@ use tracing::span::{Attributes, Id};
 use super::attached::RemoteParent;
 use super::callsite::Shape;
 use super::clock::Clock;
-use super::layer::Core;
+use super::core::Core;
 use super::notes::Notes;
 use super::open::{Ids, OpenSpan, State};
 use super::opening::take_stated_start;

@@ -35,7 +35,8 @@ pub struct Stats {
     /// Spans that sampling keeps from leaving; they are in the store, where they are ours. Those of other
     /// libraries count where tail rules decide; a sampler at the start of a trace does not make them.
     pub export_sampled_out: u64,
-    /// Captured spans whose lines could not be written to the event log. They are in the store.
+    /// Captured spans and events whose lines could not be written to the event log. They are in the
+    /// store.
     pub event_log_dropped: u64,
     /// Records waiting in the queue.
     pub queue_depth: usize,

@@ -1,4 +1,4 @@
-//! Names that single libraries agreed on with nobody: rig's for a span that it fills, adk-rust's of spans.
+//! Names that single libraries agreed on with nobody: rig's for a span that it fills, others' of spans.
 //!
 //! rig (0.42 and newer) makes no span of its own where the current one declares a marker and fourteen
 //! fields, and records into it. These are the ones of them that our facts go by another name for; all
@@ -17,3 +17,5 @@ pub const RIG_TOOL_USE_PROMPT_TOKENS: &str = "gen_ai.usage.tool_use_prompt_token
 pub(crate) const ADK_GENERATE: &str = "gen_ai.generate";
 /// The same with its operation.
 pub(crate) const ADK_CALL: &str = "gen_ai.call";
+/// The name of langchain-rust's span of a model call.
+pub(crate) const LANGCHAIN_GENERATE: &str = "llm.generate";

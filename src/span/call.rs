@@ -55,6 +55,16 @@ impl Call {
         }
     }
 
+    /// A second hand on the same call: what the function returned goes on with it.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        Call {
+            open: self.open.clone(),
+            span: self.span.clone(),
+            returns: self.returns,
+        }
+    }
+
     /// A call that a span describes which others opened and end: late values of it, and no more.
     pub(crate) fn filling(core: Arc<Core>, open: Arc<OpenSpan>) -> Self {
         Call {

@@ -445,3 +445,53 @@ fn a_stream_goes_from_thread_to_thread() {
     let sent = sent.iter().find(|span| span.name == "chat m").unwrap();
     assert_eq!(i128::from(sent.end_ns), i128::from(chat.end_ns.unwrap()));
 }
+
+#[test]
+fn an_annotated_function_leaves_its_span_to_the_stream() {
+    #[hermes::chat(model = model, stream)]
+    fn complete(model: &str, is_up: bool) -> Result<impl Stream<Item = Value> + use<>, ApiError> {
+        if !is_up {
+            return Err(ApiError("HTTP status 401"));
+        }
+        Ok(stream::iter(chunks()))
+    }
+    #[hermes::chat(model = model, stream)]
+    fn boxed(model: &str) -> Pin<Box<dyn Future<Output = Pin<Box<dyn Stream<Item = Value>>>>>> {
+        Box::pin(async {
+            std::future::pending::<()>().await;
+            Box::pin(stream::iter(chunks())) as Pin<Box<dyn Stream<Item = Value>>>
+        })
+    }
+    let bench = Bench::new();
+    bench.run(|| {
+        let held = complete("held", true).ok().unwrap();
+        bench.telemetry.flush(SOON).unwrap();
+        // The function has returned, its call goes on.
+        let spans = bench.all_spans();
+        assert!(spans.iter().all(|span| span.status == Status::Running));
+        assert_eq!(drain(held).len(), 4);
+        drop(complete("dropped", true));
+        assert!(complete("refused", false).is_err());
+        let mut begun = boxed("begun");
+        assert!(begun.as_mut().now_or_never().is_none());
+        drop(begun);
+        drop(boxed("not_begun"));
+    });
+    let status = |name| {
+        let span = bench.span(name);
+        (span.status, span.error_type)
+    };
+    let cancelled = (Status::Cancelled, Some("cancelled".to_owned()));
+    assert_eq!(status("chat held"), (Status::Ok, None));
+    assert_eq!(
+        bench.span("chat held").attributes["gen_ai.usage.input_tokens"],
+        9
+    );
+    assert_eq!(status("chat dropped"), cancelled);
+    assert_eq!(
+        status("chat refused"),
+        (Status::Error, Some("auth".to_owned()))
+    );
+    assert_eq!(status("chat begun"), cancelled);
+    assert_eq!(status("chat not_begun"), cancelled);
+}

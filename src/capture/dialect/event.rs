@@ -6,7 +6,8 @@ use tracing::Level;
 
 use super::{Dialect, undebugged};
 use crate::capture::callsite::Shape;
-use crate::capture::layer::{Core, crate_of};
+use crate::capture::core::Core;
+use crate::capture::event::crate_of;
 use crate::capture::open::OpenSpan;
 use crate::capture::visitor::Said;
 use crate::record::Value;

@@ -11,7 +11,7 @@ use super::Habit::{
     Answers, AnswersWhole, EndsWithReason, ExcludesCached, FailsSilently, ProviderInTarget,
 };
 use super::Meaning::{After, Attempt, HttpStatus, Is, Milliseconds, Success, Usage};
-use crate::semconv::contract::{ADK_CALL, ADK_GENERATE};
+use crate::semconv::contract::{ADK_CALL, ADK_GENERATE, LANGCHAIN_GENERATE};
 use crate::semconv::{Fact, Kind};
 
 /// Every built-in dialect. Of several that speak of a span the first counts.
@@ -271,7 +271,7 @@ fn langchain() -> Vec<Dialect> {
         .means("agent", Is(Fact::AgentName))
         .means("agent_name", Is(Fact::AgentName));
     vec![
-        row("llm.generate", Kind::Chat),
+        row(LANGCHAIN_GENERATE, Kind::Chat),
         row("embed.documents", Kind::Embedding),
         row("embed.query", Kind::Embedding),
         row("chain.call", Kind::Step),

@@ -4,7 +4,7 @@ use super::{Dialect, Habit};
 use crate::capture::callsite::Shape;
 use crate::capture::notes::Notes;
 use crate::capture::open::{OpenSpan, Outcome, State};
-use crate::capture::{layer::Core, verdict};
+use crate::capture::{core::Core, verdict};
 use crate::record::{ResultClass, Value};
 use crate::semconv::{Fact, Kind};
 

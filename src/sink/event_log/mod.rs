@@ -56,7 +56,7 @@ pub(crate) struct EventLogSink {
     counter: Box<dyn LogCounter>,
     /// Whole lines that are not in the file yet.
     waiting: Vec<u8>,
-    /// Ended spans among them.
+    /// Ended spans and events among them.
     waiting_spans: u64,
     /// Lost since the log was last told.
     missing: u64,
@@ -220,18 +220,25 @@ impl Sink for EventLogSink {
 
     fn note(&mut self, events: &[Happening]) -> Result<Outcome, SinkError> {
         let writer = self.writer.id.clone();
-        let before = self.waiting.len();
+        let (before, spans_before) = (self.waiting.len(), self.waiting_spans);
         for event in events {
             self.put(&Line::Event {
                 writer: Cow::Borrowed(&writer),
                 event: Cow::Borrowed(event),
             });
         }
+        // One that is lost is missed as a span is.
+        self.waiting_spans += events.len() as u64;
         let Err(error) = self.send(PATIENCE) else {
             return Ok(Outcome::default());
         };
-        if self.keeps || self.waiting.len() > MAX_WAITING {
+        let is_too_much = self.waiting.len() > MAX_WAITING;
+        if self.keeps || is_too_much {
             self.waiting.truncate(before);
+            self.waiting_spans = spans_before;
+        }
+        if is_too_much && !self.keeps {
+            self.lose(events.len() as u64);
         }
         if self.keeps {
             // The pipeline tries again, and counts.
@@ -310,7 +317,8 @@ mod tests {
 
     use super::{EventLogSink, LogCounter, LogLimits};
     use crate::record::{
-        Facts, RunId, RunRecord, SpanId, SpanRecord, Status, TraceId, WriterIdentity,
+        Facts, Happening, RunId, RunRecord, SpanId, SpanRecord, Status, TraceId, What,
+        WriterIdentity,
     };
     use crate::semconv::Kind;
     use crate::sink::Sink;
@@ -409,6 +417,27 @@ mod tests {
                 "log", "writer", "started", "seen", "losses", "ended", "losses", "closed"
             ]
         );
+    }
+
+    #[test]
+    fn an_event_that_cannot_be_written_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let kind = "thumbs_up".to_owned();
+        let event = Happening {
+            ts_ns: START,
+            run_id: None,
+            what: What::Feedback { kind },
+        };
+        let (mut log, count) = sink(&file.join("events.jsonl"), false);
+        log.note(&[event.clone(), event.clone()]).unwrap();
+        log.close();
+        assert_eq!(count.0.load(Ordering::Relaxed), 2);
+        let (mut log, count) = sink(&file.join("events.jsonl"), true);
+        log.note(&[event]).unwrap_err();
+        log.close();
+        assert_eq!(count.0.load(Ordering::Relaxed), 0, "the pipeline counts it");
     }
 
     #[test]

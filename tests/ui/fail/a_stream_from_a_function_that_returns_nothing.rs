@@ -1,0 +1,4 @@
+#[hermes::chat(stream)]
+fn complete() {}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[hermes::tool(stream, result)]
+fn search() -> ChatStream {
+    todo!()
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[hermes::chat(stream = true)]
+fn complete() -> ChatStream {
+    todo!()
+}
+
+fn main() {}

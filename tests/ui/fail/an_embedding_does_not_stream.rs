@@ -1,0 +1,4 @@
+#[hermes::embedding(stream)]
+fn embed() {}
+
+fn main() {}
