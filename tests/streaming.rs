@@ -14,7 +14,7 @@ mod collector;
 use std::collections::HashMap;
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -52,6 +52,9 @@ impl fmt::Display for Refused {
     }
 }
 
+/// What a provider streams.
+type Chunks = BoxStream<'static, Result<Value, Refused>>;
+
 /// What the consumer of a stream saw: moments before and after things happened.
 #[derive(Clone, Copy, Debug)]
 struct Observed {
@@ -69,7 +72,7 @@ async fn work(id: &str) {
 }
 
 /// A provider's stream, which lets others run between its chunks and runs tools of its own.
-fn provider(id: &str, fate: Fate) -> BoxStream<'static, Result<Value, Refused>> {
+fn provider(id: &str, fate: Fate) -> Chunks {
     let id = id.to_owned();
     let next = move |number: usize| {
         let id = id.clone();
@@ -114,10 +117,7 @@ async fn turn(session: &OwnedSpan, id: &str, number: usize) {
     for (index, fate) in FATES.into_iter().enumerate() {
         let begun = Instant::now();
         let id = id.to_owned();
-        let (span_id, stream): (
-            _,
-            Pin<Box<dyn Stream<Item = Result<Value, Refused>> + Send>>,
-        ) = if (index + number).is_multiple_of(2) {
+        let (span_id, stream): (_, Chunks) = if (index + number).is_multiple_of(2) {
             let chat = turn.chat(&*id).start();
             (chat.span_id(), Box::pin(provider(&id, fate).traced(chat)))
         } else {

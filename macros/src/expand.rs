@@ -323,9 +323,10 @@ impl Names {
         );
         let block = &body.block;
         let read = self.read_item();
-        let known = match &streaming.item {
-            Some(item) => quote!(#h::stream_of::<_, #item>(#stream)),
-            None => quote!(#stream),
+        let known = if let Some(item) = &streaming.item {
+            quote!(#h::stream_of::<_, #item>(#stream))
+        } else {
+            quote!(#stream)
         };
         let traced = quote!(#h::traced(#rest, #known, #read));
         let traced = match streaming.boxing {

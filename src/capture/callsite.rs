@@ -7,7 +7,7 @@ use std::sync::{OnceLock, PoisonError, RwLock};
 use tracing::callsite::Identifier;
 use tracing::{Metadata, field::Field};
 
-use super::dialect::{Dialect, Meaning, built_in};
+use super::dialect::{Dialect, Meaning, built_in, built_in_for_events};
 use crate::semconv::{Fact, Kind, Sensitivity};
 
 /// What is known of a callsite before any value is.
@@ -225,8 +225,12 @@ impl Dialects {
 }
 
 fn built_in_for(metadata: &Metadata<'_>) -> Option<&'static Dialect> {
-    let mut dialects = built_in().iter();
-    dialects.find(|dialect| dialect.speaks_of(metadata))
+    let dialects = if metadata.is_event() {
+        built_in_for_events()
+    } else {
+        built_in()
+    };
+    dialects.iter().find(|dialect| dialect.speaks_of(metadata))
 }
 
 /// Whether the fields of a callsite tell that it is a span of an agent's, or may be.

@@ -62,6 +62,9 @@ impl Core {
         {
             return self.fold(open, &whole, kind, end_ns);
         }
+        if open.may_be_part() {
+            open.stand_alone(kind);
+        }
         let mut draft = self.spans.pool.draft(&open);
         let end = End {
             at_ns: end_ns.max(open.origin.start_ns),

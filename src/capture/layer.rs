@@ -68,15 +68,7 @@ impl Capture {
             .unwrap_or_default()
     }
 
-    /// Ends a span while its handle lives, at the stated time or now. `tracing` will close it when the
-    /// last handle and the last child are gone; until then spans are still placed under it.
-    pub(crate) fn end(&self, open: &Arc<OpenSpan>, end_ns: Option<i64>) {
-        self.conclude(&open.origin.tracing_id, Arc::clone(open), end_ns);
-        // Nothing is left to be shown of it.
-        open.set_announced();
-    }
-
-    fn conclude(&self, id: &Id, open: Arc<OpenSpan>, stated_end_ns: Option<i64>) {
+    pub(super) fn conclude(&self, id: &Id, open: Arc<OpenSpan>, stated_end_ns: Option<i64>) {
         let core = &self.core;
         let end_ns = stated_end_ns.unwrap_or_else(|| open.origin.clock.now_ns());
         let wire = core.wire();
@@ -88,9 +80,13 @@ impl Capture {
             }
             wire_parent = self.wire_parent(&open, wire.as_ref(), dispatch);
         }
+        let was_part = open.may_be_part() && open.is_part();
         match core.close(open, end_ns, wire_parent) {
             Closed::Kept(draft) => {
                 installed::note_end(id, draft.ids);
+                if was_part && let Some((wire, _)) = &wire {
+                    wire.reinstate(draft.ids.span_id);
+                }
                 let draft = match &wire {
                     None => Waiting::Own(draft),
                     Some((wire, dispatch)) => {

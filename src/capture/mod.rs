@@ -15,6 +15,7 @@ mod event;
 mod exchange;
 mod filter;
 mod finish;
+mod held;
 mod installed;
 mod interest;
 mod layer;

@@ -270,6 +270,20 @@ impl OpenSpan {
         rank.give(kind, &mut self.state());
     }
 
+    /// What looked like a part of the call around it turned out to be another: it counts itself.
+    #[cold]
+    pub(super) fn stand_alone(&self, kind: Kind) {
+        let is_to_count = {
+            let mut state = self.state();
+            !state.is_over && std::mem::take(&mut state.is_part)
+        };
+        if is_to_count {
+            let rank = self.rank(kind);
+            let mut state = self.state();
+            rank.give(kind, &mut state);
+        }
+    }
+
     /// Tells spans around that nobody has recognised yet that a call stands in them.
     #[cold]
     fn tell_of_call(&self) {

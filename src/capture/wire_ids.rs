@@ -75,14 +75,4 @@ impl Capture {
             .find_map(|id| wire.ids(id, dispatch))
             .map(|ids| ids.span_id)
     }
-
-    /// Asks for the ids of a span that nobody may ever enter, so that they are known from its start.
-    pub(crate) fn settle_ids(&self, open: &OpenSpan) {
-        if let Some((wire, dispatch)) = self.core().wire() {
-            self.learn_ids_around(open, wire.as_ref(), &dispatch);
-            if !open.is_final() {
-                self.learn_ids(open, wire.as_ref(), &dispatch);
-            }
-        }
-    }
 }

@@ -141,6 +141,9 @@ pub(crate) trait Wire: Send + Sync + fmt::Debug {
     /// The span of another process that this thread is next to.
     fn remote(&self) -> Option<TraceContext>;
 
+    /// A span that was withdrawn is exported after all.
+    fn reinstate(&self, span: SpanId);
+
     /// Whether this thread runs inside OTel's telemetry-suppressed scope.
     fn is_suppressed(&self) -> bool;
 }

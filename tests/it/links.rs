@@ -39,6 +39,9 @@ async fn below_remote_async(remote: &TraceContext) {
 #[hermes::tool(parent = span)]
 fn below(span: &Span) {}
 
+#[hermes::tool(parent = span.id())]
+fn below_id(span: &Span) {}
+
 #[hermes::tool(parent = None)]
 fn alone() {}
 
@@ -153,6 +156,7 @@ fn a_parent_may_be_all_that_it_was() {
                 let step = tracing::info_span!("hermes.step", code.function.name = "step");
                 session(|| {
                     below(&step);
+                    below_id(&step);
                     alone();
                     let mut headers = http::HeaderMap::new();
                     served(&headers);
@@ -164,6 +168,10 @@ fn a_parent_may_be_all_that_it_was() {
             let step = bench.span("step");
             assert_eq!(
                 bench.span("hermes.tool.below").parent_span_id,
+                Some(step.span_id)
+            );
+            assert_eq!(
+                bench.span("hermes.tool.below_id").parent_span_id,
                 Some(step.span_id)
             );
             let alone = bench.span("hermes.tool.alone");

@@ -1,6 +1,7 @@
 //! Streams that carry their span: how long it lives, what their items say, how they end.
 
 use std::convert::Infallible;
+use std::fmt::Write;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -93,10 +94,10 @@ fn content_is_put_together_where_it_is_wanted() {
 
 #[test]
 fn texts_and_bytes_may_be_the_wire_itself() {
-    let body: String = chunks()
-        .iter()
-        .map(|chunk| format!("data: {chunk}\n\n"))
-        .collect();
+    let mut body = String::new();
+    for chunk in chunks() {
+        write!(body, "data: {chunk}\n\n").unwrap();
+    }
     let (first, rest) = body.split_at(30);
     let bench = Bench::new();
     bench.run(|| {
@@ -448,6 +449,7 @@ fn a_stream_goes_from_thread_to_thread() {
 
 #[test]
 fn an_annotated_function_leaves_its_span_to_the_stream() {
+    type Chunks = Pin<Box<dyn Stream<Item = Value>>>;
     #[hermes::chat(model = model, stream)]
     fn complete(model: &str, is_up: bool) -> Result<impl Stream<Item = Value> + use<>, ApiError> {
         if !is_up {
@@ -456,10 +458,10 @@ fn an_annotated_function_leaves_its_span_to_the_stream() {
         Ok(stream::iter(chunks()))
     }
     #[hermes::chat(model = model, stream)]
-    fn boxed(model: &str) -> Pin<Box<dyn Future<Output = Pin<Box<dyn Stream<Item = Value>>>>>> {
+    fn boxed(model: &str) -> Pin<Box<dyn Future<Output = Chunks>>> {
         Box::pin(async {
             std::future::pending::<()>().await;
-            Box::pin(stream::iter(chunks())) as Pin<Box<dyn Stream<Item = Value>>>
+            Box::pin(stream::iter(chunks())) as Chunks
         })
     }
     let bench = Bench::new();

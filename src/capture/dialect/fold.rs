@@ -58,7 +58,7 @@ impl OpenSpan {
                     }
                     let is_same = !(self.origin.shape.is_own && open.origin.shape.is_own)
                         && (kind != Kind::Tool || self.is_same_tool_call(open));
-                    return (is_same && !open.state().is_over).then_some(open);
+                    return is_same.then_some(open);
                 }
                 Some(_) => return None,
             }
@@ -82,7 +82,8 @@ impl OpenSpan {
         agree(name, outer_name) && agree(id, outer_id)
     }
 
-    /// Hands over everything to the span that it is a part of.
+    /// Hands over everything to the span that it is a part of, which is open: the registry closes no
+    /// span before those inside it.
     pub(in crate::capture) fn fold_into(&self, whole: &OpenSpan, kind: Kind) {
         let part = Part::take(&mut self.state(), kind);
         part.give(&mut whole.state());
@@ -96,8 +97,6 @@ impl State {
         if let Some(folded) = self.folded.take() {
             folded.apply(self);
         }
-        // The call that it was a part of is over already: it stands for itself.
-        self.is_part = false;
     }
 }
 

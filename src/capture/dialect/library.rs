@@ -34,6 +34,16 @@ pub(in crate::capture) fn built_in() -> &'static [Dialect] {
     &BUILT_IN
 }
 
+/// Those that hear events. Few: where another layer's filter is a dynamic one, every event of the
+/// process is looked up here.
+pub(in crate::capture) fn built_in_for_events() -> &'static [Dialect] {
+    static HEARING: LazyLock<Vec<Dialect>> = LazyLock::new(|| {
+        let hears = |dialect: &&Dialect| !dialect.events.is_empty() || dialect.about_tool.is_some();
+        built_in().iter().filter(hears).cloned().collect()
+    });
+    &HEARING
+}
+
 /// rig states operations by the conventions, and wraps its runs in a span that states none.
 fn rig() -> Vec<Dialect> {
     // `Agent::chat`, an instrumented function: the agent's call, and never the model's.

@@ -18,7 +18,7 @@ use tracing::Metadata;
 pub(super) use event::Heard;
 pub(super) use fold::Folded;
 pub(super) use hindsight::Hindsight;
-pub(super) use library::built_in;
+pub(super) use library::{built_in, built_in_for_events};
 pub(super) use meaning::{Meaning, undebugged};
 
 use crate::record::Value;

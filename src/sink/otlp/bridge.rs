@@ -71,6 +71,10 @@ impl Wire for Bridge {
         remote::remote()
     }
 
+    fn reinstate(&self, span: SpanId) {
+        self.finished.reinstate(span);
+    }
+
     fn is_suppressed(&self) -> bool {
         Context::is_current_telemetry_suppressed()
     }

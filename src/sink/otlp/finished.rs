@@ -49,6 +49,11 @@ impl Finished {
         drop(self.take(span));
     }
 
+    /// A span that was taken out is exported after all, and keeps its children.
+    pub(super) fn reinstate(&self, span: SpanId) {
+        let _ = locked(&self.withdrawn).remove(span);
+    }
+
     /// Whether a span was taken out.
     pub(super) fn is_withdrawn(&self, span: SpanId) -> bool {
         locked(&self.withdrawn).get(span).is_some()

@@ -1,6 +1,6 @@
 #[hermes::tool(stream, result)]
-fn search() -> ChatStream {
-    todo!()
+fn search() -> std::pin::Pin<Box<dyn futures_util::Stream<Item = u8>>> {
+    Box::pin(futures_util::stream::empty())
 }
 
 fn main() {}

@@ -1,6 +1,6 @@
 #[hermes::chat(stream = true)]
-fn complete() -> ChatStream {
-    todo!()
+fn complete() -> std::pin::Pin<Box<dyn futures_util::Stream<Item = u8>>> {
+    Box::pin(futures_util::stream::empty())
 }
 
 fn main() {}
