@@ -12,7 +12,7 @@ use super::Habit::{
 };
 use super::Meaning::{After, Attempt, HttpStatus, Is, Milliseconds, Success, Usage};
 use crate::semconv::contract::{ADK_CALL, ADK_GENERATE, LANGCHAIN_GENERATE};
-use crate::semconv::{Fact, Kind};
+use crate::semconv::{Fact, Kind, field};
 
 /// Every built-in dialect. Of several that speak of a span the first counts.
 pub(in crate::capture) fn built_in() -> &'static [Dialect] {
@@ -59,7 +59,7 @@ fn rig() -> Vec<Dialect> {
         Dialect::new(target)
             .span("chat")
             .span("generate_content")
-            .declares("gen_ai.request.stream")
+            .declares(field::STREAM)
             .kind(Kind::Chat)
     };
     let calls = [

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-const FOREVER: Duration = Duration::from_secs(60);
+const FOREVER: Duration = Duration::from_secs(100);
 
 /// The server; its thread ends with the process.
 pub(crate) struct Model {
