@@ -1,5 +1,6 @@
 //! The last traces, read from memory.
 
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use crate::support::{Bench, SOON, script};
 
 fn picture(trace: &RecentTrace) -> String {
     fn draw(span: &hermes::RecentSpan, depth: usize, lines: &mut String) {
-        lines.push_str(&format!("{:depth$}{}\n", "", span.name));
+        writeln!(lines, "{:depth$}{}", "", span.name).unwrap();
         for child in &span.children {
             draw(child, depth + 2, lines);
         }
