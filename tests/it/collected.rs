@@ -45,7 +45,7 @@ fn session(name: &str) -> Vec<AgentEvent> {
             .content(json!({"q": "y"})),
         of(Kind::Tool, Phase::End, "x").content(json!("x")),
         of(Kind::Agent, Phase::Start, "a").name("critic"),
-        of(Kind::Turn, Phase::Start, "t2").parent("a"),
+        of(Kind::Turn, Phase::Start, "t2"),
         of(Kind::Chat, Phase::Start, "c2")
             .name("gpt-4o-mini")
             .parent("t2"),

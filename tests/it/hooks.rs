@@ -833,9 +833,10 @@ proptest! {
         let by_id: HashMap<_, _> = spans.iter().map(|span| (span.span_id, span)).collect();
         prop_assert_eq!(spans.len(), calls.len() + 6);
         for (number, one) in calls.iter().enumerate() {
+            let call = json!(format!("c{number}"));
             let is_it = |span: &&RecordedSpan| {
                 if one.is_tool {
-                    span.attributes.get("gen_ai.tool.call.id") == Some(&json!(format!("c{number}")))
+                    span.attributes.get("gen_ai.tool.call.id") == Some(&call)
                 } else {
                     span.name == format!("chat m{number}")
                 }
