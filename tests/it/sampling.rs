@@ -490,7 +490,9 @@ fn a_trace_larger_than_memory_is_decided_at_its_end_all_the_same() {
             assert_eq!(stats.export_pending, 0);
         });
         let all = TOOLS as u64 + 2;
-        let counted = process.wait_until(|stats| stats.exported + stats.export_sampled_out == all);
+        let counted = process.wait_until(|stats| {
+            stats.exported + stats.export_sampled_out == all && stats.export_pending == 0
+        });
         assert_eq!(counted.exported, if leaves { all } else { 0 });
         assert_eq!((counted.export_pending, counted.export_undecided), (0, 0));
         assert!(counted.export_dropped.is_empty(), "{counted:?}");
