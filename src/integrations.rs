@@ -4,11 +4,11 @@
 #[doc = include_str!("../docs/integrations/agent-events.md")]
 mod agent_events {}
 
-#[cfg(all(feature = "tower", feature = "reqwest-middleware"))]
+#[cfg(feature = "reqwest-middleware")]
 #[doc = include_str!("../docs/integrations/async-openai.md")]
 mod async_openai {}
 
-#[cfg(all(feature = "tower", feature = "reqwest-middleware"))]
+#[cfg(feature = "reqwest-middleware")]
 #[doc = include_str!("../docs/integrations/bare-http.md")]
 mod bare_http {}
 
@@ -33,7 +33,7 @@ mod other_spans {}
 #[doc = include_str!("../docs/integrations/propagation.md")]
 mod propagation {}
 
-#[cfg(all(feature = "tower", feature = "reqwest-middleware"))]
+#[cfg(feature = "reqwest-middleware")]
 #[doc = include_str!("../docs/integrations/reqwest.md")]
 mod reqwest {}
 
@@ -46,6 +46,6 @@ mod streams {}
 #[doc = include_str!("../docs/integrations/sub-agents.md")]
 mod sub_agents {}
 
-#[cfg(all(feature = "tower", feature = "reqwest-middleware"))]
+#[cfg(feature = "reqwest-middleware")]
 #[doc = include_str!("../docs/integrations/tower.md")]
 mod tower {}

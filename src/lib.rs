@@ -1,16 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-// A build without one of the ways out leaves unused what that way alone asks for.
+// A build without one of the ways out, or without clients to watch, leaves unused what that alone asks for.
 #![cfg_attr(
-    not(all(feature = "sqlite", feature = "otlp")),
-    expect(dead_code, reason = "the missing way out would use it")
+    not(all(feature = "sqlite", feature = "otlp", feature = "tower")),
+    expect(dead_code, reason = "what is missing would use it")
 )]
 #![cfg_attr(
     not(feature = "otlp"),
     expect(unused_imports, reason = "exporters alone use them")
 )]
 
-#[cfg(any(feature = "reqwest", feature = "tower"))]
+#[cfg(feature = "tower")]
 pub mod client;
 pub mod collector;
 pub mod hooks;

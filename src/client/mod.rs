@@ -31,16 +31,14 @@ mod opening;
 mod reqwest;
 mod retry;
 mod scope;
-#[cfg(feature = "tower")]
 mod tower;
 
 pub use body::{RequestBody, TracedBody};
 pub use endpoint::Endpoints;
 #[cfg(feature = "reqwest-middleware")]
 pub use middleware::TracedMiddleware;
-#[cfg(all(feature = "reqwest", feature = "tower"))]
+#[cfg(feature = "reqwest")]
 pub use reqwest::TracedAnswer;
-#[cfg(feature = "tower")]
 pub use tower::{Traced, TracedFuture, TracedLayer};
 
 /// Longer bodies and frames are not looked at.

@@ -1,12 +1,8 @@
 //! Requests and answers of reqwest: the Tower layer on its client, and what its middleware shares with that.
 
-#[cfg(feature = "tower")]
 use std::fmt::Display;
-#[cfg(feature = "tower")]
 use std::future::Future;
-#[cfg(feature = "tower")]
 use std::pin::Pin;
-#[cfg(feature = "tower")]
 use std::task::{Context, Poll};
 
 use ::reqwest::{Body, Error, Request, Response, ResponseBuilderExt};
@@ -17,7 +13,6 @@ use super::body::TracedBody;
 use super::endpoint::Endpoints;
 use super::exchange::Exchange;
 use super::opening::Head;
-#[cfg(feature = "tower")]
 use super::scope::{Scoped, told as told_of};
 use crate::record::ErrorClass;
 use crate::span::chain;
@@ -67,7 +62,6 @@ pub(super) fn told(error: &Error) -> (Option<ErrorClass>, String) {
     (class, text)
 }
 
-#[cfg(feature = "tower")]
 impl<S> tower_service::Service<Request> for super::tower::Traced<S>
 where
     S: tower_service::Service<Request, Response = Response>,
@@ -95,7 +89,6 @@ where
     }
 }
 
-#[cfg(feature = "tower")]
 pin_project_lite::pin_project! {
     /// The answer that [`Traced`](super::Traced) awaits of reqwest.
     ///
@@ -108,7 +101,6 @@ pin_project_lite::pin_project! {
     }
 }
 
-#[cfg(feature = "tower")]
 impl<F, E> Future for TracedAnswer<F>
 where
     F: Future<Output = Result<Response, E>>,

@@ -17,7 +17,7 @@ mod tokens;
 mod url;
 
 pub(crate) use call::quietly;
-#[cfg(any(feature = "reqwest", feature = "tower"))]
+#[cfg(feature = "tower")]
 pub(crate) use call::state_response;
 #[doc(hidden)]
 pub use call::{Call, Returns, Watch, response, run, watch};
@@ -35,5 +35,5 @@ pub use spawn_tokio::{spawn, spawn_blocking};
 pub use stream::{Seen, StreamItem, StreamSpan, TraceStreamExt, Traced};
 #[doc(hidden)]
 pub use url::{server_address, server_port};
-#[cfg(any(feature = "reqwest", feature = "tower"))]
+#[cfg(feature = "tower")]
 pub(crate) use {probe::chain, url::without_secrets};

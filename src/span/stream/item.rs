@@ -51,7 +51,7 @@ impl StreamItem for &[u8] {
     }
 }
 
-#[cfg(any(feature = "otlp", feature = "reqwest", feature = "tower"))]
+#[cfg(any(feature = "otlp", feature = "tower"))]
 impl StreamItem for bytes::Bytes {
     fn read(&self, seen: &mut Seen<'_>) {
         seen.bytes(self);
