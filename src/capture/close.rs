@@ -75,7 +75,7 @@ impl Core {
         // How another library's call went may be known later only.
         if is_kept && open.origin.shape.is_own {
             // A span without children or handles is nobody else's: it needs no lock, and gives its
-            // parent away. That was a tenth of what Hermes costs.
+            // parent away.
             if let Some(own) = Arc::get_mut(&mut open) {
                 let state = own.own_state();
                 if state.is_over {
@@ -199,11 +199,7 @@ struct Sum {
 }
 
 impl Sum {
-    #[expect(
-        clippy::inline_always,
-        reason = "handed over in memory it is written in parts and read as a whole, which waits: 8 ns"
-    )]
-    #[inline(always)]
+    #[inline]
     fn of(state: &State) -> Self {
         let notes = &state.said.notes;
         let (input_tokens, output_tokens) = notes.tokens();

@@ -184,11 +184,7 @@ struct Standing {
     is_in_session: bool,
 }
 
-#[expect(
-    clippy::inline_always,
-    reason = "ids handed over in memory are written in parts and read as a whole, which waits: 5 ns"
-)]
-#[inline(always)]
+#[inline]
 fn place(parent: Option<&Arc<OpenSpan>>, kind: Option<Kind>, now_ns: i64) -> Standing {
     let is_session = kind == Some(Kind::Session);
     let new_run = || RunRecord {
@@ -297,11 +293,7 @@ impl OpenSpan {
     }
 
     /// Counts a span that has turned out to be ours.
-    #[expect(
-        clippy::inline_always,
-        reason = "an id handed over in memory is written in parts and read as a whole, which waits: 6 ns"
-    )]
-    #[inline(always)]
+    #[inline]
     fn rank(&self, kind: Kind) -> Rank {
         let mut rank = Rank {
             ordinal: 1,

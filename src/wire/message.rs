@@ -79,9 +79,10 @@ mod tests {
 
     #[test]
     fn a_text_becomes_one_message() {
+        let message: serde_json::Value = serde_json::from_str(&single("user", "hi")).unwrap();
         assert_eq!(
-            single("user", "hi"),
-            r#"[{"parts":[{"content":"hi","type":"text"}],"role":"user"}]"#
+            message,
+            serde_json::json!([{"role": "user", "parts": [{"type": "text", "content": "hi"}]}])
         );
     }
 

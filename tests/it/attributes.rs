@@ -1,8 +1,10 @@
 //! Every attribute of the contract, under the names of every profile.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use hermes::ContentCapture;
+use serde_json::Value;
 
 use crate::support::collector::{Collector, ReceivedSpan};
 use crate::support::{Bench, SOON, script};
@@ -23,6 +25,25 @@ fn sent_as(semconv: &str) -> String {
     spans.iter().map(shown).collect()
 }
 
+/// JSON inside of texts, with its keys in order: a crate beside this one may have asked serde_json for another.
+fn in_order(value: &Value) -> Value {
+    match value {
+        Value::String(text) => match serde_json::from_str::<Value>(text) {
+            Ok(json @ (Value::Array(_) | Value::Object(_))) => in_order(&json).to_string().into(),
+            _ => value.clone(),
+        },
+        Value::Array(items) => items.iter().map(in_order).collect(),
+        Value::Object(fields) => {
+            let sorted: BTreeMap<_, _> = fields.iter().collect();
+            let sorted = sorted.into_iter();
+            sorted
+                .map(|(key, value)| (key.clone(), in_order(value)))
+                .collect()
+        }
+        _ => value.clone(),
+    }
+}
+
 /// A span's attributes, one a line, those that differ from run to run left out.
 fn shown(span: &ReceivedSpan) -> String {
     let mut text = format!("{} ({})\n", span.name, span.kind);
@@ -33,7 +54,7 @@ fn shown(span: &ReceivedSpan) -> String {
         let value = if is_time {
             "<time>".to_owned()
         } else {
-            value.to_string()
+            in_order(value).to_string()
         };
         writeln!(text, "  {key} = {value}").unwrap();
     }

@@ -261,7 +261,7 @@ mod tests {
                 Some("no such file"),
             ),
             (
-                json!({"error": {"code": 5, "at": ["x", null, 1.5, true]}}),
+                json!({"error": {"at": ["x", null, 1.5, true], "code": 5}}),
                 FAILED,
                 Some(r#"{"at":["x",null,1.5,true],"code":5}"#),
             ),
