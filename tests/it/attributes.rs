@@ -25,7 +25,7 @@ fn sent_as(semconv: &str) -> String {
     spans.iter().map(shown).collect()
 }
 
-/// JSON inside of texts, with its keys in order: a crate beside this one may have asked serde_json for another.
+/// JSON inside of texts, with its keys in order: a crate beside this one may have asked `serde_json` for another.
 fn in_order(value: &Value) -> Value {
     match value {
         Value::String(text) => match serde_json::from_str::<Value>(text) {
