@@ -47,7 +47,7 @@ fn in_order(value: &Value) -> Value {
 /// A span's attributes, one a line, those that differ from run to run left out.
 fn shown(span: &ReceivedSpan) -> String {
     let mut text = format!("{} ({})\n", span.name, span.kind);
-    for (key, value) in &span.attributes {
+    for (key, value) in span.attributes.iter().collect::<BTreeMap<_, _>>() {
         let is_time = key.ends_with("duration_s")
             || key.ends_with("duration_ms")
             || key.ends_with("time_to_first_chunk");
