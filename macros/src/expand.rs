@@ -99,7 +99,7 @@ impl Names {
                 if !#span.is_disabled() {
                     use #h::parentage::*;
                     for __cause in #causes {
-                        #h::follow(&#span, (&&#h::Parentage::new(__cause)).parent());
+                        #h::follow(&#span, (&&#h::Parentage::new(__cause)).hermes_parent());
                     }
                 }
             }
@@ -132,7 +132,7 @@ impl Names {
         let [id, remote, below, made] = ["__id", "__remote", "__below", "__made"]
             .map(|name| Ident::new(name, Span::mixed_site()));
         let at = generated(parent);
-        let stated = quote_spanned!(at=> (&&#h::Parentage::new(#parent)).parent());
+        let stated = quote_spanned!(at=> (&&#h::Parentage::new(#parent)).hermes_parent());
         let local = self.span(args, function, Some(quote!(#id)));
         let attached = self.span(args, function, None);
         quote! {
@@ -211,7 +211,7 @@ impl Names {
                     Sigil::Display => quote!(%#value),
                     Sigil::Debug => quote!(?#value),
                     Sigil::Value => {
-                        let field = self.probe(value, "to_field");
+                        let field = self.probe(value, "hermes_to_field");
                         quote!(#field.as_value())
                     }
                 };
@@ -254,7 +254,7 @@ impl Names {
             Becomes::Content(fact) => {
                 let fact = format_ident!("{fact}");
                 let text = match sigil {
-                    Sigil::Value => self.probe(value, "to_content"),
+                    Sigil::Value => self.probe(value, "hermes_to_content"),
                     Sigil::Display | Sigil::Debug => self.text(*sigil, value),
                 };
                 Some(quote!(#call.content(#h::Fact::#fact, || #text);))
@@ -264,7 +264,7 @@ impl Names {
                 Some(quote!(#call.base_url(|| #h::format!("{}", #url));))
             }
             Becomes::Request => {
-                let json = self.probe(value, "to_json");
+                let json = self.probe(value, "hermes_to_json");
                 Some(quote!(#call.request(|| #json);))
             }
             _ => None,
@@ -340,8 +340,8 @@ impl Names {
                     use #h::probe::*;
                     if let ::core::result::Result::Err(#error) = #out {
                         #call.failed(
-                            || (&&&&#h::Probe(#error)).type_name(),
-                            || (&&&&&&#h::Probe(#error)).message(),
+                            || (&&&&#h::Probe(#error)).hermes_type_name(),
+                            || (&&&&&&#h::Probe(#error)).hermes_message(),
                         );
                     }
                 }
@@ -410,11 +410,11 @@ impl Names {
         quote! {
             |#item, #seen| {
                 use #h::probe::*;
-                match (&&#h::Probe(#item)).split() {
-                    ::core::result::Result::Ok(#item) => (&&&&&#h::Probe(#item)).read_into(#seen),
+                match (&&#h::Probe(#item)).hermes_split() {
+                    ::core::result::Result::Ok(#item) => (&&&&&#h::Probe(#item)).hermes_read_into(#seen),
                     ::core::result::Result::Err(#error) => #seen.error_of(
-                        || (&&&&#h::Probe(#error)).type_name(),
-                        || (&&&&&&#h::Probe(#error)).message(),
+                        || (&&&&#h::Probe(#error)).hermes_type_name(),
+                        || (&&&&&&#h::Probe(#error)).hermes_message(),
                     ),
                 }
             }
@@ -429,7 +429,7 @@ impl Names {
         let error = Ident::new("__error", Span::mixed_site());
         let content = |fact: &str| {
             let fact = format_ident!("{fact}");
-            quote!(#call.content(#h::Fact::#fact, || (&&&&#h::Probe(#value)).to_content());)
+            quote!(#call.content(#h::Fact::#fact, || (&&&&#h::Probe(#value)).hermes_to_content());)
         };
         let (is_turn, is_tool) = (args.kind == Kind::Turn, args.kind == Kind::Tool);
         let flagged = args.given.iter().find(|given| given.key == "response");
@@ -447,22 +447,22 @@ impl Names {
         let result =
             flag("result").then(|| content(if is_tool { "ToolResult" } else { "Documents" }));
         let verdict = if is_tool {
-            quote!((&&&&#h::Probe(#value)).verdict())
+            quote!((&&&&#h::Probe(#value)).hermes_verdict())
         } else {
             quote!(::core::option::Option::None)
         };
         quote! {
             |#call, #out| {
                 use #h::probe::*;
-                match (&&#h::Probe(#out)).split() {
+                match (&&#h::Probe(#out)).hermes_split() {
                     ::core::result::Result::Ok(#value) => {
                         #response
                         #result
                         #call.returned(|| #verdict);
                     }
                     ::core::result::Result::Err(#error) => #call.failed(
-                        || (&&&&#h::Probe(#error)).type_name(),
-                        || (&&&&&&#h::Probe(#error)).message(),
+                        || (&&&&#h::Probe(#error)).hermes_type_name(),
+                        || (&&&&&&#h::Probe(#error)).hermes_message(),
                     ),
                 }
             }
