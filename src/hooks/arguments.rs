@@ -47,6 +47,8 @@ macro_rules! arguments {
     (@type json) => { Value };
     (@type int) => { i64 };
     (@type number) => { f64 };
+    (@type seconds) => { f64 };
+    (@type millis) => { f64 };
     (@type truth) => { bool };
     (@type time) => { SystemTime };
 }
@@ -192,7 +194,7 @@ arguments! {
         /// The call's number in its turn.
         api_call_count: int,
         /// How long it took, in seconds.
-        api_duration: number,
+        api_duration: seconds,
         /// When it began.
         started_at: time,
         /// When it ended.
@@ -243,7 +245,7 @@ arguments! {
         /// The call's number in its turn.
         api_call_count: int,
         /// How long it took, in seconds.
-        api_duration: number,
+        api_duration: seconds,
         /// When it began.
         started_at: time,
         /// When it failed.
@@ -307,7 +309,7 @@ arguments! {
         /// When it ended.
         ended_at: time,
         /// How long it took, in milliseconds.
-        duration_ms: number,
+        duration_ms: millis,
         /// `ok`, `error`, `timeout`, `blocked`, `cancelled`: beats what the result looks like, unless it is `ok`.
         status: text,
         /// The type of the error.
@@ -359,7 +361,7 @@ arguments! {
         /// When it ended.
         ended_at: time,
         /// How long it took, in milliseconds.
-        duration_ms: number,
+        duration_ms: millis,
     }
     /// Somebody is asked for leave.
     ApprovalRequest {
@@ -411,6 +413,6 @@ arguments! {
         /// When it was answered.
         ended_at: time,
         /// How long it took, in milliseconds.
-        duration_ms: number,
+        duration_ms: millis,
     }
 }
