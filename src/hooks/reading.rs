@@ -153,7 +153,9 @@ const EARLIEST: Duration = Duration::from_secs(1_000_000_000);
 const LATEST: Duration = Duration::from_secs(4_102_444_800);
 
 fn is_possible(moment: &Moment) -> bool {
-    let Moment::Of(time) = moment else { return true };
+    let Moment::Of(time) = moment else {
+        return true;
+    };
     let since = time.duration_since(UNIX_EPOCH);
     since.is_ok_and(|since| (EARLIEST..LATEST).contains(&since))
 }
@@ -163,7 +165,7 @@ mod tests {
     use serde_json::json;
 
     use super::seconds as seconds_of;
-    use super::{Value, UNIX_EPOCH, int, json as json_of, millis, text, time, truth};
+    use super::{UNIX_EPOCH, Value, int, json as json_of, millis, text, time, truth};
 
     fn seconds(value: &Value) -> Option<f64> {
         let time = time(&json!({ "at": value }), "at")?;
@@ -209,7 +211,10 @@ mod tests {
     #[test]
     fn what_lies_between_is_known_where_the_moments_are_not() {
         let took = |started: Value, ended: Value| {
-            seconds_of(&json!({ "started_at": started, "ended_at": ended }), "api_duration")
+            seconds_of(
+                &json!({ "started_at": started, "ended_at": ended }),
+                "api_duration",
+            )
         };
         assert_eq!(took(json!(100.25), json!(142.75)), Some(42.5));
         assert_eq!(took(json!("100"), json!(142)), Some(42.0));
