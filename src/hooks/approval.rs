@@ -104,7 +104,7 @@ impl Do<ApprovalResponse> for Hooks {
             };
             start(wait, place)
         };
-        self.end(call, end, alone, |span| {
+        self.end(&call, end, alone, |span| {
             if let Some(choice) = spoken(&told.choice) {
                 span.decision(choice);
             }

@@ -58,7 +58,7 @@ impl Hooks {
     /// then; `say` states what is known at its end, and how that is.
     pub(super) fn end(
         &self,
-        call: Call<'_>,
+        call: &Call<'_>,
         end: End,
         start: impl FnOnce(&Place, SystemTime, i64) -> Arc<Held>,
         say: impl FnOnce(&OwnedSpan) -> How,

@@ -134,7 +134,7 @@ impl Do<ApiAnswer> for Hooks {
             };
             start(call, place, tries)
         };
-        self.end(call, end, alone, |span| {
+        self.end(&call, end, alone, |span| {
             state_answer(span, &told);
             How::Done
         });
@@ -225,7 +225,7 @@ impl Do<ApiError> for Hooks {
             };
             start(call, place, tries)
         };
-        self.end(call, end, alone, |span| {
+        self.end(&call, end, alone, |span| {
             if let Some(count) = told.retry_count.and_then(|count| u32::try_from(count).ok()) {
                 span.retry_count(count);
             }

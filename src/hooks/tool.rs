@@ -97,7 +97,7 @@ impl Do<ToolResult> for Hooks {
             };
             start(call, place)
         };
-        self.end(call, end, alone, |span| state_result(span, &told));
+        self.end(&call, end, alone, |span| state_result(span, &told));
     }
 }
 
