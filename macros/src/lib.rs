@@ -5,8 +5,9 @@
 
 use proc_macro::TokenStream;
 
-use crate::args::Kind;
+use crate::keywords::Kind;
 
+mod keywords;
 mod args;
 mod function;
 mod validate;

@@ -6,9 +6,10 @@ use syn::parse::ParseStream;
 use syn::spanned::Spanned as _;
 use syn::{Error, Expr, Ident, Lit, LitStr, Path, Result, ReturnType, Signature, Token, Type};
 
-use crate::args::{Absent, Args, Becomes, KEYWORDS, Kind, PROFILES};
+use crate::args::Args;
 use crate::function::{Body, Function};
 use crate::future;
+use crate::keywords::{Absent, Becomes, KEYWORDS, Kind, PROFILES};
 
 /// What users of tracing's `instrument` write by habit.
 const HABITS: &[&str] = &["skip", "skip_all", "err", "ret"];

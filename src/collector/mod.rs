@@ -12,12 +12,15 @@
 
 mod event;
 mod open;
+mod running;
+mod start;
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use futures_core::Stream;
+use futures_core::{FusedStream, Stream};
 use tracing::{Level, Span, level_enabled};
 
 pub use event::{AgentEvent, Phase, Told, TraceEvent};
@@ -34,7 +37,7 @@ use crate::span::quietly;
 /// with its first event.
 ///
 /// At the end of the stream, or when it is dropped, what has no end is given up: `cancelled`, and sessions
-/// `interrupted`. Where the stream fails ([`TraceEvent::failure`]), it fails as well.
+/// `interrupted`. Where the stream fails ([`TraceEvent::failure`]) or panics, it fails as well.
 #[derive(Clone, Copy, Debug)]
 pub struct TraceCollector {
     max_open: usize,
@@ -114,7 +117,7 @@ fn see(open: &mut Open, event: &mut impl TraceEvent) {
             event.set_ids(trace_id, span_id);
         }
         if let Some(failure) = event.failure() {
-            open.fail_all(&failure);
+            open.fail_all(|span| span.fail(failure.as_str()));
         }
     });
 }
@@ -138,21 +141,35 @@ where
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
-        match this.stream.poll_next(context) {
-            Poll::Ready(Some(mut event)) => {
+        match catch_unwind(AssertUnwindSafe(|| this.stream.poll_next(context))) {
+            Ok(Poll::Ready(Some(mut event))) => {
                 see(this.open, &mut event);
                 Poll::Ready(Some(event))
             }
-            Poll::Ready(None) => {
+            Ok(Poll::Ready(None)) => {
                 let _ = quietly(|| this.open.give_up_all());
                 Poll::Ready(None)
             }
-            Poll::Pending => Poll::Pending,
+            Ok(Poll::Pending) => Poll::Pending,
+            Err(payload) => {
+                let _ = quietly(|| this.open.fail_all(|span| span.panicked(&*payload)));
+                resume_unwind(payload)
+            }
         }
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
         self.stream.size_hint()
+    }
+}
+
+impl<S> FusedStream for Collected<S>
+where
+    S: FusedStream,
+    S::Item: TraceEvent,
+{
+    fn is_terminated(&self) -> bool {
+        self.stream.is_terminated()
     }
 }
 

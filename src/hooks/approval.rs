@@ -3,96 +3,53 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::book::{Place, Whose};
-use super::calls::{Finishing, Key, Role, Starting, mark};
-use super::held::{Ending, Held, How, carry_out};
+use super::call::{Call, End};
+use super::calls::{Key, Role, Which, mark};
+use super::held::{Held, How};
 use super::{
-    ApprovalRequest, ApprovalResponse, Book, Do, Hooks, MILLISECOND, as_text, duration, spoken,
-    tool, whose,
+    ApprovalRequest, ApprovalResponse, Do, Hooks, MILLISECOND, as_text, duration, spoken, tool,
+    whose,
 };
 use crate::span;
 
 /// What a wait is known by: the tool call that waits, else what leave is asked for.
-fn key(
-    call: &Option<String>,
-    pattern: &Option<String>,
-    command: Option<&serde_json::Value>,
-) -> Key {
-    let command = || command.map(as_text).unwrap_or_default();
-    let asked = || format!("{} {}", spoken(pattern).unwrap_or_default(), command());
-    let own = spoken(call).map(str::to_owned);
-    let is_own = own.is_some();
-    let id = own.unwrap_or_else(asked);
-    Key {
+fn which(call: &Option<String>, pattern: &Option<String>, command: &Option<Value>) -> Which {
+    let pattern = spoken(pattern).unwrap_or_default();
+    let command = command.as_ref().map(as_text).unwrap_or_default();
+    Which {
         role: Role::Approval,
-        id,
-        is_own,
+        id: spoken(call).map(str::to_owned),
+        what: format!("{pattern} {command}"),
     }
 }
 
-impl Book {
-    /// The session that an approval is about: its key is the host's name for a conversation, and may be no
-    /// session's id.
-    fn about<'a>(&self, mut whose: Whose<'a>, session_key: &'a Option<String>) -> Whose<'a> {
-        let known = spoken(session_key).filter(|key| self.sessions.contains_key(*key));
-        whose.session = whose.session.or(known);
-        whose
-    }
-
-    /// The tool that waits, else the turn.
-    fn waiting(
-        &mut self,
-        whose: &Whose<'_>,
-        call: &Option<String>,
-        began: Option<SystemTime>,
-    ) -> Place {
-        let call_key = spoken(call).map(|_| tool::key(call, &None));
-        let session = self.session_of(whose);
-        let tool = call_key.and_then(|key| self.calls.find(&key, session.as_deref()));
-        if let Some(tool) = tool {
-            return Place {
-                session: tool.session.clone(),
-                parent: Some(Arc::clone(&tool.held)),
-            };
-        }
-        if session.is_none() && whose.session.is_none() {
-            return Place::default();
-        }
-        self.place(whose, tool::birth(began))
-    }
+/// The tool call that waits.
+fn waiting(call: &Option<String>) -> Option<Key> {
+    spoken(call).map(|_| tool::which(call, &None).key())
 }
 
 impl Do<ApprovalRequest> for Hooks {
     fn do_call(&self, told: ApprovalRequest) {
-        let key = key(&told.tool_call_id, &told.pattern_key, told.command.as_ref());
-        let said = mark((
-            &told.pattern_key,
-            &told.surface,
-            told.started_at,
-            told.command.as_ref().map(as_text),
-        ));
-        let begun = self.book(|book| {
-            let whose = book.about(whose!(told), &told.session_key);
-            let mut endings = Vec::new();
-            let session = book.session_of(&whose);
-            let starting = book
-                .calls
-                .starting(&key, session.as_deref(), said, &mut endings);
-            if matches!(starting, Starting::Known) {
-                return None;
-            }
-            let place = book.waiting(&whose, &told.tool_call_id, told.started_at);
-            let held = start(told.clone(), &place);
-            book.calls
-                .open(key, place.session, place.parent, held.clone(), said, 0);
-            Some((held, endings))
-        });
-        if let Some((held, endings)) = begun {
-            carry_out(endings);
-            held.span();
-        }
+        let call = Call {
+            which: which(&told.tool_call_id, &told.pattern_key, &told.command),
+            whose: Whose {
+                key: spoken(&told.session_key),
+                ..whose!(told)
+            },
+            inside: waiting(&told.tool_call_id),
+            began: told.started_at,
+            said: mark((
+                &told.pattern_key,
+                &told.surface,
+                told.started_at,
+                told.command.as_ref().map(as_text),
+            )),
+        };
+        let starts = told.clone();
+        self.begin(call, |place, _| start(starts, place));
     }
 }
 
@@ -121,40 +78,37 @@ fn start(told: ApprovalRequest, place: &Place) -> Arc<Held> {
 
 impl Do<ApprovalResponse> for Hooks {
     fn do_call(&self, told: ApprovalResponse) {
-        let key = key(&told.tool_call_id, &told.pattern_key, told.command.as_ref());
-        let said = mark((&told.choice, told.started_at, told.ended_at));
-        let took = duration(told.duration_ms, MILLISECOND);
-        let held = self.book(|book| {
-            let whose = book.about(whose!(told), &told.session_key);
-            let session = book.session_of(&whose);
-            match book.calls.finishing(&key, session.as_deref(), said, false) {
-                Finishing::Known => None,
-                Finishing::Open(open) => Some(open.held),
-                Finishing::Alone => {
-                    let now = told.ended_at.unwrap_or_else(SystemTime::now);
-                    let before = took.and_then(|took| now.checked_sub(took));
-                    let began = told.started_at.or(before).unwrap_or(now);
-                    let place = book.waiting(&whose, &told.tool_call_id, Some(began));
-                    let alone = ApprovalRequest {
-                        pattern_key: told.pattern_key.clone(),
-                        surface: told.surface.clone(),
-                        command: told.command.clone(),
-                        description: told.description.clone(),
-                        started_at: Some(began),
-                        ..ApprovalRequest::default()
-                    };
-                    Some(start(alone, &place))
-                }
+        let call = Call {
+            which: which(&told.tool_call_id, &told.pattern_key, &told.command),
+            whose: Whose {
+                key: spoken(&told.session_key),
+                ..whose!(told)
+            },
+            inside: waiting(&told.tool_call_id),
+            began: told.started_at,
+            said: mark((&told.choice, told.started_at, told.ended_at)),
+        };
+        let end = End {
+            at: told.ended_at,
+            took: duration(told.duration_ms, MILLISECOND),
+            has_failed: false,
+        };
+        let alone = |place: &Place, began, _| {
+            let wait = ApprovalRequest {
+                pattern_key: told.pattern_key.clone(),
+                surface: told.surface.clone(),
+                command: told.command.clone(),
+                description: told.description.clone(),
+                started_at: Some(began),
+                ..ApprovalRequest::default()
+            };
+            start(wait, place)
+        };
+        self.end(&call, end, alone, |span| {
+            if let Some(choice) = spoken(&told.choice) {
+                span.decision(choice);
             }
+            How::Done
         });
-        let Some(held) = held else { return };
-        let span = held.span();
-        if let Some(choice) = spoken(&told.choice) {
-            span.decision(choice);
-        }
-        let at = held.end(told.started_at, told.ended_at, took);
-        held.tell_end(at.unwrap_or_else(SystemTime::now));
-        let how = How::Done;
-        Ending { held, how, at }.carry_out();
     }
 }

@@ -1,4 +1,4 @@
-//! Which sessions and turns are open, and under which of them a call belongs.
+//! Which sessions are open, and under which of them a call belongs.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -6,13 +6,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::calls::Calls;
 use super::held::{Ending, Held, How};
+use super::turns::Session;
 use crate::record::EndReason;
 use crate::span;
 
-/// How many turns of one session may be open at once.
-const MAX_TURNS: usize = 16;
 /// By how many names (tasks, turns) a session is found.
 const MAX_NAMES: usize = 64;
+/// What stands before the name of a model call.
+const CALL: &str = "call";
 /// How many sessions that are over are remembered, for what is told of them late.
 const MAX_PAST: usize = 64;
 
@@ -24,6 +25,8 @@ pub(super) struct Whose<'a> {
     pub(super) turn: Option<&'a str>,
     /// The model call that a tool was asked for by.
     pub(super) request: Option<&'a str>,
+    /// The host's name for a conversation, which may be no session's id.
+    pub(super) key: Option<&'a str>,
 }
 
 /// Where a call belongs.
@@ -31,32 +34,6 @@ pub(super) struct Whose<'a> {
 pub(super) struct Place {
     pub(super) session: Option<String>,
     pub(super) parent: Option<Arc<Held>>,
-}
-
-#[derive(Debug)]
-pub(super) struct Turn {
-    id: Option<String>,
-    pub(super) held: Arc<Held>,
-    /// When it had its answer.
-    pub(super) answered: Option<SystemTime>,
-}
-
-#[derive(Debug)]
-pub(super) struct Session {
-    pub(super) held: Arc<Held>,
-    /// The open turns; the last one is the current one.
-    pub(super) turns: Vec<Turn>,
-    /// The turn that ended last: what is told of it late still belongs to it.
-    last: Option<Turn>,
-    /// How that went.
-    pub(super) went: Option<How>,
-    /// The session that a sub-agent works for.
-    pub(super) works_for: Option<String>,
-    pub(super) is_agent: bool,
-    /// When a sub-agent's session was finalized.
-    pub(super) finalized: Option<SystemTime>,
-    names: VecDeque<String>,
-    seen: (u64, Instant),
 }
 
 #[derive(Debug, Default)]
@@ -83,134 +60,13 @@ impl Whose<'_> {
         let names = [
             ("task", self.task),
             ("turn", self.turn),
-            ("call", self.request),
+            (CALL, self.request),
         ];
         names
             .into_iter()
             .filter_map(|(what, name)| Some(format!("{what} {}", name?)))
     }
 }
-
-impl Session {
-    fn new(held: Arc<Held>) -> Self {
-        Session {
-            held,
-            turns: Vec::new(),
-            last: None,
-            went: None,
-            works_for: None,
-            is_agent: false,
-            finalized: None,
-            names: VecDeque::new(),
-            seen: (0, Instant::now()),
-        }
-    }
-
-    /// The turn of this id, else the current one.
-    pub(super) fn turn(&mut self, id: Option<&str>) -> Option<&mut Turn> {
-        let place = match id {
-            Some(id) => self
-                .turns
-                .iter()
-                .position(|turn| turn.id.as_deref() == Some(id)),
-            None => None,
-        };
-        match place {
-            Some(place) => self.turns.get_mut(place),
-            None => self.turns.last_mut(),
-        }
-    }
-
-    fn has_turn(&self, id: &str) -> bool {
-        self.turns.iter().any(|turn| turn.id.as_deref() == Some(id))
-    }
-
-    /// What a call of this turn stands in.
-    fn place(&mut self, turn: Option<&str>, began: Option<SystemTime>) -> Arc<Held> {
-        if let Some(id) = turn {
-            let late = self
-                .last
-                .as_ref()
-                .filter(|turn| turn.id.as_deref() == Some(id));
-            if let (Some(late), false) = (late, self.has_turn(id)) {
-                return Arc::clone(&late.held);
-            }
-            let is_known = self.has_turn(id) || self.turns.len() >= MAX_TURNS;
-            match self.turns.last_mut() {
-                _ if is_known => {}
-                // The hook that began it did not know how it is called.
-                Some(current) if current.id.is_none() => current.id = Some(id.to_owned()),
-                // Nobody told of its beginning.
-                _ => {
-                    self.begin_turn(Some(id.to_owned()), began, |turn| turn);
-                }
-            }
-        }
-        let turn = self.turn(turn).map(|turn| Arc::clone(&turn.held));
-        turn.unwrap_or_else(|| Arc::clone(&self.held))
-    }
-
-    pub(super) fn begin_turn(
-        &mut self,
-        id: Option<String>,
-        began: Option<SystemTime>,
-        say: impl for<'a> FnOnce(TurnStart<'a>) -> TurnStart<'a> + Send + 'static,
-    ) -> Arc<Held> {
-        let held = Held::new(Some(Arc::clone(&self.held)), began, move |session| {
-            let turn = session.map_or_else(span::turn, span::OwnedSpan::turn);
-            let turn = match began {
-                Some(began) => turn.start_at(began),
-                None => turn,
-            };
-            say(turn).start()
-        });
-        self.turns.push(Turn {
-            id,
-            held: Arc::clone(&held),
-            answered: None,
-        });
-        held
-    }
-
-    /// Takes a turn out, with its end.
-    pub(super) fn end_turn(&mut self, place: usize, how: How) -> Ending {
-        let turn = self.turns.remove(place);
-        let ending = Ending {
-            held: Arc::clone(&turn.held),
-            at: turn.answered.filter(|_| how == How::Done),
-            how: how.clone(),
-        };
-        self.went = Some(how);
-        self.last = Some(turn);
-        ending
-    }
-
-    /// Ends the turns that nobody ended: those that have an answer are done.
-    pub(super) fn end_turns(&mut self, others: &How) -> Vec<Ending> {
-        let mut endings = Vec::new();
-        while let Some(place) = self.turns.len().checked_sub(1) {
-            let how = match self.turns[place].answered {
-                Some(_) => How::Done,
-                None => others.clone(),
-            };
-            endings.push(self.end_turn(place, how));
-        }
-        endings
-    }
-
-    /// Where the turn of this id is, or the current one.
-    pub(super) fn turn_place(&self, id: Option<&str>) -> Option<usize> {
-        let Some(id) = id else {
-            return self.turns.len().checked_sub(1);
-        };
-        let is_it = |turn: &Turn| turn.id.as_deref() == Some(id);
-        let unnamed = |turn: &Turn| turn.id.is_none();
-        let place = self.turns.iter().position(is_it);
-        place.or_else(|| self.turns.iter().rposition(unnamed))
-    }
-}
-
-pub(super) type TurnStart<'a> = span::Start<'a, span::kind::Turn>;
 
 impl Book {
     /// The session that a hook speaks of: by its id, else by what it is known by besides, else the only
@@ -222,6 +78,7 @@ impl Book {
         let known = whose
             .names()
             .find_map(|name| self.names.get(&name).cloned());
+        let nameless = || self.sessions.contains_key("").then(String::new);
         let task = || {
             let task = whose.task?;
             self.sessions.contains_key(task).then(|| task.to_owned())
@@ -230,7 +87,14 @@ impl Book {
             1 => self.sessions.keys().next().cloned(),
             _ => None,
         };
-        known.or_else(task).or_else(only)
+        known.or_else(task).or_else(nameless).or_else(only)
+    }
+
+    /// Whom a hook speaks of, if what it says is the id of a session.
+    pub(super) fn sure<'a>(&self, mut whose: Whose<'a>) -> Whose<'a> {
+        let known = whose.key.filter(|key| self.sessions.contains_key(*key));
+        whose.session = whose.session.or(known);
+        whose
     }
 
     /// Where a call belongs: sessions and turns of which nobody told begin with it.
@@ -280,10 +144,13 @@ impl Book {
             if known.as_deref() != Some(id) {
                 session.names.push_back(name);
             }
-            if session.names.len() > MAX_NAMES
-                && let Some(oldest) = session.names.pop_front()
-            {
-                self.names.remove(&oldest);
+            if session.names.len() > MAX_NAMES {
+                // There are many calls in a task, and few tasks and turns.
+                let is_call = |name: &String| name.starts_with(CALL);
+                let oldest = session.names.iter().position(is_call).unwrap_or(0);
+                if let Some(oldest) = session.names.remove(oldest) {
+                    self.names.remove(&oldest);
+                }
             }
         }
         session

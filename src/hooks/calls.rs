@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::book::Place;
 use super::held::{Ending, Held, How};
 
 /// How many ended calls are remembered: what is told of one of them again is not heard.
@@ -17,19 +18,31 @@ pub(super) enum Role {
     Approval,
 }
 
-/// Which call a hook speaks of.
+/// Which call a hook speaks of, as far as it says.
+#[derive(Debug)]
+pub(super) struct Which {
+    pub(super) role: Role,
+    /// Its own id.
+    pub(super) id: Option<String>,
+    /// What it is: the tool, what leave is asked for. Calls without an id are known by it, the one that began
+    /// first being the first to end.
+    pub(super) what: String,
+}
+
+/// What an open call is found by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) role: Role,
-    pub(super) id: String,
-    /// Whether the id is the call's own: without one, a call is known by what it is.
-    pub(super) is_own: bool,
+    id: String,
+    /// Whether the id is the call's own.
+    is_own: bool,
 }
 
 /// A call that runs.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) held: Arc<Held>,
+    what: String,
     pub(super) session: Option<String>,
     /// What it stands in.
     pub(super) place: Option<Arc<Held>>,
@@ -68,8 +81,10 @@ pub(super) enum Finishing {
     /// It was told before.
     Known,
     Open(Open),
-    /// Nobody told of its start.
-    Alone,
+    /// Nobody told of its start; it was tried so often before.
+    Alone {
+        tries: i64,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -91,6 +106,25 @@ pub(super) fn mark(said: impl Hash) -> u64 {
 /// Whether two hooks may speak of one session: one of them may not know it.
 fn is_same(one: Option<&str>, other: Option<&str>) -> bool {
     one.is_none() || other.is_none() || one == other
+}
+
+impl Which {
+    pub(super) fn key(&self) -> Key {
+        Key {
+            role: self.role,
+            id: self.id.as_ref().unwrap_or(&self.what).clone(),
+            is_own: self.id.is_some(),
+        }
+    }
+
+    /// By what a hook would find it that does not know its id.
+    fn key_without_id(&self) -> Key {
+        Key {
+            role: self.role,
+            id: self.what.clone(),
+            is_own: false,
+        }
+    }
 }
 
 impl Calls {
@@ -143,9 +177,8 @@ impl Calls {
 
     pub(super) fn open(
         &mut self,
-        key: Key,
-        session: Option<String>,
-        place: Option<Arc<Held>>,
+        which: Which,
+        place: Place,
         held: Arc<Held>,
         mark: u64,
         tries: i64,
@@ -153,10 +186,12 @@ impl Calls {
         self.heard += 1;
         self.count += 1;
         let seen = (self.heard, Instant::now());
+        let key = which.key();
         let open = Open {
             held,
-            session,
-            place,
+            what: which.what,
+            session: place.session,
+            place: place.parent,
             mark,
             tries,
             seen,
@@ -167,41 +202,56 @@ impl Calls {
     /// The call that is over.
     pub(super) fn finishing(
         &mut self,
-        key: &Key,
+        which: &Which,
         session: Option<&str>,
         mark: u64,
         has_failed: bool,
     ) -> Finishing {
-        if let Some(open) = self.take(key, session) {
-            let session = open.session.clone();
-            self.remember(
-                key,
-                session,
-                Some(open.mark),
-                Some(mark),
-                has_failed,
-                open.tries,
-            );
+        let key = which.key();
+        let over = |start, tries| Done {
+            session: session.map(str::to_owned),
+            start,
+            end: Some(mark),
+            has_failed,
+            tries,
+            number: 0,
+        };
+        if let Some(open) = self.take(&key, session) {
+            let done = Done {
+                session: open.session.clone(),
+                ..over(Some(open.mark), open.tries)
+            };
+            self.remember(&key, done);
             return Finishing::Open(open);
         }
-        if key.is_own {
-            let done = self.done.get_mut(key).into_iter().flatten();
-            let mut of_session = done.filter(|done| is_same(done.session.as_deref(), session));
-            let told = of_session.find(|done| done.end.is_none_or(|end| end == mark));
-            if let Some(told) = told {
-                told.end = Some(mark);
-                return Finishing::Known;
-            }
+        if !key.is_own {
+            let Some((key, open)) = self.take_by_what(which, session) else {
+                return Finishing::Alone { tries: 0 };
+            };
+            // A hook that knows the id may tell of the same end.
+            let done = Done {
+                end: None,
+                ..over(Some(open.mark), open.tries)
+            };
+            self.remember(&key, done);
+            return Finishing::Open(open);
         }
-        self.remember(
-            key,
-            session.map(str::to_owned),
-            None,
-            Some(mark),
-            has_failed,
-            0,
-        );
-        Finishing::Alone
+        let done = self.done.get_mut(&key).into_iter().flatten();
+        let mut of_session = done.filter(|done| is_same(done.session.as_deref(), session));
+        let mut tries = 0;
+        let told = of_session.find(|done| {
+            let is_tried_again = done.has_failed && key.role == Role::Request;
+            tries = if is_tried_again { done.tries + 1 } else { 0 };
+            done.end.is_none_or(|end| end == mark)
+        });
+        if let Some(told) = told {
+            told.end = Some(mark);
+            return Finishing::Known;
+        }
+        let began = self.take_exactly(&which.key_without_id(), session);
+        let start = began.as_ref().map(|open| open.mark);
+        self.remember(&key, over(start, tries));
+        began.map_or(Finishing::Alone { tries }, Finishing::Open)
     }
 
     /// The call of this id that began first.
@@ -214,21 +264,38 @@ impl Calls {
         })
     }
 
+    /// Takes out the call of this key: one of this session, else one of which nobody said whose it is.
     fn take(&mut self, key: &Key, session: Option<&str>) -> Option<Open> {
+        self.take_exactly(key, session)
+            .or_else(|| self.take_first(key, |open| is_same(open.session.as_deref(), session)))
+    }
+
+    fn take_exactly(&mut self, key: &Key, session: Option<&str>) -> Option<Open> {
+        self.take_first(key, |open| open.session.as_deref() == session)
+    }
+
+    fn take_first(&mut self, key: &Key, is_it: impl Fn(&Open) -> bool) -> Option<Open> {
         let open = self.open.get_mut(key)?;
-        let exact = open
-            .iter()
-            .position(|open| open.session.as_deref() == session);
-        let place = exact.or_else(|| {
-            open.iter()
-                .position(|open| is_same(open.session.as_deref(), session))
-        })?;
-        let taken = open.remove(place);
+        let taken = open.remove(open.iter().position(is_it)?);
         if open.is_empty() {
             self.open.remove(key);
         }
         self.count -= 1;
         Some(taken)
+    }
+
+    /// Takes out the call of this session that is so and began first, whatever its id.
+    fn take_by_what(&mut self, which: &Which, session: Option<&str>) -> Option<(Key, Open)> {
+        let is_it = |open: &Open| open.what == which.what && open.session.as_deref() == session;
+        let of_role = self.open.iter().filter(|(key, _)| key.role == which.role);
+        let fitting = of_role.filter_map(|(key, open)| {
+            let first = open.iter().find(|open| is_it(open))?;
+            Some((first.seen.0, key))
+        });
+        let (_, key) = fitting.min_by_key(|(began, _)| *began)?;
+        let key = key.clone();
+        let open = self.take_first(&key, is_it)?;
+        Some((key, open))
     }
 
     /// Gives up every open call for which this holds.
@@ -245,9 +312,15 @@ impl Calls {
         self.count -= over.len();
         over.sort_by_key(|(_, open)| std::cmp::Reverse(open.seen.0));
         let given_up = over.into_iter().map(|(key, open)| {
-            if key.is_own {
-                self.remember(&key, open.session, Some(open.mark), None, true, open.tries);
-            }
+            let done = Done {
+                session: open.session,
+                start: Some(open.mark),
+                end: None,
+                has_failed: true,
+                tries: open.tries,
+                number: 0,
+            };
+            self.remember(&key, done);
             Ending {
                 held: open.held,
                 how: How::GivenUp,
@@ -283,27 +356,12 @@ impl Calls {
         endings
     }
 
-    fn remember(
-        &mut self,
-        key: &Key,
-        session: Option<String>,
-        start: Option<u64>,
-        end: Option<u64>,
-        has_failed: bool,
-        tries: i64,
-    ) {
+    fn remember(&mut self, key: &Key, mut done: Done) {
         if !key.is_own {
             return;
         }
         self.heard += 1;
-        let done = Done {
-            session,
-            start,
-            end,
-            has_failed,
-            tries,
-            number: self.heard,
-        };
+        done.number = self.heard;
         self.done.entry(key.clone()).or_default().push(done);
         self.order.push_back((key.clone(), self.heard));
         if self.order.len() > REMEMBERED

@@ -49,6 +49,7 @@
 mod approval;
 mod arguments;
 mod book;
+mod call;
 mod calls;
 mod held;
 mod reading;
@@ -56,6 +57,7 @@ mod request;
 mod session;
 mod subagent;
 mod tool;
+mod turns;
 mod usage;
 
 use std::cell::Cell;
@@ -271,7 +273,7 @@ macro_rules! whose {
             session: spoken(&$told.session_id),
             task: spoken(&$told.task_id),
             turn: spoken(&$told.turn_id),
-            request: None,
+            ..Whose::default()
         }
     };
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::{Timestamp, civil};
 use serde_json::Value;
 
 /// Other names for the same thing: hosts that run a command for each hook use them.
@@ -76,17 +77,63 @@ pub(super) fn truth(arguments: &Value, name: &str) -> Option<bool> {
 /// A number is seconds since the Unix epoch, or, where that would be in the far future, milliseconds,
 /// microseconds or nanoseconds. A text without an offset says no time: whose would it be?
 pub(super) fn time(arguments: &Value, name: &str) -> Option<SystemTime> {
-    match find(arguments, name)? {
-        Value::Number(number) => since_epoch(number.as_f64()?),
-        Value::String(text) => match text.trim().parse() {
-            Ok(number) => since_epoch(number),
-            Err(_) => rfc_3339(text.trim()),
-        },
+    match moment(find(arguments, name)?)? {
+        Moment::Of(time) => Some(time),
+        Moment::Since(_) | Moment::Somewhere(_) => None,
+    }
+}
+
+/// A stated number of seconds, else those between two moments of a clock of the host's own.
+pub(super) fn seconds(arguments: &Value, name: &str) -> Option<f64> {
+    number(arguments, name).or_else(|| between(arguments))
+}
+
+/// The same in milliseconds.
+pub(super) fn millis(arguments: &Value, name: &str) -> Option<f64> {
+    number(arguments, name).or_else(|| Some(between(arguments)? * 1e3))
+}
+
+/// Where two moments cannot be told, what lies between them may be.
+fn between(arguments: &Value) -> Option<f64> {
+    let started = moment(find(arguments, "started_at")?)?;
+    let ended = moment(find(arguments, "ended_at")?)?;
+    let seconds = match (started, ended) {
+        (Moment::Since(started), Moment::Since(ended)) => ended - started,
+        (Moment::Somewhere(started), Moment::Somewhere(ended)) => {
+            ended.duration_since(started).as_secs_f64()
+        }
+        _ => return None,
+    };
+    (seconds >= 0.0).then_some(seconds)
+}
+
+/// What a host may mean by a time.
+enum Moment {
+    Of(SystemTime),
+    /// Seconds since the start of something: the host's process, its machine.
+    Since(f64),
+    /// What a clock on some wall shows.
+    Somewhere(civil::DateTime),
+}
+
+fn moment(value: &Value) -> Option<Moment> {
+    match value {
+        Value::Number(number) => since(number.as_f64()?),
+        Value::String(text) => {
+            let text = text.trim();
+            if let Ok(number) = text.parse() {
+                return since(number);
+            }
+            match text.parse::<Timestamp>() {
+                Ok(time) => Some(Moment::Of(time.into())).filter(is_possible),
+                Err(_) => text.parse().ok().map(Moment::Somewhere),
+            }
+        }
         _ => None,
     }
 }
 
-fn since_epoch(number: f64) -> Option<SystemTime> {
+fn since(number: f64) -> Option<Moment> {
     let seconds = match number {
         number if number >= 1e17 => number / 1e9,
         number if number >= 1e14 => number / 1e6,
@@ -94,59 +141,31 @@ fn since_epoch(number: f64) -> Option<SystemTime> {
         number => number,
     };
     let since = Duration::try_from_secs_f64(seconds).ok()?;
-    // What is before 1971 is a clock that counts from the start of something else.
-    (since.as_secs() > 31_536_000).then(|| UNIX_EPOCH.checked_add(since))?
+    let time = UNIX_EPOCH.checked_add(since).map(Moment::Of);
+    let time = time.filter(is_possible);
+    // A clock that counts from the start of something else.
+    time.or_else(|| (number < EARLIEST.as_secs_f64()).then_some(Moment::Since(number)))
 }
 
-/// `2026-11-21T10:20:30.5Z`, `2026-11-21 10:20:30+02:00`.
-fn rfc_3339(text: &str) -> Option<SystemTime> {
-    let (date, rest) = (text.get(..10)?, text.get(11..)?);
-    let mut date = date.split('-').map(str::parse::<i64>);
-    let (year, month, day) = (date.next()?.ok()?, date.next()?.ok()?, date.next()?.ok()?);
-    let (clock, offset) = if let Some(clock) = rest.strip_suffix(['Z', 'z']) {
-        (clock, 0)
-    } else {
-        let (clock, offset) = rest.split_at_checked(rest.rfind(['+', '-'])?)?;
-        let (hours, minutes) = match offset[1..].split_once(':') {
-            Some(parts) => parts,
-            None => offset[1..].split_at_checked(2)?,
-        };
-        let minutes = hours.parse::<i64>().ok()? * 60 + minutes.parse::<i64>().unwrap_or(0);
-        let sign = if offset.starts_with('-') { -1 } else { 1 };
-        (clock, sign * minutes * 60)
+/// September 2001, where seconds since the epoch began to have ten digits, and the end of 2099. What lies
+/// outside was stated by a clock that means something else, and would be in every span around it.
+const EARLIEST: Duration = Duration::from_secs(1_000_000_000);
+const LATEST: Duration = Duration::from_secs(4_102_444_800);
+
+fn is_possible(moment: &Moment) -> bool {
+    let Moment::Of(time) = moment else {
+        return true;
     };
-    let mut clock = clock.split(':');
-    let hours: i64 = clock.next()?.parse().ok()?;
-    let minutes: i64 = clock.next()?.parse().ok()?;
-    let seconds: f64 = clock.next().unwrap_or("0").parse().ok()?;
-    let is_time = (0..24).contains(&hours)
-        && (0..60).contains(&minutes)
-        && (0.0..61.0).contains(&seconds)
-        && (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && (1970..=2262).contains(&year);
-    if !is_time {
-        return None;
-    }
-    let whole = days_since_epoch(year, month, day) * 86_400 + hours * 3_600 + minutes * 60 - offset;
-    let whole = Duration::from_secs(u64::try_from(whole).ok()?);
-    UNIX_EPOCH.checked_add(whole + Duration::try_from_secs_f64(seconds).ok()?)
-}
-
-/// The usual count (`days_from_civil`): years begin in March, so that the leap day is the last one.
-fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
+    let since = time.duration_since(UNIX_EPOCH);
+    since.is_ok_and(|since| (EARLIEST..LATEST).contains(&since))
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::seconds as seconds_of;
+    use super::{UNIX_EPOCH, Value, int, json as json_of, millis, text, time, truth};
 
     fn seconds(value: &Value) -> Option<f64> {
         let time = time(&json!({ "at": value }), "at")?;
@@ -178,9 +197,34 @@ mod tests {
             json!("ü023-11-14T22:13:20Zü"),
             json!("2023-11-14T22:13:20+é1"),
             json!("9999-99-99T99:99:99Z"),
+            json!("2023-02-29T00:00:00Z"),
+            json!("2023-11-14T22:13:20+99:99"),
+            json!("9999-12-31T23:59:59Z"),
+            // Days, in milliseconds; hours, in nanoseconds.
+            json!(500_000_000),
+            json!(50_000_000_000_000_i64),
         ] {
             assert_eq!(seconds(&none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn what_lies_between_is_known_where_the_moments_are_not() {
+        let took = |started: Value, ended: Value| {
+            seconds_of(
+                &json!({ "started_at": started, "ended_at": ended }),
+                "api_duration",
+            )
+        };
+        assert_eq!(took(json!(100.25), json!(142.75)), Some(42.5));
+        assert_eq!(took(json!("100"), json!(142)), Some(42.0));
+        let (naive, later) = ("2026-11-21T23:59:59.5", "2026-11-22 00:00:01");
+        assert_eq!(took(json!(naive), json!(later)), Some(1.5));
+        assert_eq!(took(json!(later), json!(naive)), None);
+        assert_eq!(took(json!(100), json!(naive)), None);
+        let both = json!({"started_at": 1, "ended_at": 2, "duration_ms": 5});
+        assert_eq!(millis(&both, "duration_ms"), Some(5.0));
+        assert_eq!(millis(&both, "other"), Some(1_000.0));
     }
 
     #[test]
@@ -189,7 +233,7 @@ mod tests {
             "extra": {"task_id": 7, "session_id": "s"}});
         assert_eq!(text(&told, "session_id"), None, "it is said to be empty");
         assert_eq!(text(&told, "task_id").as_deref(), Some("7"));
-        assert_eq!(json(&told, "args"), Some(json!({"a": 1})));
+        assert_eq!(json_of(&told, "args"), Some(json!({"a": 1})));
         assert_eq!(int(&told, "n"), Some(4));
         assert_eq!(truth(&told, "yes"), Some(true));
         assert_eq!(text(&json!([1, 2]), "task_id"), None);

@@ -1,12 +1,14 @@
 //! Model calls: by the id of the request, each try a call of its own.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
-use super::book::{Birth, Place, Whose};
-use super::calls::{Finishing, Key, Role, Starting, mark};
-use super::held::{Ending, Held, How, carry_out};
+use super::book::{Place, Whose};
+use super::call::{Call, End};
+use super::calls::{Role, Which, mark};
+use super::held::{Held, How};
 use super::{
     ApiAnswer, ApiError, ApiRequest, Do, Hooks, SECOND, as_text, duration, spoken, usage, whose,
 };
@@ -15,69 +17,43 @@ use crate::semconv::Fact;
 use crate::span::{self, OwnedSpan};
 
 /// What a call is known by: the id of the request, else its number in the turn.
-fn key(request: &Option<String>, turn: &Option<String>, number: Option<i64>) -> Key {
-    let (id, is_own) = match (spoken(request), spoken(turn), number) {
-        (Some(id), _, _) => (id.to_owned(), true),
-        (None, Some(turn), Some(number)) => (format!("{turn} {number}"), true),
-        _ => (String::new(), false),
-    };
-    Key {
+fn which(request: &Option<String>, turn: &Option<String>, number: Option<i64>) -> Which {
+    let of_turn = || Some(format!("{} {}", spoken(turn)?, number?));
+    Which {
         role: Role::Request,
-        id,
-        is_own,
+        id: spoken(request).map(str::to_owned).or_else(of_turn),
+        what: String::new(),
     }
 }
 
 impl Do<ApiRequest> for Hooks {
     fn do_call(&self, told: ApiRequest) {
-        let key = key(&told.api_request_id, &told.turn_id, told.api_call_count);
-        let whose = Whose {
-            request: spoken(&told.api_request_id),
-            ..whose!(told)
+        let call = Call {
+            which: which(&told.api_request_id, &told.turn_id, told.api_call_count),
+            whose: Whose {
+                request: spoken(&told.api_request_id),
+                ..whose!(told)
+            },
+            inside: None,
+            began: told.started_at,
+            said: mark((
+                // Some hosts count anew in every turn.
+                &told.turn_id,
+                told.started_at,
+                told.retry_count,
+                told.api_call_count,
+                told.message_count,
+                told.request_char_count,
+                told.approx_input_tokens,
+            )),
         };
-        let said = mark((
-            told.started_at,
-            told.retry_count,
-            told.api_call_count,
-            told.message_count,
-            told.request_char_count,
-            told.approx_input_tokens,
-        ));
-        let begun = self.book(|book| {
-            let mut endings = Vec::new();
-            let session = book.session_of(&whose);
-            let tries = match book
-                .calls
-                .starting(&key, session.as_deref(), said, &mut endings)
-            {
-                Starting::Known => return None,
-                Starting::New { tries } => tries,
-            };
-            let place = book.place(&whose, birth(&told));
-            let held = start(&told, &place, tries);
-            book.calls
-                .open(key, place.session, place.parent, held.clone(), said, tries);
-            Some((held, endings))
-        });
-        if let Some((held, endings)) = begun {
-            carry_out(endings);
-            held.span();
-        }
+        let starts = told.clone();
+        self.begin(call, |place, tries| start(starts, place, tries));
     }
 }
 
-fn birth(told: &ApiRequest) -> Birth {
-    Birth {
-        model: None,
-        platform: None,
-        began: told.started_at.filter(|began| *began < SystemTime::now()),
-    }
-}
-
-fn start(told: &ApiRequest, place: &Place, tries: i64) -> std::sync::Arc<Held> {
-    let told = told.clone();
-    let began = told.started_at;
-    let now = SystemTime::now();
+fn start(told: ApiRequest, place: &Place, tries: i64) -> Arc<Held> {
+    let (began, now) = (told.started_at, SystemTime::now());
     Held::new(place.parent.clone(), began, move |parent| {
         let model = told.model.unwrap_or_default();
         let mut chat = match parent {
@@ -120,61 +96,32 @@ fn start(told: &ApiRequest, place: &Place, tries: i64) -> std::sync::Arc<Held> {
     })
 }
 
-/// What the two ends of a call have in common.
-struct End<'a> {
-    key: Key,
-    whose: Whose<'a>,
-    started: Option<SystemTime>,
-    ended: Option<SystemTime>,
-    took: Option<f64>,
-    has_failed: bool,
-    mark: u64,
-    /// The call, if nobody told of its start.
-    alone: ApiRequest,
-}
-
-impl Hooks {
-    fn end_request(&self, end: End<'_>, say: impl FnOnce(&OwnedSpan) -> How) {
-        let took = duration(end.took, SECOND);
-        let held = self.book(|book| {
-            let session = book.session_of(&end.whose);
-            match book
-                .calls
-                .finishing(&end.key, session.as_deref(), end.mark, end.has_failed)
-            {
-                Finishing::Known => None,
-                Finishing::Open(open) => Some(open.held),
-                Finishing::Alone => {
-                    let now = end.ended.unwrap_or_else(SystemTime::now);
-                    let before = took.and_then(|took| now.checked_sub(took));
-                    let told = end.alone.started_at(end.started.or(before).unwrap_or(now));
-                    let place = book.place(&end.whose, birth(&told));
-                    Some(start(&told, &place, 0))
-                }
-            }
-        });
-        let Some(held) = held else { return };
-        let how = say(held.span());
-        let at = held.end(end.started, end.ended, took);
-        held.tell_end(at.unwrap_or_else(SystemTime::now));
-        Ending { held, how, at }.carry_out();
-    }
-}
-
 impl Do<ApiAnswer> for Hooks {
     fn do_call(&self, told: ApiAnswer) {
-        let end = End {
-            key: key(&told.api_request_id, &told.turn_id, told.api_call_count),
+        let call = Call {
+            which: which(&told.api_request_id, &told.turn_id, told.api_call_count),
             whose: Whose {
                 request: spoken(&told.api_request_id),
                 ..whose!(told)
             },
-            started: told.started_at,
-            ended: told.ended_at,
-            took: told.api_duration,
+            inside: None,
+            began: told.started_at,
+            said: mark((
+                "answer",
+                &told.turn_id,
+                told.started_at,
+                told.ended_at,
+                told.api_duration.map(f64::to_bits),
+                told.retry_count,
+            )),
+        };
+        let end = End {
+            at: told.ended_at,
+            took: duration(told.api_duration, SECOND),
             has_failed: false,
-            mark: mark(("answer", told.started_at, told.retry_count)),
-            alone: ApiRequest {
+        };
+        let alone = |place: &Place, began, tries| {
+            let call = ApiRequest {
                 model: told.model.clone(),
                 provider: told.provider.clone(),
                 base_url: told.base_url.clone(),
@@ -182,10 +129,12 @@ impl Do<ApiAnswer> for Hooks {
                 message_count: told.message_count,
                 tool_count: told.tool_count,
                 retry_count: told.retry_count,
+                started_at: Some(began),
                 ..ApiRequest::default()
-            },
+            };
+            start(call, place, tries)
         };
-        self.end_request(end, |span| {
+        self.end(&call, end, alone, |span| {
             state_answer(span, &told);
             How::Done
         });
@@ -240,34 +189,43 @@ fn state_answer(span: &OwnedSpan, told: &ApiAnswer) {
 impl Do<ApiError> for Hooks {
     fn do_call(&self, told: ApiError) {
         let failure = Failure::of(&told);
-        let end = End {
-            key: key(&told.api_request_id, &told.turn_id, told.api_call_count),
+        let call = Call {
+            which: which(&told.api_request_id, &told.turn_id, told.api_call_count),
             whose: Whose {
                 request: spoken(&told.api_request_id),
                 ..whose!(told)
             },
-            started: told.started_at,
-            ended: told.ended_at,
-            took: told.api_duration,
-            has_failed: true,
-            mark: mark((
+            inside: None,
+            began: told.started_at,
+            said: mark((
                 "error",
+                &told.turn_id,
                 told.started_at,
+                told.ended_at,
                 told.retry_count,
                 told.status_code,
                 &failure.type_name,
                 &failure.message,
             )),
-            alone: ApiRequest {
+        };
+        let end = End {
+            at: told.ended_at,
+            took: duration(told.api_duration, SECOND),
+            has_failed: true,
+        };
+        let alone = |place: &Place, began, tries| {
+            let call = ApiRequest {
                 model: told.model.clone(),
                 provider: told.provider.clone(),
                 base_url: told.base_url.clone(),
                 api_mode: told.api_mode.clone(),
                 retry_count: told.retry_count,
+                started_at: Some(began),
                 ..ApiRequest::default()
-            },
+            };
+            start(call, place, tries)
         };
-        self.end_request(end, |span| {
+        self.end(&call, end, alone, |span| {
             if let Some(count) = told.retry_count.and_then(|count| u32::try_from(count).ok()) {
                 span.retry_count(count);
             }

@@ -2,8 +2,9 @@
 
 use std::time::SystemTime;
 
-use super::book::{Birth, Session, Whose};
+use super::book::{Birth, Whose};
 use super::held::{Ending, How, carry_out};
+use super::turns::Session;
 use super::{
     Do, Hooks, LlmAnswer, LlmCall, SessionEnd, SessionFinalize, SessionStart, as_text, spoken,
     whose,
@@ -18,13 +19,13 @@ impl Do<SessionStart> for Hooks {
             task: spoken(&told.task_id),
             ..Whose::default()
         };
-        let held = self.book(|book| {
-            let id = book.session_of(&whose)?;
+        let (held, is_known) = self.book(|book| {
+            // A host that names none has one at a time.
+            let id = book.session_of(&whose).unwrap_or_default();
             let is_known = book.sessions.contains_key(&id);
             let session = book.session(&id, &whose, birth(&told.model, &told.platform));
-            Some((session.held.clone(), is_known))
+            (session.held.clone(), is_known)
         });
-        let Some((held, is_known)) = held else { return };
         let span = held.span();
         if !is_known {
             return;
@@ -133,17 +134,17 @@ fn end_reason(reason: Option<&str>, went: Option<&How>) -> EndReason {
 impl Do<LlmCall> for Hooks {
     fn do_call(&self, told: LlmCall) {
         let whose = whose!(told);
-        let begun = self.book(|book| {
-            let id = book.session_of(&whose)?;
+        let (held, endings, is_known) = self.book(|book| {
+            let id = book.session_of(&whose).unwrap_or_default();
             let session = book.session(&id, &whose, birth(&told.model, &told.platform));
             if let Some(id) = whose.turn
                 && session
                     .turn_place(Some(id))
                     .is_some_and(|place| session.turns[place].answered.is_none())
+                && let Some(turn) = session.turn(Some(id))
             {
                 // Told before, or something of the turn was told before it.
-                let turn = session.turn(Some(id)).map(|turn| turn.held.clone());
-                return turn.map(|turn| (turn, Vec::new(), true));
+                return (turn.held.clone(), Vec::new(), true);
             }
             // The host answers one message at a time: the turn before is over, told or not.
             let endings = session.end_turns(&How::Interrupted);
@@ -162,11 +163,8 @@ impl Do<LlmCall> for Hooks {
                 }
                 turn
             });
-            Some((held, endings, false))
+            (held, endings, false)
         });
-        let Some((held, endings, is_known)) = begun else {
-            return;
-        };
         carry_out(endings);
         let span = held.span();
         if is_known && let Some(message) = &told.user_message {

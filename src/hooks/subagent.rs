@@ -71,7 +71,7 @@ impl super::Book {
             turn: spoken(turn).filter(|_| !is_agents_own),
             ..Whose::default()
         };
-        self.place(&whose, super::tool::birth(began))
+        self.place(&whose, super::call::birth(began))
     }
 }
 

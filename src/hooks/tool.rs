@@ -3,66 +3,42 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::book::{Birth, Place, Whose};
-use super::calls::{Finishing, Key, Role, Starting, mark};
-use super::held::{Ending, Held, How, carry_out};
+use super::book::{Place, Whose};
+use super::call::{Call, End};
+use super::calls::{Role, Which, mark};
+use super::held::{Held, How};
 use super::{Do, Hooks, MILLISECOND, ToolCall, ToolResult, as_text, duration, spoken, whose};
 use crate::record::ResultClass;
 use crate::span::{self, OwnedSpan};
 
-/// What a call is known by: its id, else its tool, the call that began first being the first to end.
-pub(super) fn key(id: &Option<String>, tool: &Option<String>) -> Key {
-    let (id, is_own) = match spoken(id) {
-        Some(id) => (id.to_owned(), true),
-        None => (spoken(tool).unwrap_or_default().to_owned(), false),
-    };
-    Key {
+pub(super) fn which(id: &Option<String>, tool: &Option<String>) -> Which {
+    Which {
         role: Role::Tool,
-        id,
-        is_own,
+        id: spoken(id).map(str::to_owned),
+        what: spoken(tool).unwrap_or_default().to_owned(),
     }
 }
 
 impl Do<ToolCall> for Hooks {
     fn do_call(&self, told: ToolCall) {
-        let key = key(&told.tool_call_id, &told.tool_name);
-        let whose = Whose {
-            request: spoken(&told.api_request_id),
-            ..whose!(told)
+        let call = Call {
+            which: which(&told.tool_call_id, &told.tool_name),
+            whose: Whose {
+                request: spoken(&told.api_request_id),
+                ..whose!(told)
+            },
+            inside: None,
+            began: told.started_at,
+            said: mark((
+                &told.tool_name,
+                &told.turn_id,
+                &told.api_request_id,
+                told.started_at,
+                told.args.as_ref().map(as_text),
+            )),
         };
-        let said = mark((
-            &told.tool_name,
-            &told.turn_id,
-            &told.api_request_id,
-            told.started_at,
-            told.args.as_ref().map(as_text),
-        ));
-        let begun = self.book(|book| {
-            let mut endings = Vec::new();
-            let session = book.session_of(&whose);
-            let starting = book
-                .calls
-                .starting(&key, session.as_deref(), said, &mut endings);
-            if matches!(starting, Starting::Known) {
-                return None;
-            }
-            let place = book.place(&whose, birth(told.started_at));
-            let held = start(told.clone(), &place);
-            book.calls
-                .open(key, place.session, place.parent, held.clone(), said, 0);
-            Some((held, endings))
-        });
-        if let Some((held, endings)) = begun {
-            carry_out(endings);
-            held.span();
-        }
-    }
-}
-
-pub(super) fn birth(began: Option<SystemTime>) -> Birth {
-    Birth {
-        began: began.filter(|began| *began < SystemTime::now()),
-        ..Birth::default()
+        let starts = told.clone();
+        self.begin(call, |place, _| start(starts, place));
     }
 }
 
@@ -87,48 +63,41 @@ fn start(told: ToolCall, place: &Place) -> Arc<Held> {
 
 impl Do<ToolResult> for Hooks {
     fn do_call(&self, told: ToolResult) {
-        let key = key(&told.tool_call_id, &told.tool_name);
-        let whose = Whose {
-            request: spoken(&told.api_request_id),
-            ..whose!(told)
+        let call = Call {
+            which: which(&told.tool_call_id, &told.tool_name),
+            whose: Whose {
+                request: spoken(&told.api_request_id),
+                ..whose!(told)
+            },
+            inside: None,
+            began: told.started_at,
+            said: mark((
+                &told.tool_name,
+                &told.turn_id,
+                &told.api_request_id,
+                told.started_at,
+                told.ended_at,
+                told.duration_ms.map(f64::to_bits),
+                told.result.as_ref().map(as_text),
+                &told.status,
+            )),
         };
-        let said = mark((
-            &told.tool_name,
-            &told.turn_id,
-            &told.api_request_id,
-            told.started_at,
-            told.ended_at,
-            told.duration_ms.map(f64::to_bits),
-            told.result.as_ref().map(as_text),
-            &told.status,
-        ));
-        let took = duration(told.duration_ms, MILLISECOND);
-        let held = self.book(|book| {
-            let session = book.session_of(&whose);
-            match book.calls.finishing(&key, session.as_deref(), said, false) {
-                Finishing::Known => None,
-                Finishing::Open(open) => Some(open.held),
-                Finishing::Alone => {
-                    let now = told.ended_at.unwrap_or_else(SystemTime::now);
-                    let before = took.and_then(|took| now.checked_sub(took));
-                    let began = told.started_at.or(before).unwrap_or(now);
-                    let place = book.place(&whose, birth(Some(began)));
-                    let alone = ToolCall {
-                        tool_name: told.tool_name.clone(),
-                        tool_call_id: told.tool_call_id.clone(),
-                        args: told.args.clone(),
-                        started_at: Some(began),
-                        ..ToolCall::default()
-                    };
-                    Some(start(alone, &place))
-                }
-            }
-        });
-        let Some(held) = held else { return };
-        let how = state_result(held.span(), &told);
-        let at = held.end(told.started_at, told.ended_at, took);
-        held.tell_end(at.unwrap_or_else(SystemTime::now));
-        Ending { held, how, at }.carry_out();
+        let end = End {
+            at: told.ended_at,
+            took: duration(told.duration_ms, MILLISECOND),
+            has_failed: false,
+        };
+        let alone = |place: &Place, began, _| {
+            let call = ToolCall {
+                tool_name: told.tool_name.clone(),
+                tool_call_id: told.tool_call_id.clone(),
+                args: told.args.clone(),
+                started_at: Some(began),
+                ..ToolCall::default()
+            };
+            start(call, place)
+        };
+        self.end(&call, end, alone, |span| state_result(span, &told));
     }
 }
 

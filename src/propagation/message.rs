@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use super::{extract, inject};
+use super::{current, extract, inject_context};
 use crate::record::TraceContext;
 
 /// Where MCP keeps what is about a message and not part of it.
 const META: &str = "_meta";
 
 /// Writes the context of the code that runs into the `_meta` of a request's `params`, which is made
-/// where there is none ([the convention][mcp]). `params` that are neither an object nor `null` stay as
+/// where there is none or `null` ([the convention][mcp]). `params` that are neither an object nor `null` stay as
 /// they are.
 ///
 /// ```
@@ -26,22 +26,13 @@ const META: &str = "_meta";
 ///
 /// [mcp]: https://opentelemetry.io/docs/specs/semconv/gen-ai/mcp/
 pub fn inject_meta(params: &mut Value) {
-    let mut context = Value::Null;
-    inject(&mut context);
-    let Value::Object(context) = context else {
-        return;
-    };
+    let Some(context) = current() else { return };
     if params.is_null() {
         *params = Value::Object(Map::new());
     }
-    let Value::Object(params) = params else {
-        return;
-    };
-    let meta = params
-        .entry(META)
-        .or_insert_with(|| Value::Object(Map::new()));
-    if let Value::Object(meta) = meta {
-        meta.extend(context);
+    if let Value::Object(params) = params {
+        let meta = params.entry(META).or_insert(Value::Null);
+        inject_context(&context, meta);
     }
 }
 

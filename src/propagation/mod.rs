@@ -72,12 +72,12 @@ pub fn inject(carrier: &mut (impl Inject + ?Sized)) {
 
 /// Writes a context into a carrier. Baggage that stands there stays where the context has none.
 pub fn inject_context(context: &TraceContext, carrier: &mut (impl Inject + ?Sized)) {
-    let Some(traceparent) = context.traceparent() else {
-        return;
-    };
-    carrier.set(TRACEPARENT, Some(traceparent));
-    let state = Some(context.trace_state().to_owned());
-    carrier.set(TRACESTATE, state.filter(|state| !state.is_empty()));
+    if let Some(traceparent) = context.traceparent() {
+        carrier.set(TRACEPARENT, Some(traceparent));
+        let state = Some(context.trace_state().to_owned());
+        carrier.set(TRACESTATE, state.filter(|state| !state.is_empty()));
+    }
+    // Baggage is a standard of its own, and needs no trace to travel with.
     if let Some(baggage) = baggage::write(context.baggage()) {
         carrier.set(BAGGAGE, Some(baggage));
     }
@@ -119,7 +119,8 @@ pub fn current() -> Option<TraceContext> {
     });
     of_span.or_else(|| {
         let attached = Attachment::current()?;
-        Some(attached.context().as_ref().clone()).filter(|context| !context.is_empty())
+        let context = attached.context().as_ref().clone();
+        Some(context).filter(|context| !context.is_empty() || !context.baggage().is_empty())
     })
 }
 

@@ -31,29 +31,29 @@ impl<T> Parentage<T> {
 /// What `tracing` takes for a parent.
 pub trait LocalParent {
     /// Where it leads.
-    fn parent(&self) -> Parent;
+    fn hermes_parent(&self) -> Parent;
 }
 
 /// What comes from another process. Behind one reference more than the other, it is found first.
 pub trait RemoteParent {
     /// Where it leads.
-    fn parent(&self) -> Parent;
+    fn hermes_parent(&self) -> Parent;
 }
 
 impl<T: Into<Option<Id>>> LocalParent for Parentage<T> {
-    fn parent(&self) -> Parent {
+    fn hermes_parent(&self) -> Parent {
         Parent::Local(self.0.take().and_then(Into::into))
     }
 }
 
 impl RemoteParent for &Parentage<TraceContext> {
-    fn parent(&self) -> Parent {
+    fn hermes_parent(&self) -> Parent {
         Parent::Remote(self.0.take().unwrap_or_default())
     }
 }
 
 impl RemoteParent for &Parentage<&TraceContext> {
-    fn parent(&self) -> Parent {
+    fn hermes_parent(&self) -> Parent {
         Parent::Remote(self.0.take().cloned().unwrap_or_default())
     }
 }

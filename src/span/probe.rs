@@ -3,6 +3,9 @@
 //! A method is looked up on as many references as the expansion writes, so the trait implemented
 //! behind the most references wins: the first that the value's type allows. That is how one
 //! expansion serves a `String`, a type that serialises, and a generic of which nothing is known.
+//!
+//! Where user code has a trait for every type in scope, its methods are found on a probe as well; hence
+//! names here that nobody else has.
 
 use std::any::type_name;
 use std::borrow::Cow;
@@ -128,7 +131,7 @@ macro_rules! probe {
 
 probe! {
     "The value as a field."
-    to_field() -> Field<'a> {
+    hermes_to_field() -> Field<'a> {
         FieldByItself: &&&Probe<'a, T> where [+ AsField] => |value| value.as_field();
         FieldOfReference: &Probe<'a, T> where [+ Clone + Into<Value>] => |value| Field::of(value.clone().into());
     }
@@ -137,21 +140,21 @@ probe! {
 /// The value as a field, where a reference to it converts.
 pub trait FieldByReference<'a> {
     /// The value as a field.
-    fn to_field(&self) -> Field<'a>;
+    fn hermes_to_field(&self) -> Field<'a>;
 }
 
 impl<'a, T: ?Sized> FieldByReference<'a> for &&Probe<'a, T>
 where
     &'a T: Into<Value>,
 {
-    fn to_field(&self) -> Field<'a> {
+    fn hermes_to_field(&self) -> Field<'a> {
         Field::of(self.0.into())
     }
 }
 
 probe! {
     "The value as content."
-    to_content() -> String {
+    hermes_to_content() -> String {
         ContentText: &&&Probe<'a, T> where [+ AsRef<str>] => |value| value.as_ref().to_owned();
         ContentJson: &&Probe<'a, T> where [+ Serialize] => |value| json_text(value);
         ContentDisplay: &Probe<'a, T> where [+ Display] => |value| value.to_string();
@@ -161,7 +164,7 @@ probe! {
 
 probe! {
     "The value as JSON, to be read as a request."
-    to_json() -> Option<serde_json::Value> {
+    hermes_to_json() -> Option<serde_json::Value> {
         JsonText: &&&Probe<'a, T> where [+ AsRef<str>] => |value| serde_json::from_str(value.as_ref()).ok();
         JsonOf: &&Probe<'a, T> where [+ Serialize] => |value| serde_json::to_value(value).ok();
     }
@@ -178,14 +181,14 @@ pub trait SplitResult<'a> {
     /// # Errors
     ///
     /// What is in the `Err`.
-    fn split(&self) -> Result<&'a Self::Value, &'a Self::Error>;
+    fn hermes_split(&self) -> Result<&'a Self::Value, &'a Self::Error>;
 }
 
 impl<'a, T, E> SplitResult<'a> for &Probe<'a, Result<T, E>> {
     type Value = T;
     type Error = E;
 
-    fn split(&self) -> Result<&'a T, &'a E> {
+    fn hermes_split(&self) -> Result<&'a T, &'a E> {
         self.0.as_ref()
     }
 }
@@ -201,21 +204,21 @@ pub trait SplitOther<'a> {
     /// # Errors
     ///
     /// None: there is no error.
-    fn split(&self) -> Result<&'a Self::Value, &'a Self::Error>;
+    fn hermes_split(&self) -> Result<&'a Self::Value, &'a Self::Error>;
 }
 
 impl<'a, T: ?Sized> SplitOther<'a> for Probe<'a, T> {
     type Value = T;
     type Error = Infallible;
 
-    fn split(&self) -> Result<&'a T, &'a Infallible> {
+    fn hermes_split(&self) -> Result<&'a T, &'a Infallible> {
         Ok(self.0)
     }
 }
 
 probe! {
     "What a tool's result says of the tool; `None` where the type has nothing to read."
-    verdict() -> Option<Said> {
+    hermes_verdict() -> Option<Said> {
         VerdictOfText: &&&Probe<'a, T> where [+ AsRef<str>] => |value| Some(Said(tool_result::of_text(value.as_ref())));
         VerdictOfJson: &&Probe<'a, T> where [+ std::borrow::Borrow<serde_json::Value>] => |value| Some(Said(tool_result::of_json(value.borrow())));
         NoVerdict: &Probe<'a, T> where [] => |_value| None;
@@ -224,7 +227,7 @@ probe! {
 
 probe! {
     "The name of an error's type; of an erased error, that of the innermost known source."
-    type_name() -> Option<&'static str> {
+    hermes_type_name() -> Option<&'static str> {
         NameOfErased: &&&Probe<'a, T> where [+ AsRef<dyn Error + 'static>] => |error| innermost_known(error.as_ref());
         NameOfErasedSend: &&Probe<'a, T> where [+ AsRef<dyn Error + Send + Sync + 'static>] => |error| innermost_known(error.as_ref());
         NameOfType: &Probe<'a, T> where [] => |_error| Some(plain_type_name::<T>());
@@ -233,7 +236,7 @@ probe! {
 
 probe! {
     "An error's own text, with those of its sources."
-    message() -> Option<String> {
+    hermes_message() -> Option<String> {
         MessageOfErased: &&&&&Probe<'a, T> where [+ AsRef<dyn Error + 'static>] => |error| Some(chain(error.as_ref()));
         MessageOfErasedSend: &&&&Probe<'a, T> where [+ AsRef<dyn Error + Send + Sync + 'static>] => |error| Some(chain(error.as_ref()));
         MessageOfDisplay: &&Probe<'a, T> where [+ Display] => |error| Some(error.to_string());
@@ -245,11 +248,11 @@ probe! {
 /// An error's text with those of its sources.
 pub trait MessageOfError<'a> {
     /// An error's own text, with those of its sources.
-    fn message(&self) -> Option<String>;
+    fn hermes_message(&self) -> Option<String>;
 }
 
 impl<'a, T: Error> MessageOfError<'a> for &&&Probe<'a, T> {
-    fn message(&self) -> Option<String> {
+    fn hermes_message(&self) -> Option<String> {
         Some(chain(self.0))
     }
 }
@@ -259,11 +262,11 @@ macro_rules! read {
         /// Tells what an item of a stream says.
         pub trait $level<'a> {
             /// Tells what an item of a stream says.
-            fn read_into(&self, seen: &mut Seen<'_>);
+            fn hermes_read_into(&self, seen: &mut Seen<'_>);
         }
 
         impl<'a, T: ?Sized $($bound)*> $level<'a> for $reference {
-            fn read_into(&self, $seen: &mut Seen<'_>) {
+            fn hermes_read_into(&self, $seen: &mut Seen<'_>) {
                 let $item: &'a T = self.0;
                 $read
             }

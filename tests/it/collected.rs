@@ -367,3 +367,85 @@ fn what_never_ends_is_bounded_and_without_a_layer_nothing_is_done() {
     watching.see(&mut alone);
     assert_eq!(alone.unwrap().span_id, None);
 }
+
+#[test]
+fn agents_side_by_side_end_when_they_say() {
+    let bench = Bench::new();
+    bench.run(|| {
+        let past = SystemTime::now() - Duration::from_secs(10_000);
+        let at = |seconds: u64| past + Duration::from_secs(seconds);
+        passed(vec![
+            event(Kind::Session, Phase::Start, "s").at(at(0)),
+            event(Kind::Agent, Phase::Start, "a").name("slow").at(at(1)),
+            event(Kind::Agent, Phase::Start, "b")
+                .name("quick")
+                .parent("s")
+                .at(at(1)),
+            event(Kind::Tool, Phase::Start, "x")
+                .name("t")
+                .parent("a")
+                .at(at(2)),
+            event(Kind::Tool, Phase::End, "x").at(at(90)),
+            event(Kind::Agent, Phase::End, "b").at(at(11)),
+            event(Kind::Agent, Phase::End, "a").at(at(80)),
+            event(Kind::Session, Phase::End, "s").at(at(70)),
+        ]);
+    });
+    let seconds = |name: &str| {
+        let span = bench.span(name);
+        (span.end_ns.unwrap() - span.start_ns) / 1_000_000_000
+    };
+    assert_eq!(
+        seconds("invoke_agent quick"),
+        10,
+        "a tool of the other one is none of its"
+    );
+    assert_eq!(
+        seconds("invoke_agent slow"),
+        89,
+        "it ends no earlier than its tool"
+    );
+    assert_eq!(seconds("hermes.session"), 90);
+}
+
+#[test]
+fn a_stream_that_panics_fails_what_is_open() {
+    let bench = Bench::new();
+    bench.run(|| {
+        let mut events = session("s-1").into_iter().take(3);
+        let broken = stream::poll_fn(move |_| match events.next() {
+            Some(event) => std::task::Poll::Ready(Some(event)),
+            None => panic!("out of events"),
+        });
+        let mut stream = Box::pin(TraceCollector::new().wrap_stream(broken));
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        for _ in 0..3 {
+            runtime.block_on(stream.next()).unwrap();
+        }
+        let next = std::panic::AssertUnwindSafe(|| runtime.block_on(stream.next()));
+        let payload = std::panic::catch_unwind(next).unwrap_err();
+        assert_eq!(payload.downcast_ref::<&str>(), Some(&"out of events"));
+    });
+    for span in bench.spans() {
+        let failure = (span.error_type.as_deref(), span.status_message.as_deref());
+        assert_eq!(
+            failure,
+            (Some("panic"), Some("out of events")),
+            "{}",
+            span.name
+        );
+    }
+    assert_eq!(bench.runs()[0].end_reason.unwrap().as_str(), "failed");
+}
+
+#[test]
+fn what_is_wrapped_is_fused_where_the_stream_is() {
+    use futures_core::FusedStream;
+    let mut stream = TraceCollector::new().wrap_stream(stream::iter(session("s")).fuse());
+    assert!(!stream.is_terminated());
+    while futures_util::FutureExt::now_or_never(stream.next())
+        .unwrap()
+        .is_some()
+    {}
+    assert!(stream.is_terminated());
+}

@@ -28,6 +28,7 @@ mod links;
 mod log_lines;
 mod macros;
 mod open_spans;
+mod other_hosts;
 mod owned;
 mod propagation;
 mod recent;

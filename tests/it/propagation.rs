@@ -383,3 +383,41 @@ fn without_a_span_a_context_is_handed_on() {
     assert_eq!(text(&out, "baggage"), "tenant=a%20b");
     assert_eq!(propagation::current(), None);
 }
+
+#[test]
+fn baggage_is_handed_on_without_a_trace() {
+    let mut alone = HeaderMap::new();
+    alone.insert("baggage", "tenant=blue".parse().unwrap());
+    let mut onward = HeaderMap::new();
+    let _attached = propagation::attach(&alone);
+    propagation::inject(&mut onward);
+    assert_eq!(text(&onward, "baggage"), "tenant=blue");
+    assert_eq!(onward.len(), 1, "{onward:?}");
+}
+
+#[test]
+fn what_stands_in_a_message_already_is_taken_for_nothing_else() {
+    let bench = Bench::new();
+    let (null, passed_on) = bench.run(|| {
+        session("a", || {
+            let mut null = json!({ "name": "search", "_meta": null });
+            propagation::inject_meta(&mut null);
+            // Of somebody else's trace, on its way through this process.
+            let mut passed_on =
+                json!({ "_meta": { "traceparent": "00-1-2-3", "tracestate": "theirs=1" } });
+            propagation::inject_meta(&mut passed_on);
+            (null, passed_on)
+        })
+    });
+    let session = bench.span("hermes.session");
+    let context = propagation::extract_meta(&null);
+    assert_eq!(context.span_id(), Some(session.span_id));
+    assert_eq!(propagation::extract_meta(&passed_on), context);
+    let mut outside = json!({ "name": "search" });
+    propagation::inject_meta(&mut outside);
+    assert_eq!(
+        outside,
+        json!({ "name": "search" }),
+        "there is nothing to say"
+    );
+}

@@ -20,7 +20,7 @@ use crate::sink::Ended;
 /// The most spans that wait here as they are, and about how much memory they may take.
 const MOST_SPANS: usize = 4_096;
 const MOST_BYTES: usize = 32 * 1024 * 1024;
-/// The most ids of spans that wait in the store.
+/// The most ids of spans that wait in the store, and the most traces.
 const MOST_IDS: usize = 100_000;
 /// How many decisions are remembered for what comes late, and how many spans that found the export queue full.
 const MOST_DECIDED: usize = 16_384;
@@ -287,9 +287,14 @@ impl State {
     }
 
     fn make_room(&mut self, may_forget: bool, rules: &TailSampling, judged: &mut Judged) {
-        while self.spans > MOST_SPANS || self.bytes > MOST_BYTES || self.ids > MOST_IDS {
-            let is_in_the_store = self.ids <= MOST_IDS && may_forget;
-            if is_in_the_store && self.forget_some() {
+        while self.spans > MOST_SPANS
+            || self.bytes > MOST_BYTES
+            || self.ids > MOST_IDS
+            || self.undecided.len() > MOST_IDS
+        {
+            let has_places = self.ids <= MOST_IDS && self.undecided.len() <= MOST_IDS;
+            let is_in_the_store = has_places && may_forget;
+            if is_in_the_store && self.forget_oldest() {
                 continue;
             }
             let Some(trace) = self.oldest() else { break };
@@ -302,9 +307,14 @@ impl State {
         }
     }
 
-    /// Forgets what is ours of the oldest trace that has any here; false where none has.
-    fn forget_some(&mut self) -> bool {
+    /// Forgets what is ours of the oldest traces that have any here, until there is room; false where none
+    /// has. All in one walk: those before them may be many that have been forgotten already.
+    fn forget_oldest(&mut self) -> bool {
+        let mut has_forgotten = false;
         for trace in &self.order {
+            if self.spans <= MOST_SPANS && self.bytes <= MOST_BYTES {
+                break;
+            }
             let Some(undecided) = self.undecided.get_mut(trace) else {
                 continue;
             };
@@ -320,11 +330,9 @@ impl State {
             let forgotten = before - undecided.spans.len();
             self.spans -= forgotten;
             self.ids += forgotten;
-            if forgotten > 0 {
-                return true;
-            }
+            has_forgotten |= forgotten > 0;
         }
-        false
+        has_forgotten
     }
 
     fn remember(&mut self, trace: TraceId, leaves: bool) {
@@ -530,6 +538,19 @@ mod tests {
         assert_eq!(state.decided.len(), MOST_DECIDED);
         assert_eq!(state.decided_order.len(), MOST_DECIDED);
         assert!(state.order.len() <= MOST_DECIDED + 2);
+    }
+
+    #[test]
+    fn traces_of_which_nothing_is_left_do_not_pile_up() {
+        let tail = errors();
+        // What the capture filter took out of traces whose outermost span runs on.
+        let nothing = |trace: u64| Candidate {
+            body: Body::Nothing,
+            ..candidate(span(trace.into(), 2), false)
+        };
+        let most = u64::try_from(MOST_IDS).unwrap();
+        tail.judge((1..most + 100).map(nothing).collect(), true);
+        assert!(locked(&tail.state).undecided.len() <= MOST_IDS);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A span that is held: late values, the ways it can end, and what runs inside it.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
@@ -126,6 +127,11 @@ impl OwnedSpan {
     /// ```
     pub fn fail(&self, cause: impl Cause) {
         self.close(|_| state_failure(&self.call, cause));
+    }
+
+    /// Ends the span: the code that it stands for panicked.
+    pub(crate) fn panicked(&self, payload: &(dyn Any + Send)) {
+        self.close(|_| self.call.panicked(payload));
     }
 
     /// Ends the span: somebody gave it up.

@@ -95,13 +95,13 @@ macro_rules! traced {
     ($stream:expr, $span:expr $(,)?) => {
         $crate::TraceStreamExt::traced_with($stream, $span, |item, seen| {
             use $crate::__private::probe::*;
-            match (&&$crate::__private::Probe(item)).split() {
+            match (&&$crate::__private::Probe(item)).hermes_split() {
                 ::core::result::Result::Ok(item) => {
-                    (&&&&&$crate::__private::Probe(item)).read_into(seen);
+                    (&&&&&$crate::__private::Probe(item)).hermes_read_into(seen);
                 }
                 ::core::result::Result::Err(error) => seen.error_of(
-                    || (&&&&$crate::__private::Probe(error)).type_name(),
-                    || (&&&&&&$crate::__private::Probe(error)).message(),
+                    || (&&&&$crate::__private::Probe(error)).hermes_type_name(),
+                    || (&&&&&&$crate::__private::Probe(error)).hermes_message(),
                 ),
             }
         })
