@@ -99,3 +99,16 @@ pub(crate) const CONTENT_EVENT: &str = "gen_ai.client.inference.operation.detail
 
 /// `error.type` where nothing better is known.
 pub(crate) const ERROR_TYPE_OTHER: &str = "_OTHER";
+
+/// Attributes of events that the conventions define and spans have not, as far as they are nobody's words:
+/// the explanation of an evaluation is.
+const PLAIN_OF_EVENTS: [&str; 3] = [
+    "gen_ai.evaluation.name",
+    "gen_ai.evaluation.score.label",
+    "gen_ai.evaluation.score.value",
+];
+
+/// Whether an attribute of an event may be known without leave, though no span has it.
+pub(crate) fn is_plain_of_event(name: &str) -> bool {
+    PLAIN_OF_EVENTS.contains(&name)
+}
