@@ -28,6 +28,8 @@ mod links;
 mod log_lines;
 mod macros;
 mod open_spans;
+#[cfg(feature = "otlp-logs")]
+mod otlp_logs;
 mod owned;
 mod propagation;
 mod recent;

@@ -10,7 +10,8 @@ mod own;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::Context;
@@ -37,7 +38,7 @@ pub(crate) struct EventCapture {
 #[derive(Clone, Debug)]
 pub(crate) struct EventInterests {
     core: Arc<Core>,
-    /// `None`: what is at INFO or above.
+    /// What the code asks for; `None`: what `HERMES_CAPTURE` says of events, else INFO and above.
     targets: Option<Targets>,
     own: Arc<OwnCrates>,
 }
@@ -93,11 +94,15 @@ impl EventInterests {
             self.own.see(metadata);
             return false;
         }
-        let is_wanted = match &self.targets {
-            Some(targets) => targets.would_enable(metadata.target(), metadata.level()),
-            None => *metadata.level() <= Level::INFO,
+        let said = self.core.filter.level_of_events(metadata);
+        let (is_wanted, down_to) = match &self.targets {
+            Some(targets) => {
+                let is_wanted = targets.would_enable(metadata.target(), metadata.level());
+                (is_wanted, said.unwrap_or(LevelFilter::TRACE))
+            }
+            None => (true, said.unwrap_or(LevelFilter::INFO)),
         };
-        is_wanted && !is_of_transport(metadata.target()) && self.core.filter.may_keep(metadata)
+        is_wanted && *metadata.level() <= down_to && !is_of_transport(metadata.target())
     }
 }
 
