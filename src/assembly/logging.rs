@@ -20,10 +20,7 @@ use crate::sink::{LogCounts, LogOutlet};
 
 /// The ways out for log records, if any.
 #[derive(Debug)]
-pub(crate) struct Logs {
-    outlet: Option<LogOutlet>,
-    targets: Option<Targets>,
-}
+pub(crate) struct Logs(Option<LogOutlet>);
 
 impl Logs {
     pub(super) fn start(
@@ -33,65 +30,73 @@ impl Logs {
         diagnostics: &Arc<Diagnostics>,
     ) -> Self {
         let counter = counter(health, diagnostics);
-        let outlet = LogOutlet::build(&config.export, Arc::clone(policy), counter);
-        let directives = config.export.logs.directives.as_deref();
-        let targets = directives.filter(|_| outlet.is_some()).and_then(|said| {
-            let told = |error| {
-                let what = format!("export_logs({said:?}): {error}; using \"info\"");
-                diagnostics.warn("export-logs", &what);
-            };
-            Targets::from_str(said).map_err(told).ok()
-        });
-        Logs { outlet, targets }
+        let policy = Arc::clone(policy);
+        Logs(LogOutlet::build(&config.export, policy, &counter))
     }
 
     /// Puts the layer for events behind the others.
-    pub(super) fn behind<S>(&self, layers: HermesLayer<S>, core: &Arc<Core>) -> HermesLayer<S>
+    pub(super) fn behind<S>(
+        &self,
+        layers: HermesLayer<S>,
+        core: &Arc<Core>,
+        config: &Config,
+        diagnostics: &Diagnostics,
+    ) -> HermesLayer<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
     {
-        let Some(outlet) = &self.outlet else {
+        let Some(outlet) = &self.0 else {
             return layers;
         };
         let events = EventCapture::new(Arc::clone(core), outlet.queue());
-        let interests = events.interests(self.targets.clone());
+        let interests = events.interests(targets(config, diagnostics));
         let wanted = filter_fn(move |metadata| interests.may_leave(metadata));
         layers.and_then(events.with_filter(wanted)).boxed()
     }
 
     pub(crate) fn nudge(&self) {
-        if let Some(outlet) = &self.outlet {
+        if let Some(outlet) = &self.0 {
             outlet.nudge();
         }
     }
 
     pub(crate) fn flush(&self, timeout: Duration) -> Result<(), String> {
-        let outlet = self.outlet.as_ref();
+        let outlet = self.0.as_ref();
         outlet.map_or(Ok(()), |outlet| outlet.flush(timeout))
     }
 
     pub(crate) fn start_closing(&self) {
-        if let Some(outlet) = &self.outlet {
+        if let Some(outlet) = &self.0 {
             outlet.start_closing();
         }
     }
 
     pub(crate) fn shutdown(&self, timeout: Duration) {
-        if let Some(outlet) = &self.outlet {
+        if let Some(outlet) = &self.0 {
             outlet.shutdown(timeout);
         }
     }
 
     pub(crate) fn stats(&self) -> LogStats {
-        let counts = self.outlet.as_ref().map(LogOutlet::counts);
+        let counts = self.0.as_ref().map(LogOutlet::counts);
         counts.map(stats).unwrap_or_default()
     }
 
     /// The counts as a copy of the process has them.
     pub(crate) fn stats_of_fork(&self) -> LogStats {
-        let counts = self.outlet.as_ref().map(LogOutlet::counts_of_fork);
+        let counts = self.0.as_ref().map(LogOutlet::counts_of_fork);
         counts.map(stats).unwrap_or_default()
     }
+}
+
+/// What the code asks for, where it names more than a switch.
+fn targets(config: &Config, diagnostics: &Diagnostics) -> Option<Targets> {
+    let said = config.export.logs.directives.as_deref()?;
+    let told = |error| {
+        let what = format!("export_logs({said:?}): {error}; using \"info\"");
+        diagnostics.warn("export-logs", &what);
+    };
+    Targets::from_str(said).map_err(told).ok()
 }
 
 fn stats(counts: LogCounts) -> LogStats {

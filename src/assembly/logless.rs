@@ -35,7 +35,13 @@ impl Logs {
         Logs
     }
 
-    pub(super) fn behind<S>(&self, layers: HermesLayer<S>, _core: &Arc<Core>) -> HermesLayer<S>
+    pub(super) fn behind<S>(
+        &self,
+        layers: HermesLayer<S>,
+        _core: &Arc<Core>,
+        _config: &Config,
+        _diagnostics: &Diagnostics,
+    ) -> HermesLayer<S>
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
     {

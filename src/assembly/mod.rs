@@ -118,7 +118,7 @@ where
         }
     };
     let layer = export.layer(Capture::new(Arc::clone(&core)));
-    let layer = logs.behind(layer, &core);
+    let layer = logs.behind(layer, &core, config, diagnostics);
     let parts = Parts {
         queue,
         health,

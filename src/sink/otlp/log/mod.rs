@@ -40,7 +40,7 @@ impl LogOutlet {
     pub(crate) fn build(
         config: &ExportConfig,
         policy: Arc<Policy>,
-        counter: Arc<dyn ExportCounter>,
+        counter: &Arc<dyn ExportCounter>,
     ) -> Option<LogOutlet> {
         let chosen = config.chosen_for_logs();
         if chosen.is_empty() {
@@ -64,7 +64,7 @@ impl LogOutlet {
         }
         let queue = Arc::new(LogQueue::from_env());
         let records = Records::new(policy);
-        let sender = Sender::new(Arc::clone(&queue), exits, records, Arc::clone(&counter));
+        let sender = Sender::new(Arc::clone(&queue), exits, records, Arc::clone(counter));
         if let Err(error) = sender.start() {
             let what =
                 format!("cannot start the thread for log records: {error}; none are exported");

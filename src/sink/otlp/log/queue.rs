@@ -42,10 +42,20 @@ struct State {
     failures: u64,
     /// The thread leaves the collector alone, and is not to be hurried.
     is_held: bool,
-    is_closed: bool,
-    is_done: bool,
+    phase: Phase,
     exported: u64,
     lost: BTreeMap<&'static str, u64>,
+}
+
+/// How far the thread has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Sending,
+    /// It has ended.
+    Done,
+    /// Nobody waits for it any more: the counts are final.
+    Closed,
 }
 
 /// What became of the events so far.
@@ -142,7 +152,7 @@ impl LogQueue {
     /// Counts what became of a batch: how many of it are lost, and why.
     pub(super) fn settle(&self, lines: usize, lost: Option<(&'static str, usize)>) {
         let (lines, mut state) = (count(lines), self.state());
-        if state.is_closed {
+        if state.phase == Phase::Closed {
             return;
         }
         let mut taken = lines;
@@ -165,7 +175,7 @@ impl LogQueue {
         state.is_wanted = false;
         self.changed.notify_all();
         let waited = self.changed.wait_timeout_while(state, pause, |state| {
-            !self.is_sealed() && !(is_cheap && state.is_wanted)
+            !(self.is_sealed() || (is_cheap && state.is_wanted))
         });
         waited.unwrap_or_else(PoisonError::into_inner).0.is_held = false;
     }
@@ -189,7 +199,7 @@ impl LogQueue {
         let failures = self.state().failures;
         self.nudge();
         self.wait_until(timeout, |state| {
-            state.is_closed
+            state.phase == Phase::Closed
                 || state.settled() >= target
                 || state.is_held
                 || state.failures > failures
@@ -215,14 +225,18 @@ impl LogQueue {
 
     /// The thread has ended.
     pub(super) fn done(&self) {
-        self.state().is_done = true;
+        let mut state = self.state();
+        if state.phase == Phase::Sending {
+            state.phase = Phase::Done;
+        }
+        drop(state);
         self.changed.notify_all();
     }
 
     /// Waits for the thread; what it has not sent by then counts as lost from here on.
     pub(super) fn close(&self, timeout: Duration) {
-        self.wait_until(timeout, |state| state.is_done);
-        self.state().is_closed = true;
+        self.wait_until(timeout, |state| state.phase != Phase::Sending);
+        self.state().phase = Phase::Closed;
     }
 
     /// The counts at this moment.
@@ -232,7 +246,7 @@ impl LogQueue {
         let accepted = self.accepted.load(Ordering::Acquire);
         let [full, late] = [&self.full, &self.late].map(|count| count.load(Ordering::Relaxed));
         let mut in_flight = accepted.saturating_sub(settled);
-        let left = if state.is_closed {
+        let left = if state.phase == Phase::Closed {
             std::mem::take(&mut in_flight)
         } else {
             0

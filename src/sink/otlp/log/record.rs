@@ -173,7 +173,10 @@ mod tests {
         let AnyValue::Map(message) = &list[0] else {
             panic!("{list:?}");
         };
-        assert_eq!(message["role".into()], AnyValue::from("user"));
+        assert_eq!(
+            message[&opentelemetry::Key::from("role")],
+            AnyValue::from("user")
+        );
         assert_eq!(attributes[1].1, AnyValue::Int(3));
     }
 }
