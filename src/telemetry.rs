@@ -122,9 +122,11 @@ impl Telemetry {
         let deadline = Instant::now() + timeout;
         let left = || deadline.saturating_duration_since(Instant::now());
         parts.queue.seal();
-        parts.logs.start_closing();
+        parts.logs.nudge();
         // The store comes first. It closes last: what the exporters do not get rid of is left there.
         let is_written = parts.queue.flush(left());
+        // Of what was written a log record may have been made; they leave while the spans do.
+        parts.logs.start_closing();
         let _ = parts
             .export
             .shutdown(left().saturating_sub(timeout / CLOSING));

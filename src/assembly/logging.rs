@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::Subscriber;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::{Health, LogStats};
 use crate::policy::Policy;
-use crate::sink::{LogCounts, LogOutlet};
+use crate::sink::{Details, LogCounts, LogOutlet, Sink, Wanted};
 
 /// The ways out for log records, if any.
 #[derive(Debug)]
@@ -32,6 +32,27 @@ impl Logs {
         let counter = counter(health, diagnostics);
         let policy = Arc::clone(policy);
         Logs(LogOutlet::build(&config.export, policy, &counter))
+    }
+
+    /// The sink that tells of model calls, where somebody wants that.
+    pub(super) fn sink(
+        &self,
+        config: &Config,
+        policy: &Arc<Policy>,
+        diagnostics: &Diagnostics,
+    ) -> Option<Box<dyn Sink>> {
+        let outlet = self.0.as_ref()?;
+        let targets = targets(config, diagnostics);
+        let wants = |level| match &targets {
+            Some(targets) => targets.would_enable(Details::TARGET, &level),
+            None => level <= Level::INFO,
+        };
+        let wanted = Wanted {
+            details: wants(Details::DETAILS),
+            failures: wants(Details::FAILURE),
+        };
+        let sink = outlet.details(Arc::clone(policy), config.export.naming, wanted);
+        Some(Box::new(sink))
     }
 
     /// Puts the layer for events behind the others.

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::{Health, LogStats};
 use crate::policy::Policy;
+use crate::sink::Sink;
 
 /// No way out.
 #[derive(Debug)]
@@ -33,6 +34,15 @@ impl Logs {
             );
         }
         Logs
+    }
+
+    pub(super) fn sink(
+        &self,
+        _config: &Config,
+        _policy: &Arc<Policy>,
+        _diagnostics: &Diagnostics,
+    ) -> Option<Box<dyn Sink>> {
+        None
     }
 
     pub(super) fn behind<S>(

@@ -82,6 +82,7 @@ where
     }
     let export = Export::start::<S>(config, &policy, &health, diagnostics, backlog);
     let logs = Logs::start(config, &policy, &health, diagnostics);
+    sinks.extend(logs.sink(config, &policy, diagnostics));
     let core = Arc::new(Core::new(
         Arc::clone(&policy),
         Arc::clone(&queue),

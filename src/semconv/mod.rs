@@ -92,9 +92,12 @@ pub(crate) mod exception {
     pub(crate) const EVENT: &str = "exception";
     pub(crate) const TYPE: &str = "exception.type";
     pub(crate) const MESSAGE: &str = "exception.message";
+    /// The log record that tells of a model call's failure.
+    #[cfg(feature = "otlp-logs")]
+    pub(crate) const OF_CALL: &str = "gen_ai.client.operation.exception";
 }
 
-/// The span event that carries content where the operator asked for events.
+/// The event that carries content, on the span or as a log record, where the operator asked for events.
 pub(crate) const CONTENT_EVENT: &str = "gen_ai.client.inference.operation.details";
 
 /// `error.type` where nothing better is known.

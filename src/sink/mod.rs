@@ -29,7 +29,7 @@ pub(crate) use keeper::{Keeper, StoreWishes};
 pub use live::Batch;
 pub(crate) use live::{Callback, LiveSink};
 #[cfg(feature = "otlp-logs")]
-pub(crate) use otlp::log::{LogCounts, LogLine, LogOutlet, LogQueue};
+pub(crate) use otlp::log::{Details, LogCounts, LogLine, LogOutlet, LogQueue, Wanted};
 #[cfg(feature = "otlp")]
 pub(crate) use otlp::remote::{Held, Surrounding, hold};
 pub(crate) use recent::{Recent, RecentLimits, RecentSink};

@@ -522,3 +522,40 @@ fn a_value_that_panics_is_the_programs_affair_and_counted() {
     assert_eq!((stats.captured, stats.dropped["panic"]), (2, 1));
     check(&stats);
 }
+
+#[hermes::chat(model = "gpt-4o", provider = "openai")]
+fn failing() -> Result<(), String> {
+    hermes::current().output("the model's own words");
+    Err("rate limited".to_owned())
+}
+
+#[test]
+fn a_model_call_tells_of_its_failure_and_of_its_details_where_they_are_wanted() {
+    let collector = Collector::start();
+    let bench = logging(&collector, as_it_is);
+    bench.run(|| failing().unwrap_err());
+    bench.telemetry.shutdown(SOON).unwrap();
+    let logs = collector.logs();
+    assert_eq!(logs.len(), 1, "{logs:#?}");
+    let failure = &logs[0];
+    assert_eq!(failure.event_name, "gen_ai.client.operation.exception");
+    assert_eq!((failure.severity.0, failure.scope.as_str()), (13, "hermes"));
+    assert_eq!(failure.attributes["exception.message"], "rate limited");
+    let chat = bench.span("chat gpt-4o");
+    assert_eq!(failure.span_id, chat.span_id.to_string());
+    assert_eq!(failure.trace_id, chat.trace_id.to_string());
+
+    let collector = Collector::start();
+    let bench = logging(&collector, |builder| {
+        builder.export_logs("off,hermes=debug")
+    });
+    bench.run(|| failing().unwrap_err());
+    let logs = collector.wait_for_logs(2, SOON);
+    let name = "gen_ai.client.inference.operation.details";
+    let details = logs.iter().find(|log| log.event_name == name).unwrap();
+    assert_eq!((details.severity.0, &details.body), (5, &json!(null)));
+    assert_eq!(details.attributes["gen_ai.request.model"], "gpt-4o");
+    assert_eq!(details.attributes["gen_ai.operation.name"], "chat");
+    assert!(!format!("{logs:?}").contains("own words"), "content is off");
+    check(&bench.telemetry.stats().logs);
+}

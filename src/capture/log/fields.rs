@@ -1,5 +1,6 @@
 //! Reads the fields of an event that may leave, and formats no other.
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Debug;
 
@@ -22,7 +23,7 @@ pub(super) struct Fields<'p> {
     is_logged: bool,
     pub(super) message: Option<String>,
     /// Each name stands once.
-    pub(super) others: Vec<(&'static str, Value)>,
+    pub(super) others: Vec<(Cow<'static, str>, Value)>,
 }
 
 impl<'p> Fields<'p> {
@@ -50,7 +51,7 @@ impl<'p> Fields<'p> {
         let value = value();
         match self.others.iter_mut().find(|(known, _)| *known == name) {
             Some(slot) => slot.1 = value,
-            None => self.others.push((name, value)),
+            None => self.others.push((Cow::Borrowed(name), value)),
         }
     }
 }

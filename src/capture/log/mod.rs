@@ -82,6 +82,7 @@ impl EventCapture {
             is_sampled: around.is_sampled,
             message: fields.message,
             fields: fields.others,
+            is_clean: false,
             target: logged.map_or(metadata.target().into(), Into::into),
         }
     }

@@ -1,4 +1,4 @@
-//! An event on its way out: what was read of it on the agent's thread, before policy has cleaned it.
+//! An event on its way out: what was read of it where it happened, and whether policy has cleaned it.
 
 use std::borrow::Cow;
 use std::mem::size_of;
@@ -22,7 +22,9 @@ pub(crate) struct LogLine {
     pub(crate) is_sampled: bool,
     pub(crate) message: Option<String>,
     /// Each name stands once.
-    pub(crate) fields: Vec<(&'static str, Value)>,
+    pub(crate) fields: Vec<(Cow<'static, str>, Value)>,
+    /// Whether policy has been applied, as it has to what comes from a span's record.
+    pub(crate) is_clean: bool,
 }
 
 impl LogLine {

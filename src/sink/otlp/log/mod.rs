@@ -4,6 +4,7 @@
 //! stored: what a collector does not take while the process lives is lost, and counted.
 
 mod console;
+mod details;
 mod exit;
 mod line;
 mod queue;
@@ -22,8 +23,10 @@ use super::signal::LOGS;
 use super::transport::Transport;
 use crate::config::ExportConfig;
 use crate::policy::Policy;
+use crate::semconv::Naming;
 use crate::sink::ExportCounter;
 
+pub(crate) use details::{Details, Wanted};
 pub(crate) use line::LogLine;
 pub(crate) use queue::{LogCounts, LogQueue};
 
@@ -77,6 +80,11 @@ impl LogOutlet {
     /// Where events go in.
     pub(crate) fn queue(&self) -> Arc<LogQueue> {
         Arc::clone(&self.queue)
+    }
+
+    /// The way in for what the conventions want told of model calls.
+    pub(crate) fn details(&self, policy: Arc<Policy>, naming: Naming, wanted: Wanted) -> Details {
+        Details::new(self.queue(), policy, naming, wanted)
     }
 
     /// Has what waits sent soon.

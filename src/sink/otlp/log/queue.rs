@@ -367,6 +367,7 @@ mod tests {
             is_sampled: false,
             message: Some(message),
             fields: Vec::new(),
+            is_clean: false,
         }
     }
 

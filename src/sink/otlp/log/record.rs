@@ -56,8 +56,14 @@ impl Records {
             record.set_body(AnyValue::from(self.policy.logged_message(message)));
         }
         for (name, value) in line.fields {
-            if let Some(value) = self.policy.logged_value(name, value) {
-                record.add_attribute(name, attribute(name, value));
+            let value = if line.is_clean {
+                Some(value)
+            } else {
+                self.policy.logged_value(&name, value)
+            };
+            if let Some(value) = value {
+                let value = attribute(&name, value);
+                record.add_attribute(name, value);
             }
         }
         record
@@ -157,9 +163,10 @@ mod tests {
             is_sampled: true,
             message: Some("done".to_owned()),
             fields: vec![
-                ("gen_ai.input.messages", Value::from(messages)),
-                ("count", Value::from(3)),
+                ("gen_ai.input.messages".into(), Value::from(messages)),
+                ("count".into(), Value::from(3)),
             ],
+            is_clean: false,
         });
         assert_eq!(record.event_name(), Some("named"));
         assert_eq!(record.severity_number(), Some(Severity::Info));
