@@ -40,6 +40,7 @@ fn turn(question: &str) {
 #[hermes::chat(model = "m", provider = "p")]
 fn chat() {
     tracing::info!("asking");
+    hermes::current().output("noon");
 }
 
 #[hermes::tool]
@@ -347,6 +348,42 @@ fn the_environment_sends_log_records_where_it_says() {
     assert_eq!(with(&by_grpc), [""; 0]);
     assert_eq!(grpc.logs().len(), 1);
     assert_eq!(grpc.header("x-key").as_deref(), Some("of-logs"));
+}
+
+#[cfg(feature = "otlp-logs")]
+#[test]
+fn the_details_of_a_model_call_leave_where_they_are_asked_for() {
+    let details = |placement: &str| {
+        let home = tempfile::tempdir().unwrap();
+        let output = run(
+            home.path(),
+            &[
+                ("OTEL_LOGS_EXPORTER", "console"),
+                ("HERMES_CAPTURE", "info,hermes=debug"),
+                ("HERMES_OTEL_CAPTURE_CONTENT", "true"),
+                (
+                    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+                    placement,
+                ),
+                ("RUST_LOG", "off"),
+            ],
+        );
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let mut lines = stderr
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let name = "gen_ai.client.inference.operation.details";
+        let details = lines.find(|line| line["event_name"] == name).unwrap();
+        assert_eq!(details["attributes"]["gen_ai.request.model"], "m");
+        assert_eq!(details["severity"], "DEBUG");
+        details["attributes"]["gen_ai.output.messages"].clone()
+    };
+    assert_eq!(details("SPAN_ONLY"), Value::Null);
+    let said = details("EVENT_ONLY");
+    assert!(
+        said.is_array() && said.to_string().contains("noon"),
+        "{said}"
+    );
 }
 
 #[cfg(feature = "otlp-logs")]

@@ -4,14 +4,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{Level, Subscriber};
+use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::export::counter;
 use crate::builder::HermesLayer;
-use crate::capture::{Core, EventCapture};
+use crate::capture::{Core, EventCapture, is_wanted};
 use crate::config::Config;
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::{Health, LogStats};
@@ -38,20 +38,17 @@ impl Logs {
     pub(super) fn sink(
         &self,
         config: &Config,
-        policy: &Arc<Policy>,
+        core: &Core,
         diagnostics: &Diagnostics,
     ) -> Option<Box<dyn Sink>> {
         let outlet = self.0.as_ref()?;
         let targets = targets(config, diagnostics);
-        let wants = |level| match &targets {
-            Some(targets) => targets.would_enable(Details::TARGET, &level),
-            None => level <= Level::INFO,
-        };
+        let wants = |level| is_wanted(&core.filter, targets.as_ref(), Details::TARGET, level);
         let wanted = Wanted {
             details: wants(Details::DETAILS),
             failures: wants(Details::FAILURE),
         };
-        let sink = outlet.details(Arc::clone(policy), config.export.naming, wanted);
+        let sink = outlet.details(Arc::clone(&core.policy), config.export.naming, wanted);
         Some(Box::new(sink))
     }
 

@@ -39,7 +39,7 @@ impl Logs {
     pub(super) fn sink(
         &self,
         _config: &Config,
-        _policy: &Arc<Policy>,
+        _core: &Core,
         _diagnostics: &Diagnostics,
     ) -> Option<Box<dyn Sink>> {
         None

@@ -82,7 +82,6 @@ where
     }
     let export = Export::start::<S>(config, &policy, &health, diagnostics, backlog);
     let logs = Logs::start(config, &policy, &health, diagnostics);
-    sinks.extend(logs.sink(config, &policy, diagnostics));
     let core = Arc::new(Core::new(
         Arc::clone(&policy),
         Arc::clone(&queue),
@@ -95,6 +94,7 @@ where
         },
         export.wire(),
     ));
+    sinks.extend(logs.sink(config, &core, diagnostics));
     let reader = Reader {
         queue: Arc::clone(&queue),
         health: Arc::clone(&health),

@@ -42,7 +42,7 @@ pub(crate) use filter::CaptureFilter;
 pub(crate) use installed::{expect_lines, ids_around};
 pub(crate) use layer::Capture;
 #[cfg(feature = "otlp-logs")]
-pub(crate) use log::EventCapture;
+pub(crate) use log::{EventCapture, is_wanted};
 pub(crate) use notes::Notes;
 pub(crate) use open::{OpenSpan, Outcome};
 pub(crate) use opening::opening_at;

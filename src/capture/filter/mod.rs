@@ -120,11 +120,11 @@ impl CaptureFilter {
     /// Down to which level log records are made of events with this target; `None`: nothing is said of
     /// it. What is said of spans says nothing of events.
     #[cfg(feature = "otlp-logs")]
-    pub(crate) fn level_of_events(&self, metadata: &Metadata<'_>) -> Option<LevelFilter> {
+    pub(crate) fn level_of_events(&self, target: &str) -> Option<LevelFilter> {
         let is_of_targets =
             |directive: &Directive| directive.span.is_none() && directive.fields.is_empty();
         let speaks =
-            |directive: &Directive| is_of_targets(directive) && directive.speaks_of(metadata, None);
+            |directive: &Directive| is_of_targets(directive) && directive.is_of_target(target);
         let named = self.deciding(speaks).map(|directive| directive.level);
         let is_all_there_is = self
             .directives
@@ -226,18 +226,21 @@ impl Directive {
     }
 
     fn speaks_of(&self, metadata: &Metadata<'_>, kind: Option<Kind>) -> bool {
-        let by_target = self.target.as_ref().is_none_or(|target| {
-            metadata
-                .target()
-                .strip_prefix(target.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-        });
+        let by_target = self.is_of_target(metadata.target());
         by_target
             && self.span.as_ref().is_none_or(|span| match span {
                 SpanName::Kind(named) => kind == Some(*named),
                 SpanName::Tool(_) => kind == Some(Kind::Tool),
                 SpanName::Other(name) => metadata.is_span() && metadata.name() == name,
             })
+    }
+
+    fn is_of_target(&self, target: &str) -> bool {
+        self.target.as_ref().is_none_or(|named| {
+            target
+                .strip_prefix(named.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        })
     }
 
     /// Whether it takes a value to tell if the directive applies.

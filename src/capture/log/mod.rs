@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::Context;
@@ -20,10 +20,10 @@ use around::Around;
 use fields::{Fields, logged_target};
 use own::OwnCrates;
 
-use super::Core;
 use super::event::crate_of;
 use super::installed;
 use super::interest::is_of_transport;
+use super::{CaptureFilter, Core};
 use crate::sink::{LogLine, LogQueue};
 
 /// The layer that events pass on their way out.
@@ -95,15 +95,26 @@ impl EventInterests {
             self.own.see(metadata);
             return false;
         }
-        let said = self.core.filter.level_of_events(metadata);
-        let (is_wanted, down_to) = match &self.targets {
-            Some(targets) => {
-                let is_wanted = targets.would_enable(metadata.target(), metadata.level());
-                (is_wanted, said.unwrap_or(LevelFilter::TRACE))
-            }
-            None => (true, said.unwrap_or(LevelFilter::INFO)),
-        };
-        is_wanted && *metadata.level() <= down_to && !is_of_transport(metadata.target())
+        let (target, level) = (metadata.target(), metadata.level());
+        is_wanted(&self.core.filter, self.targets.as_ref(), target, *level)
+            && !is_of_transport(target)
+    }
+}
+
+/// Whether log records are wanted of what has this target and level: as the code asks for it, within what
+/// `HERMES_CAPTURE` lets through.
+pub(crate) fn is_wanted(
+    filter: &CaptureFilter,
+    targets: Option<&Targets>,
+    target: &str,
+    level: Level,
+) -> bool {
+    let said = filter.level_of_events(target);
+    match targets {
+        Some(targets) => {
+            targets.would_enable(target, &level) && level <= said.unwrap_or(LevelFilter::TRACE)
+        }
+        None => level <= said.unwrap_or(LevelFilter::INFO),
     }
 }
 

@@ -150,7 +150,7 @@ impl Destination {
                     return Some((failure.reason, lost));
                 }
                 Verdict::Away(_) | Verdict::Unclear if is_last => {
-                    self.tell("otlp_logs_lost", &failure, batch.len(), counter);
+                    self.tell("otlp_logs_away", &failure, batch.len(), counter);
                     self.given_up = Some(failure.reason);
                 }
                 Verdict::Away(_) | Verdict::Unclear => {
