@@ -48,16 +48,16 @@ mod telemetry;
 #[path = "private.rs"]
 pub mod __private;
 
-pub use builder::{Builder, ContentCapture, HermesLayer, builder, init};
+pub use builder::{Builder, HermesLayer, builder, init};
 pub use capture::Dialect;
-pub use config::TailSampling;
+pub use config::{ContentCapture, LogExport, TailSampling};
 pub use error::{Error, ErrorKind};
 pub use hermes_macros::{
     agent, approval, chat, embedding, instrument, reranker, retriever, session, tool, turn,
 };
 #[cfg(feature = "sqlite")]
 pub use insight::{Tree, TreeNode};
-pub use pipeline::{EventStats, Stats};
+pub use pipeline::{EventStats, LogStats, Stats};
 #[cfg(feature = "sqlite")]
 pub use rebuild::Rebuilt;
 pub use record::{

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::assembly::Export;
+use crate::assembly::{Export, Logs};
 use crate::at_exit;
 use crate::capture::Waiting;
 use crate::error::{Error, ErrorKind};
@@ -46,6 +46,7 @@ pub(crate) struct Parts {
     pub(crate) health: Arc<Health>,
     pub(crate) writer: Mutex<Option<JoinHandle<()>>>,
     pub(crate) export: Export,
+    pub(crate) logs: Logs,
     pub(crate) recent: Option<Arc<Recent>>,
 }
 
@@ -85,13 +86,15 @@ impl Telemetry {
         parts.is_at_home()?;
         let timeout = timeout.min(LONGEST);
         let deadline = Instant::now() + timeout;
+        let left = || deadline.saturating_duration_since(Instant::now());
+        // They are under way while the spans are.
+        parts.logs.nudge();
         if !parts.queue.flush(timeout) {
             return Err(not_in_time(timeout));
         }
         // Not the agent's trouble: told and counted where it happens.
-        let _ = parts
-            .export
-            .flush(deadline.saturating_duration_since(Instant::now()));
+        let _ = parts.export.flush(left());
+        let _ = parts.logs.flush(left());
         parts.nothing_lost()
     }
 
@@ -119,10 +122,16 @@ impl Telemetry {
         let deadline = Instant::now() + timeout;
         let left = || deadline.saturating_duration_since(Instant::now());
         parts.queue.seal();
+        parts.logs.nudge();
         // The store comes first. It closes last: what the exporters do not get rid of is left there.
         let is_written = parts.queue.flush(left());
+        // Of what was written a log record may have been made; they leave while the spans do.
+        parts.logs.start_closing();
         let _ = parts
             .export
+            .shutdown(left().saturating_sub(timeout / CLOSING));
+        parts
+            .logs
             .shutdown(left().saturating_sub(timeout / CLOSING));
         parts.queue.close();
         // The writer answers its last flush when it has closed its sinks, so this waits for it, and
@@ -146,6 +155,7 @@ impl Telemetry {
         if parts.queue.is_in_fork() {
             return Stats {
                 events: parts.queue.happenings.stats_of_fork(),
+                logs: parts.logs.stats_of_fork(),
                 ..parts.health.stats_of_fork()
             };
         }
@@ -153,6 +163,7 @@ impl Telemetry {
             export_pending: parts.export.pending(),
             export_undecided: parts.export.undecided(),
             events: parts.queue.happenings.stats(),
+            logs: parts.logs.stats(),
             ..parts.health.stats(parts.queue.depth())
         }
     }

@@ -43,6 +43,7 @@ fn process() {
     match scene.as_str() {
         "between" => fork_between_sessions(&folder),
         "exporting" => fork_with_an_exporter(&folder),
+        "logging" => fork_with_log_records(&folder),
         "within" => fork_within_a_session(&folder),
         "first" => fork_first(&folder),
         "again" => build_again(&folder),
@@ -117,6 +118,41 @@ fn fork_with_an_exporter(folder: &Path) {
     });
     session("parent");
     telemetry.unwrap().shutdown(SOON).unwrap();
+}
+
+/// Log records that wait for a collector that is not there belong to the parent.
+fn fork_with_log_records(folder: &Path) {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut telemetry = hermes::builder()
+        .store_path(folder.join("telemetry.db"))
+        .otlp_endpoint(format!("http://{}", port.local_addr().unwrap()))
+        .export_logs(true)
+        .init()
+        .ok();
+    drop(port);
+    let is_built_in = cfg!(feature = "otlp-logs");
+    tracing::info!("the parent's");
+    in_a_fork(|| {
+        (0..3).for_each(|_| tracing::info!("the child's"));
+        let logs = telemetry.as_ref().unwrap().stats().logs;
+        assert_eq!(logs.captured, if is_built_in { 3 } else { 0 }, "{logs:?}");
+        assert_eq!(logs.in_flight, 0);
+        assert_eq!(
+            logs.dropped.values().sum::<u64>(),
+            logs.captured,
+            "{logs:?}"
+        );
+        assert_eq!(logs.dropped.contains_key("after_fork"), is_built_in);
+        let begun = Instant::now();
+        let told = telemetry.as_ref().unwrap().flush(SOON).unwrap_err();
+        assert_eq!(told.kind(), ErrorKind::Forked);
+        drop(telemetry.take());
+        assert!(begun.elapsed() < Duration::from_secs(4));
+    });
+    let telemetry = telemetry.unwrap();
+    telemetry.shutdown(SOON).unwrap();
+    let logs = telemetry.stats().logs;
+    assert_eq!(logs.captured, u64::from(is_built_in), "{logs:?}");
 }
 
 fn fork_within_a_session(folder: &Path) {
@@ -224,6 +260,14 @@ fn a_copy_says_once_what_it_loses_and_the_parent_loses_nothing() {
 fn a_copy_with_an_exporter_waits_for_no_thread_of_it() {
     let (folder, _) = play("exporting");
     assert_eq!(stored(&folder, "telemetry.db"), ["parent"; 3]);
+}
+
+#[test]
+fn a_copy_counts_its_own_events_and_sends_no_log_record() {
+    let (_, output) = play("logging");
+    let forked = said(&output);
+    let forked = forked.iter().filter(|line| line.contains("forked"));
+    assert_eq!(forked.count(), usize::from(cfg!(feature = "otlp-logs")));
 }
 
 #[test]

@@ -52,11 +52,16 @@ fn the_store_alone_pulls_in_no_runtime_and_no_network() {
 
 #[test]
 fn http_export_needs_no_async_runtime_either() {
-    let crates = tree(&[]);
-    for unwanted in ["tokio", "hyper", "tonic", "reqwest"] {
-        assert!(
-            !crates.iter().any(|name| name == unwanted),
-            "{unwanted} is in the tree"
-        );
+    for features in [
+        &[][..],
+        &["--no-default-features", "--features", "otlp-logs"],
+    ] {
+        let crates = tree(features);
+        for unwanted in ["tokio", "hyper", "tonic", "reqwest"] {
+            assert!(
+                !crates.iter().any(|name| name == unwanted),
+                "{unwanted} is in the tree"
+            );
+        }
     }
 }

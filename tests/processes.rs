@@ -6,11 +6,17 @@
     reason = "a test that cannot set itself up has failed"
 )]
 
+#[path = "it/support/collector.rs"]
+#[expect(dead_code, reason = "shared with tests that use more of it")]
+mod collector;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+#[cfg(feature = "otlp-logs")]
+use collector::Collector;
 use hermes::ErrorKind;
 use rusqlite::Connection;
 use serde_json::Value;
@@ -34,6 +40,7 @@ fn turn(question: &str) {
 #[hermes::chat(model = "m", provider = "p")]
 fn chat() {
     tracing::info!("asking");
+    hermes::current().output("noon");
 }
 
 #[hermes::tool]
@@ -287,6 +294,144 @@ fn the_log_goes_to_stderr_as_rust_log_says() {
             .unwrap()
             .starts_with("hermes: HERMES_CAPTURE")
     );
+}
+
+#[cfg(feature = "otlp-logs")]
+#[test]
+fn the_environment_sends_log_records_where_it_says() {
+    let home = tempfile::tempdir().unwrap();
+    let (spans, logs) = (Collector::start(), Collector::start());
+    let traces = ("OTEL_EXPORTER_OTLP_ENDPOINT", spans.endpoint());
+    let here = format!("{}/custom/v1/logs", logs.endpoint());
+    let with = |pairs: &[(&str, &str)]| {
+        let pairs: Vec<_> = [(traces.0, traces.1.as_str()), ("RUST_LOG", "off")]
+            .into_iter()
+            .chain(pairs.iter().copied())
+            .collect();
+        said(&run(home.path(), &pairs))
+    };
+    assert_eq!(with(&[]), [""; 0]);
+    assert_eq!(with(&[("OTEL_LOGS_EXPORTER", "none")]), [""; 0]);
+    assert_eq!((spans.log_requests(), logs.log_requests()), (0, 0));
+
+    let otlp = ("OTEL_LOGS_EXPORTER", "otlp");
+    assert_eq!(with(&[otlp]), [""; 0]);
+    assert_eq!(spans.logs().len(), 1, "by the base URL");
+    assert_eq!(spans.logs()[0].body, "asking");
+
+    let own = [
+        otlp,
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", &here),
+        ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "x-key=of%20logs"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-team=all"),
+        ("OTEL_SERVICE_NAME", "shell"),
+    ];
+    assert_eq!(with(&own), [""; 0]);
+    let sent = logs.logs();
+    assert_eq!((sent.len(), spans.logs().len()), (1, 1));
+    assert_eq!(sent[0].resource["service.name"], "shell");
+    assert_eq!(logs.header("x-key").as_deref(), Some("of logs"));
+    assert_eq!(logs.header(":path").as_deref(), Some("/custom/v1/logs"));
+
+    let disabled = [otlp, ("OTEL_SDK_DISABLED", "true")];
+    assert_eq!(with(&disabled), [""; 0]);
+    assert_eq!((logs.logs().len(), spans.logs().len()), (1, 1));
+
+    let grpc = Collector::start_grpc();
+    let grpc_endpoint = grpc.endpoint();
+    let by_grpc = [
+        otlp,
+        ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "grpc"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", &grpc_endpoint),
+        ("OTEL_EXPORTER_OTLP_LOGS_HEADERS", "x-key=of-logs"),
+    ];
+    assert_eq!(with(&by_grpc), [""; 0]);
+    assert_eq!(grpc.logs().len(), 1);
+    assert_eq!(grpc.header("x-key").as_deref(), Some("of-logs"));
+}
+
+#[cfg(feature = "otlp-logs")]
+#[test]
+fn the_details_of_a_model_call_leave_where_they_are_asked_for() {
+    let details = |placement: &str| {
+        let home = tempfile::tempdir().unwrap();
+        let output = run(
+            home.path(),
+            &[
+                ("OTEL_LOGS_EXPORTER", "console"),
+                ("HERMES_CAPTURE", "info,hermes=debug"),
+                ("HERMES_OTEL_CAPTURE_CONTENT", "true"),
+                (
+                    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT",
+                    placement,
+                ),
+                ("RUST_LOG", "off"),
+            ],
+        );
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let mut lines = stderr
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let name = "gen_ai.client.inference.operation.details";
+        let details = lines.find(|line| line["event_name"] == name).unwrap();
+        assert_eq!(details["attributes"]["gen_ai.request.model"], "m");
+        assert_eq!(details["severity"], "DEBUG");
+        details["attributes"]["gen_ai.output.messages"].clone()
+    };
+    assert_eq!(details("SPAN_ONLY"), Value::Null);
+    let said = details("EVENT_ONLY");
+    assert!(
+        said.is_array() && said.to_string().contains("noon"),
+        "{said}"
+    );
+}
+
+#[cfg(feature = "otlp-logs")]
+#[test]
+fn words_about_log_records_that_make_no_sense_are_told_once() {
+    let home = tempfile::tempdir().unwrap();
+    let collector = Collector::start().hang();
+    let endpoint = collector.endpoint();
+    let output = run(
+        home.path(),
+        &[
+            ("OTEL_LOGS_EXPORTER", "syslog,otlp"),
+            ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", &endpoint),
+            // Nobody answers, and a try takes no longer than this.
+            ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "50"),
+            ("RUST_LOG", "off"),
+        ],
+    );
+    let said = said(&output);
+    assert_eq!(said.len(), 2, "{said:#?}");
+    let word =
+        "hermes: OTEL_LOGS_EXPORTER=\"syslog\" is not one of otlp, console, none; using the others";
+    assert_eq!(said[0], word);
+    assert!(said[1].contains("no answer within 50ms"), "{said:#?}");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("{\"otlp_http\": 1}"), "{stdout}");
+}
+
+#[cfg(feature = "otlp-logs")]
+#[test]
+fn the_console_prints_log_records_one_json_line_each() {
+    let home = tempfile::tempdir().unwrap();
+    let output = run(
+        home.path(),
+        &[("OTEL_LOGS_EXPORTER", "console"), ("RUST_LOG", "off")],
+    );
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let line: Value = serde_json::from_str(stderr.trim()).unwrap();
+    assert_eq!(
+        (&line["body"], &line["severity"]),
+        (&"asking".into(), &"INFO".into())
+    );
+    let store = Connection::open(home.path().join("telemetry/telemetry.db")).unwrap();
+    let query = "SELECT span_id FROM tel_spans WHERE name = 'chat m'";
+    let span: String = store.query_row(query, [], |row| row.get(0)).unwrap();
+    assert_eq!(line["span_id"], span.as_str());
+    assert_eq!(line["target"], "processes");
+    assert_eq!(line["resource"]["service.name"], "hermes-agent");
 }
 
 #[cfg(unix)]

@@ -29,7 +29,11 @@ pub(super) fn backlog(
         .then(|| Arc::new(Backlog::new(counter(health, diagnostics))))
 }
 
-fn counter(health: &Arc<Health>, diagnostics: &Arc<Diagnostics>) -> Arc<dyn ExportCounter> {
+/// Hears from whatever exports.
+pub(super) fn counter(
+    health: &Arc<Health>,
+    diagnostics: &Arc<Diagnostics>,
+) -> Arc<dyn ExportCounter> {
     Arc::new(Counter {
         health: Arc::clone(health),
         diagnostics: Arc::clone(diagnostics),

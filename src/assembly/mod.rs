@@ -4,6 +4,9 @@
 #[cfg_attr(feature = "otlp", path = "exporting.rs")]
 #[cfg_attr(not(feature = "otlp"), path = "silent.rs")]
 mod export;
+#[cfg_attr(feature = "otlp-logs", path = "logging.rs")]
+#[cfg_attr(not(feature = "otlp-logs"), path = "logless.rs")]
+mod logs;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -12,6 +15,7 @@ use tracing::Subscriber;
 use tracing_subscriber::registry::LookupSpan;
 
 pub(crate) use export::Export;
+pub(crate) use logs::Logs;
 
 use crate::builder::HermesLayer;
 use crate::capture::{Capture, CaptureFilter, Core, Dialect, Dialects, Ways};
@@ -77,6 +81,7 @@ where
         diagnostics.warn(&trouble, &trouble);
     }
     let export = Export::start::<S>(config, &policy, &health, diagnostics, backlog);
+    let logs = Logs::start(config, &policy, &health, diagnostics);
     let core = Arc::new(Core::new(
         Arc::clone(&policy),
         Arc::clone(&queue),
@@ -89,6 +94,7 @@ where
         },
         export.wire(),
     ));
+    sinks.extend(logs.sink(config, &core, diagnostics));
     let reader = Reader {
         queue: Arc::clone(&queue),
         health: Arc::clone(&health),
@@ -112,12 +118,14 @@ where
             None
         }
     };
-    let layer = export.layer(Capture::new(core));
+    let layer = export.layer(Capture::new(Arc::clone(&core)));
+    let layer = logs.behind(layer, &core, config, diagnostics);
     let parts = Parts {
         queue,
         health,
         writer: Mutex::new(writer),
         export,
+        logs,
         recent,
     };
     (layer, Telemetry::new(parts, store.path))

@@ -24,7 +24,7 @@ static IS_ASKED: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// The span that was closed last on this thread: layers behind this one still write a line about it.
-    static CLOSED: Cell<Option<(u64, TraceId, SpanId)>> = const { Cell::new(None) };
+    static CLOSED: Cell<Option<(u64, Ids)>> = const { Cell::new(None) };
 }
 
 /// From here on the ids of log lines are asked for.
@@ -36,13 +36,13 @@ pub(crate) fn expect_lines() {
 #[inline]
 pub(super) fn note_end(id: &Id, ids: Ids) {
     if IS_ASKED.load(Ordering::Relaxed) {
-        CLOSED.set(Some((id.into_u64(), ids.trace_id, ids.span_id)));
+        CLOSED.set(Some((id.into_u64(), ids)));
     }
 }
 
-fn closed(id: &Id) -> Option<(TraceId, SpanId)> {
-    let (number, trace_id, span_id) = CLOSED.get()?;
-    (number == id.into_u64()).then_some((trace_id, span_id))
+fn closed(id: &Id) -> Option<Ids> {
+    let (number, ids) = CLOSED.get()?;
+    (number == id.into_u64()).then_some(ids)
 }
 
 /// Notes a dispatcher that has a Hermes layer.
@@ -77,8 +77,9 @@ pub(crate) fn ids_around(event: &Event<'_>, visible: Option<&Id>) -> Option<(Tra
         let capture = dispatch.downcast_ref::<Capture>();
         Some(capture.and_then(|capture| capture.ids_of_line(dispatch, event.parent())))
     });
+    let outside = |ids: Ids| (ids.trace_id, ids.span_id);
     if let Some(ids) = direct {
-        return ids;
+        return ids.map(outside);
     }
     // The one that was set up last stands innermost, where several are in use on one thread.
     let installed: Vec<Dispatch> = {
@@ -91,14 +92,14 @@ pub(crate) fn ids_around(event: &Event<'_>, visible: Option<&Id>) -> Option<(Tra
         if visible.is_some_and(|visible| !capture.stands_in(dispatch, event.parent(), visible)) {
             return None;
         }
-        capture.ids_of_line(dispatch, event.parent())
+        capture.ids_of_line(dispatch, event.parent()).map(outside)
     })
 }
 
 impl Capture {
     /// The ids of the nearest span that leaves a trace outside: one of ours that is kept, or one of
     /// OTel's.
-    fn ids_of_line(&self, dispatch: &Dispatch, parent: Option<&Id>) -> Option<(TraceId, SpanId)> {
+    pub(super) fn ids_of_line(&self, dispatch: &Dispatch, parent: Option<&Id>) -> Option<Ids> {
         let current = dispatch.current_span();
         let next = parent.or(current.id())?;
         // OTel has started what runs here and all around it. Asking for any other span would start
@@ -111,11 +112,15 @@ impl Capture {
         let has_started = |id: &Id| parent.is_none() || started.contains(id);
         around.iter().find_map(|id| match self.find(id) {
             Some(open) if open.is_left_out() => None,
-            Some(open) if open.is_kept() && open.is_final() => Some(open.ids()),
+            Some(open) if open.is_kept() && open.is_final() => Some(open.known_ids()),
             _ if has_started(id) => {
                 let wire = self.core().wire.as_ref()?;
                 let ids = wire.ids(id, dispatch)?;
-                Some((ids.trace_id, ids.span_id))
+                Some(Ids {
+                    trace_id: ids.trace_id,
+                    span_id: ids.span_id,
+                    is_sampled: ids.is_sampled,
+                })
             }
             Some(_) => None,
             None => closed(id),
@@ -129,7 +134,7 @@ impl Capture {
             .contains(span)
     }
 
-    fn with_ancestors(&self, dispatch: &Dispatch, id: Option<&Id>) -> Vec<Id> {
+    pub(super) fn with_ancestors(&self, dispatch: &Dispatch, id: Option<&Id>) -> Vec<Id> {
         let Some(id) = id else { return Vec::new() };
         let mut spans = vec![id.clone()];
         spans.extend(self.around(id, dispatch));

@@ -47,12 +47,22 @@ impl Interests {
     /// Whether OTel is to see it: our spans, and those of other libraries around them down to INFO.
     #[cfg(feature = "otlp")]
     pub(crate) fn is_exported(&self, metadata: &Metadata<'_>) -> bool {
-        if TRANSPORT.contains(&crate_of(metadata.target())) {
+        if is_of_transport(metadata.target()) {
             return false;
         }
         let is_plain = *metadata.level() <= Level::INFO && self.filter.may_keep(metadata);
         is_plain || (metadata.is_span() && self.is_captured(metadata))
     }
+}
+
+/// Whether a target is one that an export itself may pass through. OpenTelemetry's crates call theirs by
+/// the names of packages.
+#[cfg(feature = "otlp")]
+pub(crate) fn is_of_transport(target: &str) -> bool {
+    let name = crate_of(target);
+    TRANSPORT.contains(&name)
+        || name.starts_with("opentelemetry-")
+        || name == "tracing-opentelemetry"
 }
 
 /// Targets that an export itself may pass through: exporting them would never end.

@@ -19,6 +19,8 @@ mod held;
 mod installed;
 mod interest;
 mod layer;
+#[cfg(feature = "otlp-logs")]
+mod log;
 mod notes;
 mod open;
 mod opening;
@@ -39,6 +41,8 @@ pub(crate) use draft::Waiting;
 pub(crate) use filter::CaptureFilter;
 pub(crate) use installed::{expect_lines, ids_around};
 pub(crate) use layer::Capture;
+#[cfg(feature = "otlp-logs")]
+pub(crate) use log::{EventCapture, is_wanted};
 pub(crate) use notes::Notes;
 pub(crate) use open::{OpenSpan, Outcome};
 pub(crate) use opening::opening_at;

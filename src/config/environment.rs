@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
-use super::{Content, EventLog, Exporter, Placement, exporters_named, naming_of, set};
+use super::{Content, EventLog, Exporter, LogConfig, Placement, exporters_named, naming_of, set};
 use crate::record::Value;
 use crate::semconv::Naming;
 
@@ -131,24 +131,49 @@ impl<L: Fn(&str) -> Option<String>> Environment<L> {
         Some(exporters)
     }
 
-    pub(super) fn otlp_protocol(&mut self) -> Exporter {
-        for name in [
-            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL",
-            "OTEL_EXPORTER_OTLP_PROTOCOL",
-        ] {
+    /// What is said of log records, which leave only where somebody asks for it.
+    pub(super) fn logs(&mut self) -> LogConfig {
+        const NAME: &str = "OTEL_LOGS_EXPORTER";
+        let mut logs = LogConfig {
+            protocol: self.otlp_protocol("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL"),
+            endpoint: self.get("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"),
+            ..LogConfig::default()
+        };
+        let list = self.get(NAME).unwrap_or_default();
+        let words = list.split(',').map(str::trim);
+        let mut unknown = Vec::new();
+        for word in words.filter(|word| !word.is_empty()) {
+            match word.to_ascii_lowercase().as_str() {
+                "otlp" => logs.to_otlp = true,
+                "console" => logs.to_console = true,
+                "none" => {}
+                _ => unknown.push(word),
+            }
+        }
+        let is_any = logs.to_otlp || logs.to_console;
+        let used = if is_any { "the others" } else { "none" };
+        for word in unknown {
+            self.warn(NAME, word, "one of otlp, console, none", used);
+        }
+        logs
+    }
+
+    /// The protocol for one signal, by its own variable or by that for all of them; `None`: neither says.
+    pub(super) fn otlp_protocol(&mut self, own: &str) -> Option<Exporter> {
+        for name in [own, "OTEL_EXPORTER_OTLP_PROTOCOL"] {
             let Some(value) = self.get(name) else {
                 continue;
             };
             match value.to_ascii_lowercase().as_str() {
-                "grpc" => return Exporter::OtlpGrpc,
-                "http/protobuf" => return Exporter::OtlpHttp,
+                "grpc" => return Some(Exporter::OtlpGrpc),
+                "http/protobuf" => return Some(Exporter::OtlpHttp),
                 _ => {
                     self.warn(name, &value, "http/protobuf or grpc", "http/protobuf");
-                    return Exporter::OtlpHttp;
+                    return Some(Exporter::OtlpHttp);
                 }
             }
         }
-        Exporter::OtlpHttp
+        None
     }
 
     pub(super) fn naming(&mut self) -> Naming {

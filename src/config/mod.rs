@@ -4,13 +4,19 @@
 //! Names and defaults are those of the contract's section 4. A value that cannot be read gives a
 //! warning that names the variable, the value and what is used instead; it never stops the agent.
 
+mod content;
 mod environment;
+mod log_export;
 mod sampling;
 mod tail;
 
 use std::path::PathBuf;
 
+pub use content::ContentCapture;
+pub(crate) use content::{Content, Placement};
 use environment::Environment;
+pub(crate) use log_export::LogConfig;
+pub use log_export::LogExport;
 pub(crate) use sampling::{HeadRule, HeadSampling, SamplerWords};
 pub use tail::TailSampling;
 
@@ -50,38 +56,6 @@ pub(crate) enum EventLog {
     At(PathBuf),
 }
 
-/// What is kept of prompts, arguments, results and answers, and where it may go.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Content {
-    /// Nothing.
-    #[default]
-    Off,
-    /// Kept in the local store alone.
-    Local,
-    /// Kept, and exported as said.
-    Exported(Placement),
-}
-
-/// Where exported content stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Placement {
-    /// As attributes of the span.
-    pub(crate) on_span: bool,
-    /// As an event of the span.
-    pub(crate) on_event: bool,
-}
-
-impl Placement {
-    pub(crate) const NOWHERE: Placement = Placement {
-        on_span: false,
-        on_event: false,
-    };
-    pub(crate) const ON_SPAN: Placement = Placement {
-        on_span: true,
-        on_event: false,
-    };
-}
-
 /// What leaves the process, and where to.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ExportConfig {
@@ -102,6 +76,7 @@ pub(crate) struct ExportConfig {
     /// `None`: what a sampler let start, leaves.
     pub(crate) tail: Option<TailSampling>,
     pub(crate) resource: Vec<(String, Value)>,
+    pub(crate) logs: LogConfig,
 }
 
 /// A way out of the process.
@@ -133,7 +108,9 @@ impl Config {
             .unwrap_or_default();
         let enabled = env.flag("HERMES_OTEL_ENABLED", true);
         let content = env.content();
-        let otlp_protocol = env.otlp_protocol();
+        let otlp_protocol = env
+            .otlp_protocol("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")
+            .unwrap_or_default();
         let sampler = SamplerWords {
             name: env.get("OTEL_TRACES_SAMPLER"),
             share: env.get("OTEL_TRACES_SAMPLER_ARG"),
@@ -153,6 +130,7 @@ impl Config {
             sampler,
             tail: None,
             resource: env.resource(),
+            logs: env.logs(),
         };
         Config {
             enabled,
@@ -286,7 +264,7 @@ pub(crate) fn set(resource: &mut Vec<(String, Value)>, key: &str, value: Value) 
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, Content, Exporter, Placement};
+    use super::{Config, Content, Exporter, LogExport, Placement};
     use crate::record::Value;
     use crate::semconv::Profile;
 
@@ -345,6 +323,28 @@ mod tests {
             with(&[("HERMES_OTEL_EXPORTER", "console, otlp_grpc")]),
             [Exporter::Console, Exporter::OtlpGrpc]
         );
+    }
+
+    #[test]
+    fn log_records_leave_only_where_they_are_asked_for() {
+        let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
+        let with = |pairs: &[_]| config(pairs).export.chosen_for_logs();
+        assert_eq!(with(&[endpoint]), []);
+        let asked = ("OTEL_LOGS_EXPORTER", "otlp,Console");
+        let http = [Exporter::Console, Exporter::OtlpHttp];
+        assert_eq!(with(&[endpoint, asked]), http);
+        let grpc = [Exporter::Console, Exporter::OtlpGrpc];
+        let said = ("OTEL_EXPORTER_OTLP_LOGS_PROTOCOL", "grpc");
+        assert_eq!(with(&[asked, said]), grpc);
+        let spans = ("HERMES_OTEL_EXPORTER", "otlp_grpc");
+        assert_eq!(with(&[asked, spans]), grpc, "as spans go");
+        assert_eq!(with(&[asked, ("OTEL_SDK_DISABLED", "true")]), []);
+        assert_eq!(with(&[("OTEL_LOGS_EXPORTER", "none")]), []);
+        let mut export = config(&[]).export;
+        export.logs.set(LogExport::from(true));
+        assert_eq!(export.chosen_for_logs(), [Exporter::OtlpHttp]);
+        export.logs.set(LogExport::from(false));
+        assert_eq!(export.chosen_for_logs(), []);
     }
 
     #[test]
@@ -408,9 +408,10 @@ mod tests {
             ("HERMES_OTEL_EXPORTER", "zipkin"),
             ("HERMES_LOG_LEVEL", "loud"),
             ("OTEL_RESOURCE_ATTRIBUTES", "broken"),
+            ("OTEL_LOGS_EXPORTER", "syslog"),
         ]);
         assert!(config.enabled);
-        assert_eq!(config.warnings.len(), 6, "{:?}", config.warnings);
+        assert_eq!(config.warnings.len(), 7, "{:?}", config.warnings);
         assert!(
             config.warnings.iter().any(|warning| warning
                 == "HERMES_OTEL_ENABLED=\"maybe\" is not true or false; using true")

@@ -42,6 +42,27 @@ pub struct Stats {
     pub queue_depth: usize,
     /// The events of [`event`](crate::event), which are no spans and counted apart.
     pub events: EventStats,
+    /// The events of `tracing` that leave as log records, where that is asked for
+    /// ([`Builder::export_logs`](crate::Builder::export_logs)).
+    pub logs: LogStats,
+}
+
+/// Counts of log records since Hermes was built.
+///
+/// `captured` = `exported` + everything in `dropped` + `in_flight`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogStats {
+    /// Events that were to leave.
+    pub captured: u64,
+    /// Of these, on their way.
+    pub in_flight: u64,
+    /// Of these, taken by every exporter of log records.
+    pub exported: u64,
+    /// Log records that are lost, by reason: `queue_full`, `too_large`, `after_shutdown`, `after_fork`,
+    /// `not_in_time`, `panic`, or how the collector refused them (`otlp_http`, `otlp_grpc`,
+    /// `otlp_rejected`). They are kept nowhere else.
+    pub dropped: BTreeMap<String, u64>,
 }
 
 /// Counts of the events of [`event`](crate::event) since Hermes was built.
@@ -226,6 +247,7 @@ impl Health {
             event_log_dropped: self.event_log_dropped.load(Ordering::Relaxed),
             queue_depth,
             events: EventStats::default(),
+            logs: LogStats::default(),
         }
     }
 

@@ -10,7 +10,7 @@ mod queue;
 mod reader;
 mod writer;
 
-pub use health::{EventStats, Stats};
+pub use health::{EventStats, LogStats, Stats};
 pub(crate) use health::{Health, Loss};
 pub(crate) use home::Home;
 pub(crate) use queue::Queue;

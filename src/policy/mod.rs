@@ -5,6 +5,8 @@
 //! before cutting, so that no half of a secret survives.
 
 mod limit;
+#[cfg(feature = "otlp-logs")]
+mod log;
 mod patterns;
 mod redact;
 mod shape;
@@ -16,7 +18,7 @@ use redact::Redactor;
 
 use crate::config::{Content, Placement};
 use crate::record::{EventRecord, SpanRecord, Value};
-use crate::semconv::{Fact, Sensitivity, exception};
+use crate::semconv::{Fact, Sensitivity, exception, is_plain_of_event};
 
 /// The longest value the store keeps, in characters (the contract's 64 KiB).
 const KEPT_CHARS: usize = 64 * 1024;
@@ -200,6 +202,7 @@ fn exception(record: &SpanRecord) -> Option<EventRecord> {
 /// What an event tells without content: facts that tables know.
 fn is_kept_of_event(name: &str) -> bool {
     is_well_known(name)
+        || is_plain_of_event(name)
         || Fact::named(name).is_some_and(|fact| fact.sensitivity() == Sensitivity::Plain)
 }
 

@@ -92,10 +92,26 @@ pub(crate) mod exception {
     pub(crate) const EVENT: &str = "exception";
     pub(crate) const TYPE: &str = "exception.type";
     pub(crate) const MESSAGE: &str = "exception.message";
+    /// The log record that tells of a model call's failure.
+    #[cfg(feature = "otlp-logs")]
+    pub(crate) const OF_CALL: &str = "gen_ai.client.operation.exception";
 }
 
-/// The span event that carries content where the operator asked for events.
+/// The event that carries content, on the span or as a log record, where the operator asked for events.
 pub(crate) const CONTENT_EVENT: &str = "gen_ai.client.inference.operation.details";
 
 /// `error.type` where nothing better is known.
 pub(crate) const ERROR_TYPE_OTHER: &str = "_OTHER";
+
+/// Attributes of events that the conventions define and spans have not, as far as they are nobody's words:
+/// the explanation of an evaluation is.
+const PLAIN_OF_EVENTS: [&str; 3] = [
+    "gen_ai.evaluation.name",
+    "gen_ai.evaluation.score.label",
+    "gen_ai.evaluation.score.value",
+];
+
+/// Whether an attribute of an event may be known without leave, though no span has it.
+pub(crate) fn is_plain_of_event(name: &str) -> bool {
+    PLAIN_OF_EVENTS.contains(&name)
+}

@@ -28,6 +28,8 @@ pub(crate) use event_log::{EventLogSink, LogCounter, LogLimits};
 pub(crate) use keeper::{Keeper, StoreWishes};
 pub use live::Batch;
 pub(crate) use live::{Callback, LiveSink};
+#[cfg(feature = "otlp-logs")]
+pub(crate) use otlp::log::{Details, LogCounts, LogLine, LogOutlet, LogQueue, Wanted};
 #[cfg(feature = "otlp")]
 pub(crate) use otlp::remote::{Held, Surrounding, hold};
 pub(crate) use recent::{Recent, RecentLimits, RecentSink};

@@ -29,6 +29,8 @@ mod log_lines;
 mod macros;
 mod open_spans;
 mod other_hosts;
+#[cfg(feature = "otlp-logs")]
+mod otlp_logs;
 mod owned;
 mod propagation;
 mod recent;

@@ -20,6 +20,8 @@ pub(crate) struct CaptureFilter {
     directives: Vec<Directive>,
     /// What holds for a span that no directive speaks of.
     default: Option<LevelFilter>,
+    /// The same as far as it was said, and not concluded.
+    stated: Option<LevelFilter>,
 }
 
 #[derive(Debug)]
@@ -56,13 +58,14 @@ impl CaptureFilter {
             .filter(|text| !text.is_empty())
         {
             match text.parse::<LevelFilter>() {
-                Ok(level) => filter.default = Some(level),
+                Ok(level) => filter.stated = Some(level),
                 Err(_) => match Directive::parse(text) {
                     Ok(directive) => filter.directives.push(directive),
                     Err(why) => troubles.push(format!("{text:?} {why}")),
                 },
             }
         }
+        filter.default = filter.stated;
         if filter.default.is_none() && !filter.directives.is_empty() {
             // Only subtractions: they subtract from everything. Else what is named is all there is.
             let only_subtracts = filter
@@ -112,6 +115,24 @@ impl CaptureFilter {
                 });
             *metadata.level() <= level || may_be_named
         }
+    }
+
+    /// Down to which level log records are made of events with this target; `None`: nothing is said of
+    /// it. What is said of spans says nothing of events.
+    #[cfg(feature = "otlp-logs")]
+    pub(crate) fn level_of_events(&self, target: &str) -> Option<LevelFilter> {
+        let is_of_targets =
+            |directive: &Directive| directive.span.is_none() && directive.fields.is_empty();
+        let speaks =
+            |directive: &Directive| is_of_targets(directive) && directive.is_of_target(target);
+        let named = self.deciding(speaks).map(|directive| directive.level);
+        let is_all_there_is = self
+            .directives
+            .iter()
+            .any(|directive| is_of_targets(directive) && directive.level != LevelFilter::OFF);
+        named
+            .or(self.stated)
+            .or(is_all_there_is.then_some(LevelFilter::OFF))
     }
 
     /// Whether a span with these facts is captured.
@@ -205,18 +226,21 @@ impl Directive {
     }
 
     fn speaks_of(&self, metadata: &Metadata<'_>, kind: Option<Kind>) -> bool {
-        let by_target = self.target.as_ref().is_none_or(|target| {
-            metadata
-                .target()
-                .strip_prefix(target.as_str())
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
-        });
+        let by_target = self.is_of_target(metadata.target());
         by_target
             && self.span.as_ref().is_none_or(|span| match span {
                 SpanName::Kind(named) => kind == Some(*named),
                 SpanName::Tool(_) => kind == Some(Kind::Tool),
                 SpanName::Other(name) => metadata.is_span() && metadata.name() == name,
             })
+    }
+
+    fn is_of_target(&self, target: &str) -> bool {
+        self.target.as_ref().is_none_or(|named| {
+            target
+                .strip_prefix(named.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        })
     }
 
     /// Whether it takes a value to tell if the directive applies.

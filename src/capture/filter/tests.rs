@@ -161,3 +161,27 @@ proptest::proptest! {
         }
     }
 }
+
+#[cfg(feature = "otlp-logs")]
+#[test]
+fn what_is_said_of_targets_holds_for_events_and_what_is_said_of_spans_does_not() {
+    let level = |list: &str| {
+        CaptureFilter::parse(list)
+            .0
+            .level_of_events("my_agent::noise")
+    };
+    assert_eq!(level(""), None);
+    assert_eq!(level("hermes.tool=off,chat"), None);
+    assert_eq!(level("warn,hermes.tool=info"), Some(LevelFilter::WARN));
+    assert_eq!(level("warn,my_agent=debug"), Some(LevelFilter::DEBUG));
+    assert_eq!(
+        level("my_agent::noise=off,my_agent=info"),
+        Some(LevelFilter::OFF)
+    );
+    assert_eq!(
+        level("other=info"),
+        Some(LevelFilter::OFF),
+        "it is all there is"
+    );
+    assert_eq!(level("other=off"), None);
+}

@@ -73,7 +73,7 @@ fn write_line(span: &SpanData, resource: &Value, lines: &mut Vec<u8>) -> serde_j
     Ok(())
 }
 
-fn unix_ns(time: SystemTime) -> u64 {
+pub(super) fn unix_ns(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -117,7 +117,9 @@ fn attributes(attributes: &[KeyValue]) -> Value {
     )
 }
 
-fn object<'a>(members: impl Iterator<Item = (&'a Key, &'a opentelemetry::Value)>) -> Value {
+pub(super) fn object<'a>(
+    members: impl Iterator<Item = (&'a Key, &'a opentelemetry::Value)>,
+) -> Value {
     let members = members.map(|(key, value)| (key.as_str().to_owned(), to_json(value)));
     Value::Object(members.collect::<Map<_, _>>())
 }

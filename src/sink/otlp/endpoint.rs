@@ -5,9 +5,9 @@ use base64::prelude::BASE64_STANDARD as STANDARD;
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
+use super::signal::{Signal, TRACES};
 use crate::config::ExportConfig;
 
-const TRACES_PATH: &str = "/v1/traces";
 const HTTP_DEFAULT: &str = "http://localhost:4318";
 #[cfg(feature = "otlp-grpc")]
 const GRPC_DEFAULT: &str = "http://localhost:4317";
@@ -37,14 +37,14 @@ impl Endpoint {
             .chain(said.map(|(name, value)| (name.as_str(), value.as_str())))
     }
 
-    /// Where OTLP over HTTP goes. A base URL gets the path of traces; the URL that was said for
-    /// traces alone is used as it is.
-    pub(super) fn http(config: &ExportConfig) -> Result<Self, String> {
-        let (said, path) = match &config.traces_endpoint {
-            Some(url) => (url.as_str(), ""),
+    /// Where OTLP over HTTP goes. A base URL gets the path of the signal; the URL that was said for
+    /// the signal alone is used as it is.
+    pub(super) fn http(config: &ExportConfig, signal: Signal) -> Result<Self, String> {
+        let (said, path) = match (signal.own_endpoint)(config) {
+            Some(url) => (url, ""),
             None => (
                 config.endpoint.as_deref().unwrap_or(HTTP_DEFAULT),
-                TRACES_PATH,
+                signal.path,
             ),
         };
         Self::parse(said, path)
@@ -59,11 +59,8 @@ impl Endpoint {
     /// Where OTLP over gRPC goes. Without a scheme the SDK takes https, or http where
     /// `OTEL_EXPORTER_OTLP_INSECURE` says so.
     #[cfg(feature = "otlp-grpc")]
-    pub(super) fn grpc(config: &ExportConfig) -> Result<Self, String> {
-        let said = config
-            .traces_endpoint
-            .as_deref()
-            .or(config.endpoint.as_deref());
+    pub(super) fn grpc(config: &ExportConfig, signal: Signal) -> Result<Self, String> {
+        let said = (signal.own_endpoint)(config).or(config.endpoint.as_deref());
         let said = said.unwrap_or(GRPC_DEFAULT);
         Self::parse(said, "").ok_or_else(|| unusable(said, GRPC_DEFAULT))
     }
@@ -87,6 +84,10 @@ impl Endpoint {
             full_path.truncate(full_path.trim_end_matches('/').len());
         }
         if !full_path.ends_with(path) {
+            // Whoever says where traces go has said the base of the others too.
+            if let Some(base) = full_path.strip_suffix(TRACES.path) {
+                full_path.truncate(base.len());
+            }
             full_path.push_str(path);
         }
         let shown = format!("{scheme}{host}{full_path}");
@@ -139,14 +140,15 @@ fn basic(userinfo: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Endpoint, basic};
+    use super::{Endpoint, TRACES, basic};
     use crate::config::ExportConfig;
 
     fn http(base: &str) -> Result<Endpoint, String> {
-        Endpoint::http(&ExportConfig {
+        let config = ExportConfig {
             endpoint: Some(base.to_owned()),
             ..Default::default()
-        })
+        };
+        Endpoint::http(&config, TRACES)
     }
 
     #[test]
@@ -166,9 +168,34 @@ mod tests {
             assert_eq!(http(base).unwrap().url, url, "{base}");
         }
         assert_eq!(
-            Endpoint::http(&ExportConfig::default()).unwrap().url,
+            Endpoint::http(&ExportConfig::default(), TRACES)
+                .unwrap()
+                .url,
             "http://localhost:4318/v1/traces"
         );
+    }
+
+    #[cfg(feature = "otlp-logs")]
+    #[test]
+    fn log_records_go_beside_traces_or_where_they_are_sent_alone() {
+        use crate::sink::otlp::signal::LOGS;
+
+        for (base, url) in [
+            ("http://c:4318", "http://c:4318/v1/logs"),
+            ("http://c:4318/v1/traces/", "http://c:4318/v1/logs"),
+            ("http://c:4318/v1/logs", "http://c:4318/v1/logs"),
+            ("https://c/otlp/v1/traces?k=v", "https://c/otlp/v1/logs?k=v"),
+        ] {
+            let mut config = ExportConfig {
+                endpoint: Some(base.to_owned()),
+                traces_endpoint: Some("http://d:1/spans".to_owned()),
+                ..Default::default()
+            };
+            assert_eq!(Endpoint::http(&config, LOGS).unwrap().url, url, "{base}");
+            config.logs.endpoint = Some("http://e:2/v1/traces".to_owned());
+            let own = Endpoint::http(&config, LOGS).unwrap().url;
+            assert_eq!(own, "http://e:2/v1/traces", "as it is");
+        }
     }
 
     #[test]
@@ -178,7 +205,10 @@ mod tests {
             traces_endpoint: Some("http://d:2/ingest".to_owned()),
             ..Default::default()
         };
-        assert_eq!(Endpoint::http(&config).unwrap().url, "http://d:2/ingest");
+        assert_eq!(
+            Endpoint::http(&config, TRACES).unwrap().url,
+            "http://d:2/ingest"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use opentelemetry::Context;
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig};
-use opentelemetry_otlp::{SpanExporter, WithExportConfig, WithTonicConfig};
+use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig, WithTonicConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
@@ -19,6 +19,7 @@ use tracing::Dispatch;
 
 use super::endpoint::Endpoint;
 use super::line::{Exit, OVER_GRPC, Patience, Undelivered, Verdict};
+use super::signal::{Signal, TRACES};
 use super::tally::reason;
 use super::transport::Transport;
 use crate::config::ExportConfig;
@@ -35,24 +36,59 @@ type Metadata = Vec<(MetadataKey<Ascii>, MetadataValue<Ascii>)>;
 
 /// The way out over gRPC: a line to the thread that drives it. The thread ends with this value.
 #[derive(Debug)]
-pub(super) struct Grpc {
-    jobs: mpsc::UnboundedSender<Job>,
+pub(super) struct Grpc<C: Courier> {
+    jobs: mpsc::UnboundedSender<Job<C::Batch>>,
     endpoint: Endpoint,
 }
 
+/// An exporter of the SDK's over gRPC, for one signal.
+pub(super) trait Courier: Sized {
+    /// What it sends at once.
+    type Batch: std::fmt::Debug + Send + 'static;
+
+    const SIGNAL: Signal;
+
+    /// Makes the exporter, inside the runtime.
+    fn build(setup: Setup<'_>) -> Result<Self, ExporterBuildError>;
+
+    fn set_resource(&mut self, resource: &Resource);
+
+    fn carry(&self, batch: Self::Batch) -> impl Future<Output = OTelSdkResult>;
+}
+
+impl Courier for SpanExporter {
+    type Batch = Vec<SpanData>;
+
+    const SIGNAL: Signal = TRACES;
+
+    fn build(setup: Setup<'_>) -> Result<Self, ExporterBuildError> {
+        setup
+            .applied_to(SpanExporter::builder().with_tonic())
+            .build()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        opentelemetry_sdk::trace::SpanExporter::set_resource(self, resource);
+    }
+
+    fn carry(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> {
+        self.export(batch)
+    }
+}
+
 #[derive(Debug)]
-enum Job {
+enum Job<B> {
     SetResource(Resource),
-    Send(Vec<SpanData>, oneshot::Sender<Result<(), Failure>>),
+    Send(B, oneshot::Sender<Result<(), Failure>>),
 }
 
 /// Why a batch was not taken, and what that means.
 type Failure = (String, Verdict);
 
-impl Grpc {
+impl<C: Courier> Grpc<C> {
     /// Starts the thread; connects to nothing yet.
     pub(super) fn build(config: &ExportConfig, transport: &Transport) -> Result<Self, String> {
-        let endpoint = Endpoint::grpc(config)?;
+        let endpoint = Endpoint::grpc(config, C::SIGNAL)?;
         let worker = Worker {
             url: endpoint.url.clone(),
             metadata: metadata(config, &endpoint)?,
@@ -62,7 +98,7 @@ impl Grpc {
         let (ready, is_ready) = sync_channel(1);
         thread::Builder::new()
             .name("hermes-otlp-grpc".to_owned())
-            .spawn(move || worker.run(inbox, &ready))
+            .spawn(move || worker.run::<C>(inbox, &ready))
             .map_err(|error| format!("cannot start the thread for gRPC export: {error}"))?;
         match is_ready.recv_timeout(START) {
             Ok(Ok(())) => Ok(Grpc { jobs, endpoint }),
@@ -70,13 +106,10 @@ impl Grpc {
             Err(_) => Err("the thread for gRPC export does not come up".to_owned()),
         }
     }
-}
 
-#[async_trait]
-impl Exit for Grpc {
-    /// How often it is tried is up to the SDK: about a second at most where nobody answers.
-    async fn send(&self, batch: Vec<SpanData>, _: Patience) -> Result<(), Undelivered> {
-        let spans = batch.len();
+    /// Has a batch of so many sent. How often it is tried is up to the SDK: about a second at most where
+    /// nobody answers.
+    pub(super) async fn pass_on(&self, batch: C::Batch, items: usize) -> Result<(), Undelivered> {
         let (answer, outcome) = oneshot::channel();
         // Where the thread is gone the answer's other end goes with the job.
         let _ = self.jobs.send(Job::Send(batch, answer));
@@ -85,10 +118,28 @@ impl Exit for Grpc {
             .unwrap_or_else(|_| Err(ended()))
             .map_err(|(why, verdict)| Undelivered {
                 reason: reason::GRPC,
-                spans,
+                spans: items,
                 why,
                 verdict,
             })
+    }
+
+    /// Says what it all is about, before the first batch.
+    pub(super) fn tell(&self, resource: &Resource) {
+        let _ = self.jobs.send(Job::SetResource(resource.clone()));
+    }
+
+    /// Where it leads, without secrets.
+    pub(super) fn shown(&self) -> &str {
+        &self.endpoint.shown
+    }
+}
+
+#[async_trait]
+impl Exit for Grpc<SpanExporter> {
+    async fn send(&self, batch: Vec<SpanData>, _: Patience) -> Result<(), Undelivered> {
+        let spans = batch.len();
+        self.pass_on(batch, spans).await
     }
 
     fn bit(&self) -> u8 {
@@ -96,11 +147,11 @@ impl Exit for Grpc {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        let _ = self.jobs.send(Job::SetResource(resource.clone()));
+        self.tell(resource);
     }
 
     fn destination(&self) -> String {
-        self.endpoint.shown.clone()
+        self.shown().to_owned()
     }
 }
 
@@ -113,7 +164,11 @@ struct Worker {
 
 impl Worker {
     /// Drives the exporter until nobody can send it anything any more.
-    fn run(self, inbox: mpsc::UnboundedReceiver<Job>, ready: &SyncSender<Result<(), String>>) {
+    fn run<C: Courier>(
+        self,
+        inbox: mpsc::UnboundedReceiver<Job<C::Batch>>,
+        ready: &SyncSender<Result<(), String>>,
+    ) {
         // The connection's own tasks run here too, between two batches as well: neither `tracing`
         // nor OpenTelemetry is to see them.
         let _untraced = tracing::dispatcher::set_default(&Dispatch::none());
@@ -132,29 +187,40 @@ impl Worker {
         let attempts = Arc::new(AtomicU32::new(0));
         runtime.block_on(async {
             // Inside the runtime: the channel spawns its tasks when it is made.
-            match self.exporter(&attempts) {
+            let setup = Setup {
+                worker: self,
+                attempts: &attempts,
+            };
+            match C::build(setup) {
                 Ok(exporter) => {
                     let _ = ready.send(Ok(()));
                     serve(exporter, inbox, limit, &attempts).await;
                 }
-                Err(why) => drop(ready.send(Err(why))),
+                Err(why) => drop(ready.send(Err(why.to_string()))),
             }
         });
         // A name lookup that hangs is not waited for.
         runtime.shutdown_background();
     }
+}
 
-    fn exporter(self, attempts: &Arc<AtomicU32>) -> Result<SpanExporter, String> {
-        let tls = match &self.transport.trusted {
+/// What an exporter is made with.
+pub(super) struct Setup<'a> {
+    worker: Worker,
+    attempts: &'a Arc<AtomicU32>,
+}
+
+impl Setup<'_> {
+    pub(super) fn applied_to<B: WithExportConfig + WithTonicConfig>(self, builder: B) -> B {
+        let tls = match &self.worker.transport.trusted {
             Some(pem) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem)),
             // tonic trusts nobody unless told to, whatever roots are built in.
             None => ClientTlsConfig::new().with_webpki_roots(),
         };
-        let metadata = self.metadata;
-        let attempts = Arc::clone(attempts);
-        SpanExporter::builder()
-            .with_tonic()
-            .with_endpoint(self.url)
+        let metadata = self.worker.metadata;
+        let attempts = Arc::clone(self.attempts);
+        builder
+            .with_endpoint(self.worker.url)
             .with_timeout(SDK_TIMEOUT)
             .with_tls_config(tls)
             // An interceptor comes after the headers of the environment, and what the
@@ -166,14 +232,12 @@ impl Worker {
                 }
                 Ok(request)
             })
-            .build()
-            .map_err(|error| error.to_string())
     }
 }
 
-async fn serve(
-    mut exporter: SpanExporter,
-    mut inbox: mpsc::UnboundedReceiver<Job>,
+async fn serve<C: Courier>(
+    mut exporter: C,
+    mut inbox: mpsc::UnboundedReceiver<Job<C::Batch>>,
     limit: Duration,
     attempts: &AtomicU32,
 ) {
@@ -182,7 +246,7 @@ async fn serve(
             Job::SetResource(resource) => exporter.set_resource(&resource),
             Job::Send(batch, answer) => {
                 attempts.store(0, Ordering::Relaxed);
-                let outcome = match tokio::time::timeout(limit, exporter.export(batch)).await {
+                let outcome = match tokio::time::timeout(limit, exporter.carry(batch)).await {
                     Ok(outcome) => explained(outcome, attempts.load(Ordering::Relaxed) > 1),
                     Err(_) => Err((format!("no answer within {limit:?}"), Verdict::Unclear)),
                 };
@@ -193,14 +257,17 @@ async fn serve(
 }
 
 fn explained(outcome: OTelSdkResult, was_tried_again: bool) -> Result<(), Failure> {
-    const SAID: &str = "TonicTracesClient export failed with gRPC code: ";
+    // After the name of the SDK's client, which differs by signal.
+    const SAID: &str = " export failed with gRPC code: ";
     match outcome {
         Ok(()) => Ok(()),
-        Err(OTelSdkError::InternalFailure(why)) => {
-            let status = why.strip_prefix(SAID).unwrap_or_default();
-            let verdict = verdict(status, was_tried_again);
-            Err((why.replace(SAID, "gRPC status "), verdict))
-        }
+        Err(OTelSdkError::InternalFailure(why)) => match why.split_once(SAID) {
+            Some((_, status)) => {
+                let verdict = verdict(status, was_tried_again);
+                Err((format!("gRPC status {status}"), verdict))
+            }
+            None => Err((why, Verdict::Final)),
+        },
         Err(error) => Err((error.to_string(), Verdict::Final)),
     }
 }

@@ -9,8 +9,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, Response};
 use opentelemetry_http::{HttpClient, HttpError};
-use opentelemetry_otlp::{Protocol, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_otlp::{
+    ExporterBuildError, Protocol, RetryPolicy, SpanExporter, WithExportConfig, WithHttpConfig,
+};
 use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter as _};
 use ureq::tls::{PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
@@ -18,6 +21,7 @@ use super::answer::{Answer, retry_after};
 use super::closing::Closing;
 use super::endpoint::Endpoint;
 use super::line::{Exit, OVER_HTTP, Patience, Undelivered, Verdict};
+use super::signal::{Signal, TRACES};
 use super::tally::reason;
 use super::transport::Transport;
 use crate::config::ExportConfig;
@@ -31,6 +35,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Http {
     exporter: SpanExporter,
+    post: Post,
+}
+
+/// What every exporter over HTTP has beside itself, whatever it sends.
+#[derive(Debug)]
+pub(super) struct Post {
     call: Call,
     endpoint: Endpoint,
 }
@@ -51,31 +61,10 @@ impl Http {
         transport: &Transport,
         closing: &Arc<Closing>,
     ) -> Result<Self, String> {
-        let endpoint = Endpoint::http(config)?;
-        let call = Call::default();
-        let client = Client {
-            agent: agent(transport)?,
-            headers: headers(config, &endpoint)?,
-            timeout: transport.timeout,
-            call: Arc::clone(&call),
-            closing: Arc::clone(closing),
-        };
-        let exporter = SpanExporter::builder()
-            .with_http()
-            .with_http_client(client)
-            .with_protocol(Protocol::HttpBinary)
-            .with_endpoint(&endpoint.url)
-            .with_timeout(transport.timeout)
-            // The client tries again by itself: it knows what it was answered, and who waits for it.
-            .with_retry_policy(RetryPolicy::disabled())
-            .with_headers(HashMap::from([("User-Agent".to_owned(), user_agent())]))
-            .build()
-            .map_err(|error| format!("cannot export to {}: {error}", endpoint.shown))?;
-        Ok(Http {
-            exporter,
-            call,
-            endpoint,
-        })
+        let builder = SpanExporter::builder().with_http();
+        let (builder, post) = Post::set_up(builder, TRACES, config, transport, closing)?;
+        let exporter = builder.build().map_err(|error| post.told(&error))?;
+        Ok(Http { exporter, post })
     }
 }
 
@@ -83,27 +72,9 @@ impl Http {
 impl Exit for Http {
     async fn send(&self, batch: Vec<SpanData>, patience: Patience) -> Result<(), Undelivered> {
         let spans = batch.len();
-        *locked(&self.call) = Said {
-            patience,
-            answer: None,
-        };
+        self.post.begin(patience);
         let outcome = self.exporter.export(batch).await;
-        let answer = locked(&self.call).answer.take();
-        let (reason, refused, why, verdict) = match (outcome, answer) {
-            (Ok(()), None | Some(Answer::Taken)) => return Ok(()),
-            (_, Some(Answer::Rejected { spans, why })) => {
-                (reason::REJECTED, spans, why, Verdict::Final)
-            }
-            (_, Some(Answer::Failed { why, verdict })) => (reason::HTTP, spans, why, verdict),
-            // It came no further than the SDK: a batch too large for it, say.
-            (Err(error), _) => (reason::HTTP, spans, error.to_string(), Verdict::TooLarge),
-        };
-        Err(Undelivered {
-            reason,
-            spans: refused,
-            why,
-            verdict,
-        })
+        self.post.outcome(outcome, spans)
     }
 
     fn bit(&self) -> u8 {
@@ -115,6 +86,73 @@ impl Exit for Http {
     }
 
     fn destination(&self) -> String {
+        self.post.destination()
+    }
+}
+
+impl Post {
+    /// Gives an exporter's builder our client and all that the client needs.
+    pub(super) fn set_up<B: WithExportConfig + WithHttpConfig>(
+        builder: B,
+        signal: Signal,
+        config: &ExportConfig,
+        transport: &Transport,
+        closing: &Arc<Closing>,
+    ) -> Result<(B, Self), String> {
+        let endpoint = Endpoint::http(config, signal)?;
+        let call = Call::default();
+        let client = Client {
+            agent: agent(transport)?,
+            headers: headers(config, &endpoint)?,
+            timeout: transport.timeout,
+            call: Arc::clone(&call),
+            closing: Arc::clone(closing),
+        };
+        let builder = builder
+            .with_http_client(client)
+            .with_protocol(Protocol::HttpBinary)
+            .with_endpoint(&endpoint.url)
+            .with_timeout(transport.timeout)
+            // The client tries again by itself: it knows what it was answered, and who waits for it.
+            .with_retry_policy(RetryPolicy::disabled())
+            .with_headers(HashMap::from([("User-Agent".to_owned(), user_agent())]));
+        Ok((builder, Post { call, endpoint }))
+    }
+
+    /// Before a batch is sent.
+    pub(super) fn begin(&self, patience: Patience) {
+        *locked(&self.call) = Said {
+            patience,
+            answer: None,
+        };
+    }
+
+    /// What came of a batch of so many, by what the exporter and the collector said.
+    pub(super) fn outcome(&self, outcome: OTelSdkResult, sent: usize) -> Result<(), Undelivered> {
+        let answer = locked(&self.call).answer.take();
+        let (reason, refused, why, verdict) = match (outcome, answer) {
+            (Ok(()), None | Some(Answer::Taken)) => return Ok(()),
+            (_, Some(Answer::Rejected { spans, why })) => {
+                (reason::REJECTED, spans, why, Verdict::Final)
+            }
+            (_, Some(Answer::Failed { why, verdict })) => (reason::HTTP, sent, why, verdict),
+            // It came no further than the SDK: a batch too large for it, say.
+            (Err(error), _) => (reason::HTTP, sent, error.to_string(), Verdict::TooLarge),
+        };
+        Err(Undelivered {
+            reason,
+            spans: refused,
+            why,
+            verdict,
+        })
+    }
+
+    /// Why an exporter cannot be made.
+    pub(super) fn told(&self, error: &ExporterBuildError) -> String {
+        format!("cannot export to {}: {error}", self.endpoint.shown)
+    }
+
+    pub(super) fn destination(&self) -> String {
         self.endpoint.shown.clone()
     }
 }
@@ -305,7 +343,7 @@ fn locked(call: &Call) -> MutexGuard<'_, Said> {
 
 #[cfg(test)]
 mod tests {
-    use super::headers;
+    use super::{TRACES, headers};
     use crate::config::ExportConfig;
     use crate::sink::otlp::endpoint::Endpoint;
 
@@ -316,7 +354,7 @@ mod tests {
             headers: vec![("x-key".to_owned(), "hush\n".to_owned())],
             ..Default::default()
         };
-        let endpoint = Endpoint::http(&config).unwrap();
+        let endpoint = Endpoint::http(&config, TRACES).unwrap();
         let told = headers(&config, &endpoint).unwrap_err();
         assert!(told.contains("x-key") && !told.contains("hush"), "{told}");
         let fine = ExportConfig {

@@ -81,7 +81,7 @@ pub(super) struct Patience {
 
 impl Patience {
     /// Where a failure is made good later.
-    const BRIEF: Patience = Patience {
+    pub(super) const BRIEF: Patience = Patience {
         retries: 3,
         longest_pause: Duration::from_secs(2),
     };

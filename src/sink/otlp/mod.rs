@@ -20,6 +20,8 @@ mod gate;
 mod grpc;
 mod http;
 mod line;
+#[cfg(feature = "otlp-logs")]
+pub(crate) mod log;
 mod partial_success;
 mod reach;
 pub(super) mod remote;
@@ -29,6 +31,7 @@ mod resend;
 #[cfg(feature = "sqlite")]
 mod restore;
 mod setup;
+mod signal;
 mod tail;
 mod tally;
 mod transport;

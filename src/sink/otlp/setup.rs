@@ -12,6 +12,7 @@ use super::http::Http;
 use super::line::{Exit, Line};
 use super::reach::Reach;
 use super::rename::key_values;
+use super::signal::TRACES;
 use super::transport::Transport;
 use crate::config::{ExportConfig, Exporter, HeadRule, HeadSampling};
 use crate::sink::ExportCounter;
@@ -39,7 +40,7 @@ impl<'c> Setup<'c> {
         let exporters = chosen.into_iter();
         Some(Setup {
             config,
-            transport: Transport::from_env(counter),
+            transport: Transport::from_env(counter, TRACES),
             closing: Arc::clone(closing),
             exporters: exporters
                 .map(|exporter| (exporter, Arc::default()))
@@ -79,12 +80,7 @@ impl<'c> Setup<'c> {
 
     /// What all spans of this process are about.
     pub(super) fn resource(&self) -> Resource {
-        let said = self.config.resource.iter();
-        let said = said.map(|(key, value)| (key.clone().into(), value.clone()));
-        Resource::builder_empty()
-            .with_detector(Box::new(TelemetryResourceDetector))
-            .with_attributes(key_values(said))
-            .build()
+        resource(self.config)
     }
 
     fn exit(&self, exporter: Exporter) -> Result<Box<dyn Exit>, String> {
@@ -98,7 +94,8 @@ impl<'c> Setup<'c> {
 
     #[cfg(feature = "otlp-grpc")]
     fn grpc(&self) -> Result<Box<dyn Exit>, String> {
-        super::grpc::Grpc::build(self.config, &self.transport).map(|grpc| Box::new(grpc) as _)
+        super::grpc::Grpc::<opentelemetry_otlp::SpanExporter>::build(self.config, &self.transport)
+            .map(|grpc| Box::new(grpc) as _)
     }
 
     #[cfg(not(feature = "otlp-grpc"))]
@@ -106,6 +103,16 @@ impl<'c> Setup<'c> {
     fn grpc(&self) -> Result<Box<dyn Exit>, String> {
         Err("gRPC export needs the cargo feature `otlp-grpc`".to_owned())
     }
+}
+
+/// What everything that leaves this process is about.
+pub(super) fn resource(config: &ExportConfig) -> Resource {
+    let said = config.resource.iter();
+    let said = said.map(|(key, value)| (key.clone().into(), value.clone()));
+    Resource::builder_empty()
+        .with_detector(Box::new(TelemetryResourceDetector))
+        .with_attributes(key_values(said))
+        .build()
 }
 
 /// The sampler that the configuration asks for.

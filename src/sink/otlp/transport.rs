@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::signal::Signal;
 use crate::sink::ExportCounter;
 
 /// OpenTelemetry's default time for one batch.
@@ -19,8 +20,9 @@ pub(super) struct Transport {
 
 impl Transport {
     /// Reads the environment; what cannot be used is told and left out.
-    pub(super) fn from_env(counter: &dyn ExportCounter) -> Self {
-        let setting = |setting| variable(setting, &|name| std::env::var(name).ok());
+    pub(super) fn from_env(counter: &dyn ExportCounter, signal: Signal) -> Self {
+        let get = |name: &str| std::env::var(name).ok();
+        let setting = |setting| variable(signal, setting, &get);
         if let Some((name, value)) = setting("COMPRESSION")
             && !["none", "gzip"]
                 .iter()
@@ -60,12 +62,16 @@ impl Transport {
     }
 }
 
-/// A setting for traces, else the one for every signal; an empty value counts as unset.
-fn variable(setting: &str, get: &dyn Fn(&str) -> Option<String>) -> Option<(String, String)> {
-    ["OTEL_EXPORTER_OTLP_TRACES_", "OTEL_EXPORTER_OTLP_"]
-        .iter()
-        .find_map(|prefix| {
-            let name = format!("{prefix}{setting}");
+/// A setting for one signal, else the one for every signal; an empty value counts as unset.
+fn variable(
+    signal: Signal,
+    setting: &str,
+    get: &dyn Fn(&str) -> Option<String>,
+) -> Option<(String, String)> {
+    let own = format!("OTEL_EXPORTER_OTLP_{}_{setting}", signal.word);
+    [own, format!("OTEL_EXPORTER_OTLP_{setting}")]
+        .into_iter()
+        .find_map(|name| {
             let value = get(&name)?.trim().to_owned();
             (!value.is_empty()).then_some((name, value))
         })
@@ -85,6 +91,7 @@ mod tests {
     use std::time::Duration;
 
     use super::{milliseconds, variable};
+    use crate::sink::otlp::signal::TRACES;
 
     #[test]
     fn what_is_said_for_traces_counts_first() {
@@ -94,12 +101,12 @@ mod tests {
             "OTEL_EXPORTER_OTLP_TRACES_COMPRESSION" => Some(" ".to_owned()),
             _ => None,
         };
-        assert_eq!(variable("TIMEOUT", &get).unwrap().1, "250");
+        assert_eq!(variable(TRACES, "TIMEOUT", &get).unwrap().1, "250");
         assert_eq!(
-            variable("COMPRESSION", &get).unwrap().0,
+            variable(TRACES, "COMPRESSION", &get).unwrap().0,
             "OTEL_EXPORTER_OTLP_COMPRESSION"
         );
-        assert_eq!(variable("CERTIFICATE", &get), None);
+        assert_eq!(variable(TRACES, "CERTIFICATE", &get), None);
     }
 
     #[test]

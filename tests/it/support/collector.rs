@@ -1,4 +1,5 @@
-//! An OTLP collector for tests: takes spans over HTTP or gRPC, decodes them, and fails when asked to.
+//! An OTLP collector for tests: takes spans and log records over HTTP or gRPC, decodes them, and fails when
+//! asked to.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -7,6 +8,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::collector::logs::v1::{
+    self as collect_logs, ExportLogsServiceRequest as LogBatch,
+};
 use opentelemetry_proto::tonic::collector::trace::v1::{
     self as collect, ExportTraceServiceRequest as Batch,
 };
@@ -51,6 +55,21 @@ pub(crate) struct ReceivedSpan {
     pub(crate) scope: String,
 }
 
+/// A log record as it came in.
+#[derive(Clone, Debug)]
+pub(crate) struct ReceivedLog {
+    pub(crate) time_ns: u64,
+    pub(crate) severity: (i32, String),
+    pub(crate) event_name: String,
+    pub(crate) body: Value,
+    pub(crate) attributes: Map<String, Value>,
+    pub(crate) trace_id: String,
+    pub(crate) span_id: String,
+    pub(crate) flags: u32,
+    pub(crate) scope: String,
+    pub(crate) resource: Map<String, Value>,
+}
+
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
@@ -60,6 +79,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     spans: Vec<ReceivedSpan>,
+    logs: Vec<ReceivedLog>,
+    log_requests: usize,
     headers: HashMap<String, String>,
     requests: usize,
     failures_left: usize,
@@ -96,6 +117,10 @@ impl Collector {
             &collector.shared,
         )))
         .accept_compressed(CompressionEncoding::Gzip);
+        let logs = collect_logs::logs_service_server::LogsServiceServer::new(Grpc(Arc::clone(
+            &collector.shared,
+        )))
+        .accept_compressed(CompressionEncoding::Gzip);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -104,9 +129,17 @@ impl Collector {
                 let incoming =
                     TcpIncoming::from(tokio::net::TcpListener::from_std(listener).unwrap());
                 let stop = async { drop(is_dropped.await) };
+                // One server for both: what tells them apart is the path.
+                let both = tower::service_fn(move |request: http::Request<tonic::body::Body>| {
+                    if request.uri().path().contains("LogsService") {
+                        tower::Service::call(&mut logs.clone(), request)
+                    } else {
+                        tower::Service::call(&mut service.clone(), request)
+                    }
+                });
                 let server = tonic::transport::Server::builder();
                 server
-                    .serve_with_incoming_shutdown(service, incoming, stop)
+                    .serve_with_incoming_shutdown(both, incoming, stop)
                     .await
             })
         });
@@ -158,6 +191,28 @@ impl Collector {
             .clone()
     }
 
+    /// The log records so far.
+    pub(crate) fn logs(&self) -> Vec<ReceivedLog> {
+        self.shared.state().logs.clone()
+    }
+
+    /// Waits until there are at least `n` log records, and no longer than `timeout`.
+    pub(crate) fn wait_for_logs(&self, n: usize, timeout: Duration) -> Vec<ReceivedLog> {
+        let state = self.shared.wait(timeout, |state| state.logs.len() >= n);
+        state.logs.clone()
+    }
+
+    /// How many requests with log records have come in, answered or not.
+    pub(crate) fn log_requests(&self) -> usize {
+        self.shared.state().log_requests
+    }
+
+    /// Waits until that many have come in.
+    pub(crate) fn wait_for_log_requests(&self, n: usize, timeout: Duration) {
+        let state = self.shared.wait(timeout, |state| state.log_requests >= n);
+        assert!(state.log_requests >= n, "{} requests", state.log_requests);
+    }
+
     /// How many requests have come in, answered or not.
     pub(crate) fn requests(&self) -> usize {
         self.shared.state().requests
@@ -194,7 +249,10 @@ impl Shared {
     fn arrived(&self, headers: HashMap<String, String>) -> (Duration, Option<u16>) {
         let mut state = self.state();
         state.requests += 1;
+        let path = headers.get(":path").map(String::as_str);
+        state.log_requests += usize::from(path.is_some_and(|path| path.ends_with("/v1/logs")));
         state.headers = headers;
+        self.changed.notify_all();
         let failure = (state.failures_left > 0).then_some(state.failure);
         state.failures_left = state.failures_left.saturating_sub(1);
         (state.delay, failure)
@@ -203,6 +261,12 @@ impl Shared {
     fn keep(&self, request: Batch) {
         let spans = decoded(request);
         self.state().spans.extend(spans);
+        self.changed.notify_all();
+    }
+
+    fn keep_logs(&self, request: LogBatch) {
+        let logs = decoded_logs(request);
+        self.state().logs.extend(logs);
         self.changed.notify_all();
     }
 }
@@ -234,7 +298,8 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Option<()> {
             .ok()?;
         body = plain;
     }
-    let found = if headers[":path"].ends_with("/v1/traces") {
+    let is_logs = headers[":path"].ends_with("/v1/logs");
+    let found = if is_logs || headers[":path"].ends_with("/v1/traces") {
         200
     } else {
         404
@@ -242,7 +307,9 @@ fn answer(stream: &TcpStream, shared: &Shared) -> Option<()> {
     let (delay, failure) = shared.arrived(headers);
     drop(shared.wait(delay, |state| state.is_stopped));
     let status = failure.unwrap_or(found);
-    if status == 200 {
+    if status == 200 && is_logs {
+        shared.keep_logs(LogBatch::decode(&body[..]).ok()?);
+    } else if status == 200 {
         shared.keep(Batch::decode(&body[..]).ok()?);
     }
     write!(
@@ -260,20 +327,66 @@ impl collect::trace_service_server::TraceService for Grpc {
         &self,
         request: tonic::Request<Batch>,
     ) -> Result<tonic::Response<collect::ExportTraceServiceResponse>, tonic::Status> {
-        let headers = request.metadata().clone().into_headers();
-        let headers = headers
-            .iter()
-            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
-        let (delay, failure) = self.0.arrived(headers.collect());
-        tokio::time::sleep(delay).await;
-        if failure.is_some() {
-            return Err(tonic::Status::unavailable("told to fail"));
-        }
+        self.0.admit(&request, "/v1/traces").await?;
         self.0.keep(request.into_inner());
         Ok(tonic::Response::new(
             collect::ExportTraceServiceResponse::default(),
         ))
     }
+}
+
+#[tonic::async_trait]
+impl collect_logs::logs_service_server::LogsService for Grpc {
+    async fn export(
+        &self,
+        request: tonic::Request<LogBatch>,
+    ) -> Result<tonic::Response<collect_logs::ExportLogsServiceResponse>, tonic::Status> {
+        self.0.admit(&request, "/v1/logs").await?;
+        self.0.keep_logs(request.into_inner());
+        Ok(tonic::Response::new(
+            collect_logs::ExportLogsServiceResponse::default(),
+        ))
+    }
+}
+
+impl Shared {
+    /// Notes a request over gRPC, by the path that it would have over HTTP, and fails it if told to.
+    async fn admit<T>(&self, request: &tonic::Request<T>, path: &str) -> Result<(), tonic::Status> {
+        let headers = request.metadata().clone().into_headers();
+        let headers = headers
+            .iter()
+            .filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
+        let path = (":path".to_owned(), path.to_owned());
+        let (delay, failure) = self.arrived(headers.chain([path]).collect());
+        tokio::time::sleep(delay).await;
+        if failure.is_some() {
+            return Err(tonic::Status::unavailable("told to fail"));
+        }
+        Ok(())
+    }
+}
+
+fn decoded_logs(request: LogBatch) -> Vec<ReceivedLog> {
+    let mut logs = Vec::new();
+    for group in request.resource_logs {
+        let resource = attributes(group.resource.unwrap_or_default().attributes);
+        for scoped in group.scope_logs {
+            let scope = scoped.scope.unwrap_or_default().name;
+            logs.extend(scoped.log_records.into_iter().map(|log| ReceivedLog {
+                time_ns: log.time_unix_nano,
+                severity: (log.severity_number, log.severity_text),
+                event_name: log.event_name,
+                body: json_of(log.body.unwrap_or_default()),
+                attributes: attributes(log.attributes),
+                trace_id: hex(&log.trace_id),
+                span_id: hex(&log.span_id),
+                flags: log.flags,
+                scope: scope.clone(),
+                resource: resource.clone(),
+            }));
+        }
+    }
+    logs
 }
 
 fn decoded(request: Batch) -> Vec<ReceivedSpan> {
@@ -336,6 +449,7 @@ fn json_of(value: AnyValue) -> Value {
         Some(Any::IntValue(int)) => json!(int),
         Some(Any::DoubleValue(double)) => json!(double),
         Some(Any::ArrayValue(list)) => list.values.into_iter().map(json_of).collect(),
+        Some(Any::KvlistValue(map)) => Value::Object(attributes(map.values)),
         _ => Value::Null,
     }
 }

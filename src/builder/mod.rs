@@ -1,5 +1,7 @@
 //! What code can set, what it means beside the environment, and the layer and the guard it gets.
 
+mod apply;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +14,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::assembly::{Wishes, assemble};
 use crate::capture::Dialect;
-use crate::config::{self, Config, Content, EventLog, Placement, TailSampling};
+use crate::config::{Config, ContentCapture, LogExport, TailSampling};
 use crate::diagnostic::Diagnostics;
 use crate::error::{Error, ErrorKind};
 use crate::logs::WithIds;
@@ -29,21 +31,6 @@ const QUEUE_CAPACITY: usize = 8_192;
 /// It brings its own filters, so it switches on no callsite but those it needs, and other layers'
 /// filters do not switch it off, save a global one.
 pub type HermesLayer<S> = Box<dyn Layer<S> + Send + Sync + 'static>;
-
-/// What is kept of prompts, arguments, results and answers.
-///
-/// The default is [`ContentCapture::Off`]. Secrets are redacted in any case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ContentCapture {
-    /// Nothing; what the code writes as content is not even formatted.
-    #[default]
-    Off,
-    /// Kept in the store of this machine, never exported.
-    Local,
-    /// Kept in the store, and on exported spans.
-    On,
-}
 
 /// Sets Hermes up. What is set here beats the environment.
 ///
@@ -80,6 +67,7 @@ pub struct Builder {
     traces_sampler: Option<String>,
     traces_sampler_arg: Option<f64>,
     tail_sampling: Option<TailSampling>,
+    log_export: Option<LogExport>,
     semconv: Option<String>,
     content: Option<ContentCapture>,
     capture_filter: Option<String>,
@@ -268,6 +256,24 @@ impl Builder {
         self
     }
 
+    /// Whether events (`tracing::info!` and the like) leave as OpenTelemetry log records, beside the spans:
+    /// `true`, or directives like those of `RUST_LOG` (`"warn,my_agent=debug"`). Needs the cargo feature
+    /// `otlp-logs`. Default: as `OTEL_LOGS_EXPORTER` says, else nothing; what is at INFO or above.
+    ///
+    /// Secrets are redacted. Messages of the program's own crates leave; those of others, and fields that
+    /// no convention knows, are content, and leave only where [`Builder::capture_content`] lets it. Targets
+    /// with levels are all that counts of directives. [`Stats::logs`](crate::Stats::logs) counts.
+    ///
+    /// ```
+    /// let builder = hermes::builder().export_logs(true);
+    /// let fewer = hermes::builder().export_logs("info,my_agent::noise=off");
+    /// # drop((builder, fewer));
+    /// ```
+    pub fn export_logs(mut self, what: impl Into<LogExport>) -> Self {
+        self.log_export = Some(what.into());
+        self
+    }
+
     /// The names that exported spans carry, in the words of `HERMES_OTEL_SEMCONV`: `hermes`,
     /// `genai`, `genai-1.41`, `genai-1.36` or `hermes-classic`, optionally with `,openinference`.
     pub fn semconv(mut self, profile: impl Into<String>) -> Self {
@@ -392,71 +398,6 @@ impl Builder {
         tracing::subscriber::set_global_default(subscriber).map_err(|_| already_installed())?;
         INSTALLED.store(true, Ordering::Release);
         Ok(telemetry)
-    }
-
-    /// What is set in code beats the environment.
-    fn apply_to(&mut self, config: &mut Config) {
-        config.store_path = self.store_path.take().or(config.store_path.take());
-        if let Some(path) = self.event_log.take() {
-            config.event_log = EventLog::At(path);
-        }
-        config.retention_days = self.retention_days.or(config.retention_days);
-        config.max_bytes = self.max_bytes.or(config.max_bytes);
-        config.capture_filter = self.capture_filter.take().or(config.capture_filter.take());
-        if let Some(content) = self.content {
-            config.content = match (content, config.content) {
-                (ContentCapture::Off, _) => Content::Off,
-                (ContentCapture::Local, _) => Content::Local,
-                (ContentCapture::On, placed @ Content::Exported(_)) => placed,
-                (ContentCapture::On, _) => Content::Exported(Placement::ON_SPAN),
-            };
-        }
-        let export = &mut config.export;
-        if let Some(list) = self.exporters.take() {
-            let (exporters, unknown) = config::exporters_named(&list, export.otlp_protocol);
-            for word in unknown {
-                config.warnings.push(format!(
-                    "exporter {word:?} is not one of console, otlp, otlp_grpc, none; ignored"
-                ));
-            }
-            export.exporters = Some(exporters);
-        }
-        if let Some(endpoint) = self.otlp_endpoint.take() {
-            let otlp = export.otlp_protocol;
-            export.endpoint = Some(endpoint);
-            export.traces_endpoint = None;
-            let exporters = export.exporters.get_or_insert_default();
-            if !exporters.iter().any(|exporter| exporter.is_otlp()) {
-                exporters.push(otlp);
-            }
-        }
-        config.export.tail = self.tail_sampling.take();
-        config.read_sampler(self.traces_sampler.take(), self.traces_sampler_arg);
-        if let Some(semconv) = self.semconv.take() {
-            config.read_naming("semconv", &semconv);
-        }
-        let export = &mut config.export;
-        export.headers.append(&mut self.otlp_headers);
-        for (key, value) in self.resource.drain(..) {
-            config::set(&mut export.resource, &key, value);
-        }
-        if let Some(version) = self.service_version.take() {
-            config::set(
-                &mut export.resource,
-                "service.version",
-                Value::from(version),
-            );
-        }
-        if let Some(name) = self.service_name.take() {
-            config::set(&mut export.resource, "service.name", Value::from(name));
-        }
-        if !export.resource.iter().any(|(key, _)| key == "service.name") {
-            config::set(
-                &mut export.resource,
-                "service.name",
-                Value::from("hermes-agent"),
-            );
-        }
     }
 }
 

@@ -1,0 +1,98 @@
+//! What of an event may leave as a log record: asked before a value is formatted, applied before it is sent.
+
+use std::borrow::Cow;
+
+use super::{KEPT_CHARS, PLAIN_CHARS, Policy, is_kept_of_event};
+use crate::config::Placement;
+use crate::record::Value;
+use crate::semconv::Sensitivity;
+
+impl Policy {
+    /// Whether a message may leave. That of the program's own crates is its author's words, and leaves
+    /// redacted, as error texts do; libraries put whole request bodies into theirs.
+    pub(crate) fn may_log_message(&self, is_own: bool) -> bool {
+        is_own || self.may_log_content()
+    }
+
+    /// Whether a field may leave: one that no table knows is content.
+    pub(crate) fn may_log_field(&self, name: &str) -> bool {
+        is_kept_of_event(name) || self.may_log_content()
+    }
+
+    /// A message as it leaves.
+    pub(crate) fn logged_message(&self, message: &str) -> String {
+        let chars = if self.may_log_content() {
+            KEPT_CHARS
+        } else {
+            PLAIN_CHARS
+        };
+        self.text(message, chars)
+    }
+
+    /// A field's value as it leaves; `None`: it does not.
+    pub(crate) fn logged_value(&self, name: &str, mut value: Value) -> Option<Value> {
+        if !self.may_log_field(name) {
+            return None;
+        }
+        if let Value::Text(text) = &mut value {
+            // What a value is may be told by its name alone: `password`.
+            let named = format!("{name}={text}");
+            if let Cow::Owned(redacted) = self.redactor.redact(&named)
+                && let Some(rest) = redacted.strip_prefix(name)
+                && let Some(rest) = rest.strip_prefix('=')
+            {
+                *text = Cow::Owned(rest.to_owned());
+            }
+        }
+        let sensitivity = if is_kept_of_event(name) {
+            Sensitivity::Plain
+        } else {
+            Sensitivity::Content
+        };
+        self.clean(&mut value, sensitivity);
+        Some(value)
+    }
+
+    fn may_log_content(&self) -> bool {
+        self.content_placement() != Placement::NOWHERE
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Content, Placement};
+    use crate::policy::Policy;
+    use crate::record::Value;
+
+    fn policy(content: Content) -> Policy {
+        Policy::new(content, true, [7; 16])
+    }
+
+    #[test]
+    fn what_no_table_knows_leaves_with_content_alone() {
+        for content in [Content::Off, Content::Local] {
+            let policy = policy(content);
+            assert!(policy.may_log_message(true) && !policy.may_log_message(false));
+            assert!(policy.may_log_field("http.route") && !policy.may_log_field("prompt"));
+            assert_eq!(policy.logged_value("prompt", Value::from("hi")), None);
+        }
+        let on_event = Placement {
+            on_span: false,
+            on_event: true,
+        };
+        let policy = policy(Content::Exported(on_event));
+        assert!(policy.may_log_message(false) && policy.may_log_field("prompt"));
+    }
+
+    #[test]
+    fn a_secret_is_known_by_its_name_too() {
+        let policy = policy(Content::Exported(Placement::ON_SPAN));
+        let logged = policy.logged_value("db_password", Value::from("hunter2"));
+        let logged = logged.unwrap();
+        assert!(!logged.to_text().contains("hunter2"), "{logged:?}");
+        assert_eq!(
+            policy.logged_value("city", Value::from("Bern")),
+            Some(Value::from("Bern"))
+        );
+    }
+}
