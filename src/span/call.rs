@@ -314,6 +314,10 @@ pub(crate) fn state_response<T: ModelResponse + ?Sized>(call: &Call, response: &
                 call.note(fact, Value::Int(tokens));
             }
         }
+        if let (Some(cost), Some((_, open))) = (response.cost_usd(), &call.open) {
+            // The program may know better what it pays.
+            open.set_all(|notes| notes.set_default(Fact::CostUsd, cost));
+        }
         for (fact, text) in [
             (Fact::ResponseModel, response.model()),
             (Fact::ResponseId, response.id()),
