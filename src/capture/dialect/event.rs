@@ -126,7 +126,7 @@ impl Said {
         let unknown = self.extra.iter().find(|(known, _)| known == name);
         let value = unknown.map(|(_, value)| value.clone()).or_else(noted)?;
         match value {
-            Value::Text(text) if text == "None" => None,
+            Value::Text(text) if text.is_empty() || text == "None" => None,
             Value::Text(text) if text.starts_with("Some(") => {
                 Some(Value::from(undebugged(text.into_owned())))
             }
