@@ -81,6 +81,7 @@ fn read_usage(usage: &Value) -> Option<Usage> {
         &[
             "completion_tokens_details.reasoning_tokens",
             "output_tokens_details.reasoning_tokens",
+            "output_tokens_details.thinking_tokens",
             "reasoning_tokens",
         ],
     );
@@ -272,6 +273,10 @@ mod tests {
             (
                 json!({"usage": {"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135, "completion_tokens_details": {"reasoning_tokens": 94}}}),
                 Some(counts([32, 103, 0, 0, 94])),
+            ),
+            (
+                json!({"usage": {"input_tokens": 21, "output_tokens": 393, "output_tokens_details": {"thinking_tokens": 200}}}),
+                Some(counts([21, 393, 0, 0, 200])),
             ),
             // LiteLLM passes Anthropic's names on, but with the input already whole.
             (

@@ -361,6 +361,35 @@ fn what_an_answer_cost_is_told_where_the_provider_tells_it() {
 }
 
 #[test]
+fn tokens_may_stand_inside_the_last_choice() {
+    let mut answer = StreamedResponse::new();
+    answer.push(&json!({"choices": [{"index": 0, "delta": {"content": "hi"}}]}));
+    answer.push(
+        &json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop",
+        "usage": {"prompt_tokens": 9, "completion_tokens": 2, "cached_tokens": 4}}]}),
+    );
+    assert_eq!(answer.usage(), Some(usage([9, 2, 4, 0, 0])));
+}
+
+#[test]
+fn many_calls_that_share_an_index_keep_apart() {
+    let mut answer = StreamedResponse::new();
+    for call in 0..40 {
+        let begun = json!({"index": 0, "id": format!("c{call}"), "function": {"name": "add", "arguments": "{\"a\":"}});
+        answer.push(&json!({"choices": [{"delta": {"tool_calls": [begun]}}]}));
+        let rest = json!({"index": 0, "function": {"arguments": format!("{call}}}")}});
+        answer.push(&json!({"choices": [{"delta": {"tool_calls": [rest]}}]}));
+    }
+    assert_eq!(answer.output().tool_call_count, Some(40));
+    let messages = answer.output_messages().unwrap();
+    let last = &messages[0]["parts"][39];
+    assert_eq!(
+        (&last["id"], &last["arguments"]),
+        (&json!("c39"), &json!({"a": 39}))
+    );
+}
+
+#[test]
 fn what_is_spoken_is_told_in_writing() {
     let body = json!({"choices": [{"message": {"role": "assistant", "content": null,
         "audio": {"id": "a", "data": "AAAA", "transcript": "Rainy."}}, "finish_reason": "stop"}]});

@@ -63,7 +63,7 @@ fn message(fact: Fact, pieces: Vec<(String, Value)>) -> Json {
             "finish_reason" => reason = Some(text()),
             "tool_call_id" => answers = Some(text()),
             "content" | "reasoning" => texts.push(text()),
-            path if path.starts_with("contents.") && path.ends_with(".text") => texts.push(text()),
+            path if is_text_of_block(path) => texts.push(text()),
             path => {
                 if let Some((index, name)) = call_piece(path) {
                     let value = match name {
@@ -93,6 +93,12 @@ fn message(fact: Fact, pieces: Vec<(String, Value)>) -> Json {
         message["finish_reason"] = reason.into();
     }
     message
+}
+
+/// Whether a path leads to the text of one of several blocks: `contents.0.message_content.text`.
+fn is_text_of_block(path: &str) -> bool {
+    let block = path.strip_prefix("contents.");
+    block.and_then(|block| block.rsplit('.').next()) == Some("text")
 }
 
 /// Which tool call a path speaks of, and what of it: `tool_calls.0.tool_call.function.name`.

@@ -56,14 +56,6 @@ pub(super) const REFUSAL: Place = (2, 0);
 /// The first of the places for what comes after the text.
 pub(super) const AFTER_TEXT: i64 = 3;
 
-/// What stands where a piece of a tool call belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CallAt {
-    None,
-    Same,
-    Other,
-}
-
 impl Assembled {
     /// Notes who answers, where the event says so.
     pub(super) fn set_head(&mut self, body: &Value) {
@@ -273,20 +265,25 @@ impl Assembled {
         })
     }
 
-    /// What stands in this place, seen as a tool call of this id.
-    pub(super) fn call_at(&mut self, index: i64, place: Place, id: Option<&str>) -> CallAt {
+    /// The place of the tool call of this id among those that stand behind one another as one item; without an id the
+    /// last, and where there is none yet the one behind them all.
+    pub(super) fn call_behind(&mut self, index: i64, item: i64, id: Option<&str>) -> Place {
         let slots = &self.choice(index).slots;
-        let found = slots.iter().find(|(at, _)| *at == place);
-        match (found.map(|(_, slot)| slot), id) {
-            (
-                Some(Slot::ToolCall(ToolCall {
-                    id: Some(known), ..
-                })),
-                Some(id),
-            ) if known != id => CallAt::Other,
-            (Some(Slot::ToolCall(_)), _) => CallAt::Same,
-            _ => CallAt::None,
+        let first = slots.partition_point(|((at, _), _)| *at < item);
+        let mut next = (item, 0);
+        let mut last = None;
+        for (place, slot) in &slots[first..] {
+            let Slot::ToolCall(call) = slot else { break };
+            if place.0 != item {
+                break;
+            }
+            if id.is_some() && (call.id.is_none() || call.id.as_deref() == id.map(short)) {
+                return *place;
+            }
+            last = Some(*place);
+            next = (item, place.1 + 1);
         }
+        last.filter(|_| id.is_none()).unwrap_or(next)
     }
 
     fn slot(&mut self, index: i64, place: Place, new: impl FnOnce() -> Slot) -> Option<&mut Slot> {

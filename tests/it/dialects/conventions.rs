@@ -271,7 +271,8 @@ fn lists_that_are_recorded_piece_by_piece_are_put_together() {
             "llm.output_messages.0.message.role" = "assistant",
             "llm.output_messages.0.message.tool_calls.0.tool_call.id" = "c1",
             "llm.output_messages.0.message.tool_calls.0.tool_call.function.name" = "add",
-            "llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments" = r#"{"a":1}"#,
+            "llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments" =
+                r#"{"a":1}"#,
         ));
         drop(info_span!(
             "openai.chat",
