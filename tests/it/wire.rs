@@ -208,6 +208,18 @@ fn a_failure_inside_a_stream_is_told() {
 }
 
 #[test]
+fn a_failure_inside_a_whole_answer_or_an_event_is_told() {
+    let error = json!({"code": 429, "message": "slow down"});
+    for body in [
+        json!({"choices": [{"error": error, "finish_reason": "error", "message": {"content": ""}}]}),
+        json!({"type": "response.failed", "response": {"status": "failed", "output": [], "error": error}}),
+    ] {
+        let class = body.error().map(|error| error.class());
+        assert_eq!(class, Some(ErrorClass::RateLimit), "{body}");
+    }
+}
+
+#[test]
 fn embeddings_and_rerankings_tell_their_usage() {
     let cases = [
         ("openai_embeddings.json", Some(8)),

@@ -120,7 +120,11 @@ impl ModelResponse for Value {
 
     fn error(&self) -> Option<ModelError> {
         let told = streamed(self).and_then(|answer| answer.error());
+        let body = body(self);
         told.or_else(|| error::of(self))
+            .or_else(|| error::of(body))
+            // OpenRouter tells a failure of the provider behind it inside the choice.
+            .or_else(|| shape::array(body, "choices").iter().find_map(error::of))
     }
 
     fn as_chunk(&self) -> Chunk<'_> {

@@ -346,6 +346,25 @@ fn codexs_events_tell_the_tokens_that_its_spans_do_not() {
 }
 
 #[test]
+fn what_a_response_used_is_not_added_to_what_its_span_says() {
+    let seen = Seen::of(|| {
+        let turn = info_span!(target: "codex_core::tasks", "turn", turn.id = %"turn-1");
+        turn.in_scope(|| {
+            let call = tracing::trace_span!(
+                target: "codex_core::codex",
+                "handle_responses",
+                gen_ai.usage.input_tokens = 120_i64,
+                gen_ai.usage.output_tokens = 34_i64,
+            );
+            call.in_scope(|| codex_tells_tokens(120, 34));
+        });
+    });
+    assert_eq!(seen.tokens(), (120, 34));
+    let turn = seen.bench.span("hermes.turn");
+    assert_eq!(turn.attributes["hermes.turn.input_tokens"], 120);
+}
+
+#[test]
 fn codexs_tools_are_spans_and_an_event_tells_what_came_of_them() {
     let work = || {
         let turn = info_span!(target: "codex_core::tasks", "turn", turn.id = %"turn-1");
