@@ -156,7 +156,7 @@ facts! {
     TotalTokens             TOTAL_TOKENS              Plain        "gen_ai.usage.total_tokens"                ["llm.usage.total_tokens", "llm.token_count.total", "ai.usage.totalTokens"]
     AssistantContentChars   ASSISTANT_CONTENT_CHARS   Plain        "hermes.assistant_content_chars"           []
     AssistantToolCallCount  ASSISTANT_TOOL_CALL_COUNT Plain        "hermes.assistant_tool_call_count"         []
-    CostUsd                 COST_USD                  Plain        "hermes.cost_usd"                          ["llm.cost.total", "gen_ai.usage.cost", "gen_ai.usage.total_cost", "gen_ai.usage.cost_usd", "llm.usage.total_cost", "operation.cost"]
+    CostUsd                 COST_USD                  Plain        "hermes.cost_usd"                          ["llm.cost.total", "gen_ai.usage.cost", "gen_ai.usage.total_cost", "gen_ai.usage.cost_usd", "llm.usage.total_cost"]
     CostStatus              COST_STATUS               Plain        "hermes.cost_status"                       []
     CostSource              COST_SOURCE               Plain        "hermes.cost_source"                       []
     InputMessages           INPUT_MESSAGES            Content      "gen_ai.input.messages"                    ["gen_ai.prompt", "llm.input_messages", "llm.prompts", "ai.prompt", "ai.prompt.messages"]
