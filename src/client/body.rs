@@ -12,6 +12,9 @@ use http_body::{Body, Frame, SizeHint};
 use super::MAX_READ;
 use super::exchange::Exchange;
 
+/// A body in more frames than this is not looked at to its end: some of them may be empty.
+const MAX_FRAMES: usize = 4_096;
+
 pin_project_lite::pin_project! {
     /// The body of an answer. It passes the frames on untouched and ends the span when it ends, or when
     /// it is dropped.
@@ -136,7 +139,7 @@ impl<B: Body> RequestBody<B> {
                         each_piece(data, |piece| bytes.extend_from_slice(piece));
                     }
                     seen.push_back(frame);
-                    if is_broken || bytes.len() > MAX_READ {
+                    if is_broken || bytes.len() > MAX_READ || seen.len() > MAX_FRAMES {
                         break false;
                     }
                 }

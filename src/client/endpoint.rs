@@ -17,7 +17,7 @@ use crate::semconv::Kind;
 /// |---|---|---|---|
 /// | `OpenAI` and compatible | `/chat/completions` | `messages` | chat |
 /// | | `/responses` | `model` or `prompt`, and `input`, `prompt`, `conversation` or `previous_response_id` | chat |
-/// | | `/completions` | `model`, `prompt` | chat |
+/// | | `/completions` | `model` or `agent_id`, and `prompt` or `messages` | chat |
 /// | | `/embeddings` | `input` | embedding |
 /// | Anthropic, also on Vertex AI | `/messages`, `:rawPredict`, `:streamRawPredict` | `messages`, `max_tokens` | chat |
 /// | Gemini, also on Vertex AI | `:generateContent`, `:streamGenerateContent` | `contents` | chat |
@@ -26,6 +26,7 @@ use crate::semconv::Kind;
 /// | | `/api/embed`, `/api/embeddings` | `model`, and `input` or `prompt` | embedding |
 /// | Bedrock | `/model/{id}/converse`, `/model/{id}/converse-stream` | `messages` | chat |
 /// | | `/model/{id}/invoke`, `…/invoke-with-response-stream` | `messages`, `prompt` or `inputText` | chat |
+/// | watsonx.ai | `/text/chat`, `/text/chat_stream` | `model_id`, `messages` | chat |
 /// | Cohere and compatible | `/chat` | `model`, and `messages` or `message` | chat |
 /// | | `/embed` | `model`, and `texts`, `inputs` or `input` | embedding |
 /// | | `/rerank` | `query`, and `documents` or `texts` | reranker |
@@ -114,7 +115,8 @@ impl Endpoints {
             (None, None, None) => Cow::Borrowed(""),
         };
         let told = |key: &str| body.and_then(|body| body.get(key));
-        let model = told("model").and_then(Value::as_str).map(|model| {
+        let model = ["model", "model_id"].iter().find_map(|key| told(key));
+        let model = model.and_then(Value::as_str).map(|model| {
             let id = model.strip_prefix("models/").unwrap_or(model);
             id.to_owned()
         });
@@ -179,11 +181,12 @@ const VERTEX: &str = "gcp.vertex_ai";
 const BEDROCK: &str = "aws.bedrock";
 const OLLAMA: &str = "ollama";
 const COHERE: &str = "cohere";
+const WATSONX: &str = "ibm.watsonx.ai";
 
 #[rustfmt::skip]
 const APIS: &[Api] = &[
     Api { ending: "/chat/completions",            kind: Kind::Chat,      provider: OPENAI,    is_telling: true,  is_streaming: false, fields: &["messages"] },
-    Api { ending: "/completions",                 kind: Kind::Chat,      provider: OPENAI,    is_telling: false, is_streaming: false, fields: &["model", "prompt"] },
+    Api { ending: "/completions",                 kind: Kind::Chat,      provider: OPENAI,    is_telling: false, is_streaming: false, fields: &["model|agent_id", "prompt|messages"] },
     Api { ending: "/responses",                   kind: Kind::Chat,      provider: OPENAI,    is_telling: false, is_streaming: false, fields: &["model|prompt", "input|prompt|conversation|previous_response_id"] },
     Api { ending: "/messages",                    kind: Kind::Chat,      provider: ANTHROPIC, is_telling: false, is_streaming: false, fields: &["messages", "max_tokens"] },
     Api { ending: ":rawPredict",                  kind: Kind::Chat,      provider: VERTEX,    is_telling: false, is_streaming: false, fields: &["messages"] },
@@ -196,6 +199,8 @@ const APIS: &[Api] = &[
     Api { ending: "/converse-stream",             kind: Kind::Chat,      provider: BEDROCK,   is_telling: true,  is_streaming: true,  fields: &["messages"] },
     Api { ending: "/invoke",                      kind: Kind::Chat,      provider: BEDROCK,   is_telling: false, is_streaming: false, fields: &["messages|prompt|inputText"] },
     Api { ending: "/invoke-with-response-stream", kind: Kind::Chat,      provider: BEDROCK,   is_telling: false, is_streaming: true,  fields: &["messages|prompt|inputText"] },
+    Api { ending: "/text/chat",                   kind: Kind::Chat,      provider: WATSONX,   is_telling: false, is_streaming: false, fields: &["model_id", "messages"] },
+    Api { ending: "/text/chat_stream",            kind: Kind::Chat,      provider: WATSONX,   is_telling: false, is_streaming: true,  fields: &["model_id", "messages"] },
     Api { ending: "/chat",                        kind: Kind::Chat,      provider: COHERE,    is_telling: false, is_streaming: false, fields: &["model", "messages|message"] },
     Api { ending: "/embeddings",                  kind: Kind::Embedding, provider: OPENAI,    is_telling: true,  is_streaming: false, fields: &["input"] },
     Api { ending: "/api/embeddings",              kind: Kind::Embedding, provider: OLLAMA,    is_telling: true,  is_streaming: false, fields: &["model", "prompt"] },
@@ -235,7 +240,7 @@ const HOSTS: &[(&str, &str)] = &[
     ("router.huggingface.co",             "huggingface"),
     ("api.voyageai.com",                  "voyageai"),
     ("api.jina.ai",                       "jina"),
-    ("ml.cloud.ibm.com",                  "ibm.watsonx.ai"),
+    ("ml.cloud.ibm.com",                  WATSONX),
 ];
 
 fn of_host(host: &str, path: &str) -> Option<&'static str> {
@@ -287,6 +292,8 @@ mod tests {
         let bare = json!({"messages": messages});
         let gemini = json!({"contents": []});
         let embed = json!({"model": "m", "input": ["a"]});
+        let agent = json!({"agent_id": "a", "messages": messages});
+        let granite = json!({"model_id": "granite", "messages": messages});
         #[rustfmt::skip]
         let cases = [
             ("api.openai.com", "/v1/chat/completions", &chat, Kind::Chat, "openai", "m"),
@@ -303,9 +310,12 @@ mod tests {
             ("localhost", "/api/embed", &embed, Kind::Embedding, "ollama", "m"),
             ("bedrock-runtime.us-east-1.amazonaws.com", "/model/anthropic.claude-3%3A0/converse-stream", &bare, Kind::Chat, "aws.bedrock", "anthropic.claude-3:0"),
             ("api.cohere.com", "/v2/chat", &chat, Kind::Chat, "cohere", "m"),
+            ("api.mistral.ai", "/v1/agents/completions", &agent, Kind::Chat, "mistral_ai", ""),
+            ("eu-de.ml.cloud.ibm.com", "/ml/v1/text/chat_stream", &granite, Kind::Chat, "ibm.watsonx.ai", "granite"),
         ];
         for (host, path, body, kind, provider, model) in cases {
-            let expected = (kind, provider.to_owned(), Some(model.to_owned()));
+            let model = Some(model.to_owned()).filter(|model| !model.is_empty());
+            let expected = (kind, provider.to_owned(), model);
             assert_eq!(found((host, path), Some(body)), Some(expected), "{path}");
         }
     }

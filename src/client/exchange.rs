@@ -58,9 +58,10 @@ impl Exchange {
             return None;
         }
         let place = Place::of(head);
-        let json = body.and_then(|body| serde_json::from_slice::<Value>(body).ok());
+        let readable = body.filter(|_| is_plain(head.headers));
+        let json = readable.and_then(|body| serde_json::from_slice::<Value>(body).ok());
         // A body that was read and is no JSON is none that a model would take.
-        if body.is_some() && json.is_none() {
+        if readable.is_some() && json.is_none() {
             return None;
         }
         let found = endpoints.recognize(&place.host, head.uri.path(), json.as_ref())?;
@@ -185,9 +186,11 @@ impl Exchange {
         let is_stream = ["event-stream", "ndjson", "jsonl", "amazon.eventstream"]
             .iter()
             .any(|known| kind.contains(known));
-        let is_plain = text(CONTENT_ENCODING).is_none_or(|coding| coding == "identity");
         let is_text = kind.is_empty() || kind.starts_with("text/") || kind.contains("json");
-        self.is_readable = is_plain && (is_stream || is_text);
+        self.is_readable = is_plain(headers) && (is_stream || is_text);
+        if status >= 400 {
+            self.answer.is_refused();
+        }
         self.is_streaming = status < 400 && (is_stream || self.is_streaming);
     }
 
@@ -323,6 +326,12 @@ impl Drop for Exchange {
 struct Failure {
     class: ErrorClass,
     message: Option<String>,
+}
+
+/// Whether a body is what its bytes say, and not compressed.
+fn is_plain(headers: &HeaderMap) -> bool {
+    let coding = headers.get(CONTENT_ENCODING);
+    coding.is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 fn nearest() -> Option<(Arc<Core>, Arc<OpenSpan>)> {

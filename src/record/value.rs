@@ -51,7 +51,11 @@ impl Value {
             Value::Double(double) if double.fract() == 0.0 && double.abs() < 9e15 => {
                 Some(*double as i64)
             }
-            Value::Text(text) => text.trim().parse().ok(),
+            Value::Text(text) => {
+                let text = text.trim();
+                let whole = text.parse().ok();
+                whole.or_else(|| Value::Double(text.parse().ok()?).as_int())
+            }
             _ => None,
         }
     }
@@ -198,6 +202,9 @@ mod tests {
     #[test]
     fn numbers_are_read_out_of_text() {
         assert_eq!(Value::from("120").as_int(), Some(120));
+        assert_eq!(Value::from(" 120.0 ").as_int(), Some(120));
+        assert_eq!(Value::from("120.5").as_int(), None);
+        assert_eq!(Value::from("inf").as_int(), None);
         assert_eq!(Value::from(120.0).as_int(), Some(120));
         assert_eq!(Value::from(0.5).as_int(), None);
         assert_eq!(Value::from("0.25").as_double(), Some(0.25));

@@ -113,12 +113,12 @@ facts! {
     TurnOutputTokens        TURN_OUTPUT_TOKENS        Plain        "hermes.turn.output_tokens"                []
     TurnCostUsd             TURN_COST_USD             Plain        "hermes.turn.cost_usd"                     []
     FinalStatus             FINAL_STATUS              Plain        "hermes.turn.final_status"                 []
-    UserMessage             USER_MESSAGE              Content      "hermes.turn.user_message"                 ["input.value", "traceloop.entity.input"]
-    AssistantResponse       ASSISTANT_RESPONSE        Content      "hermes.turn.assistant_response"           ["output.value", "traceloop.entity.output"]
+    UserMessage             USER_MESSAGE              Content      "hermes.turn.user_message"                 ["input.value", "traceloop.entity.input", "langfuse.observation.input"]
+    AssistantResponse       ASSISTANT_RESPONSE        Content      "hermes.turn.assistant_response"           ["output.value", "traceloop.entity.output", "langfuse.observation.output"]
 
     // Model call: who was asked for what.
     Provider                PROVIDER                  Plain        "gen_ai.provider.name"                     ["gen_ai.system", "hermes.provider", "llm.provider", "llm.system", "llm.vendor", "ai.model.provider"]
-    RequestModel            REQUEST_MODEL             Plain        "gen_ai.request.model"                     ["llm.request.model_name", "llm.model_name", "embedding.model_name", "reranker.model_name", "ai.model.id"]
+    RequestModel            REQUEST_MODEL             Plain        "gen_ai.request.model"                     ["llm.request.model_name", "llm.model_name", "embedding.model_name", "reranker.model_name", "ai.model.id", "langfuse.observation.model.name"]
     ApiCallNumber           API_CALL_NUMBER           Plain        "hermes.api_call_number"                   []
     ApiMode                 API_MODE                  Plain        "hermes.api_mode"                          []
     MessageCount            MESSAGE_COUNT             Plain        "hermes.message_count"                     []
@@ -129,10 +129,10 @@ facts! {
     ServerPort              SERVER_PORT               Plain        "server.port"                              []
     BaseUrl                 BASE_URL                  Plain        "hermes.base_url"                          []
     Stream                  STREAM                    Plain        "gen_ai.request.stream"                    ["llm.is_streaming"]
-    Temperature             TEMPERATURE               Plain        "gen_ai.request.temperature"               ["llm.temperature"]
-    TopP                    TOP_P                     Plain        "gen_ai.request.top_p"                     ["llm.top_p"]
-    RequestTopK             REQUEST_TOP_K             Plain        "gen_ai.request.top_k"                     []
-    MaxTokens               MAX_TOKENS                Plain        "gen_ai.request.max_tokens"                ["llm.max_tokens"]
+    Temperature             TEMPERATURE               Plain        "gen_ai.request.temperature"               ["llm.temperature", "ai.settings.temperature"]
+    TopP                    TOP_P                     Plain        "gen_ai.request.top_p"                     ["llm.top_p", "ai.settings.topP"]
+    RequestTopK             REQUEST_TOP_K             Plain        "gen_ai.request.top_k"                     ["ai.settings.topK"]
+    MaxTokens               MAX_TOKENS                Plain        "gen_ai.request.max_tokens"                ["llm.max_tokens", "ai.settings.maxTokens", "ai.settings.maxOutputTokens"]
     FrequencyPenalty        FREQUENCY_PENALTY         Plain        "gen_ai.request.frequency_penalty"         []
     PresencePenalty         PRESENCE_PENALTY          Plain        "gen_ai.request.presence_penalty"          []
     Seed                    SEED                      Plain        "gen_ai.request.seed"                      []
@@ -145,18 +145,18 @@ facts! {
     // Model call: what came back.
     ResponseModel           RESPONSE_MODEL            Plain        "gen_ai.response.model"                    ["llm.response.model_name", "ai.response.model"]
     ResponseId              RESPONSE_ID               Plain        "gen_ai.response.id"                       ["ai.response.id", "llm.response.id"]
-    FinishReasons           FINISH_REASONS            Plain        "gen_ai.response.finish_reasons"           ["llm.finish_reason", "gen_ai.response.finish_reason", "llm.response.finish_reason", "llm.response.stop_reason", "ai.response.finishReason"]
-    TimeToFirstChunk        TIME_TO_FIRST_CHUNK       Plain        "gen_ai.response.time_to_first_chunk"      []
+    FinishReasons           FINISH_REASONS            Plain        "gen_ai.response.finish_reasons"           ["llm.finish_reason", "gen_ai.response.finish_reason", "llm.response.finish_reason", "llm.response.stop_reason", "ai.response.finishReason", "gen_ai.completion.0.finish_reason", "gen_ai.response.stop_reason"]
+    TimeToFirstChunk        TIME_TO_FIRST_CHUNK       Plain        "gen_ai.response.time_to_first_chunk"      ["gen_ai.response.time_to_first_token", "gen_ai.server.time_to_first_token"]
     ChunkCount              CHUNK_COUNT               Plain        "hermes.chunk_count"                       []
-    InputTokens             INPUT_TOKENS              Plain        "gen_ai.usage.input_tokens"                ["gen_ai.usage.prompt_tokens", "llm.token_count.prompt", "llm.usage.prompt_tokens", "llm.usage.input_tokens", "ai.usage.promptTokens", "ai.usage.inputTokens"]
+    InputTokens             INPUT_TOKENS              Plain        "gen_ai.usage.input_tokens"                ["gen_ai.usage.prompt_tokens", "llm.token_count.prompt", "llm.usage.prompt_tokens", "llm.usage.input_tokens", "ai.usage.promptTokens", "ai.usage.inputTokens", "ai.usage.tokens"]
     OutputTokens            OUTPUT_TOKENS             Plain        "gen_ai.usage.output_tokens"               ["gen_ai.usage.completion_tokens", "llm.token_count.completion", "llm.usage.completion_tokens", "llm.usage.output_tokens", "ai.usage.completionTokens", "ai.usage.outputTokens"]
-    CacheReadTokens         CACHE_READ_TOKENS         Plain        "gen_ai.usage.cache_read.input_tokens"     ["hermes.cache.read_tokens", "gen_ai.usage.cache_read_tokens", "llm.token_count.prompt_details.cache_read", "gen_ai.usage.cache_read_input_tokens", "gen_ai.usage.cached_tokens", "gen_ai.usage.cached_input_tokens", "llm.usage.cache_read_input_tokens", "ai.usage.cachedInputTokens"]
-    CacheWriteTokens        CACHE_WRITE_TOKENS        Plain        "gen_ai.usage.cache_write.input_tokens"    ["hermes.cache.write_tokens", "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_tokens", "llm.token_count.prompt_details.cache_write", "gen_ai.usage.cache_creation_input_tokens", "gen_ai.usage.cache_write_tokens", "gen_ai.usage.cache_write_input_tokens", "llm.usage.cache_creation_input_tokens"]
-    ReasoningTokens         REASONING_TOKENS          Plain        "gen_ai.usage.reasoning.output_tokens"     ["hermes.reasoning_tokens", "gen_ai.usage.reasoning_tokens", "gen_ai.usage.thinking_tokens", "llm.token_count.completion_details.reasoning", "gen_ai.usage.reasoning_output_tokens", "llm.usage.reasoning_tokens", "ai.usage.reasoningTokens"]
+    CacheReadTokens         CACHE_READ_TOKENS         Plain        "gen_ai.usage.cache_read.input_tokens"     ["hermes.cache.read_tokens", "gen_ai.usage.cache_read_tokens", "llm.token_count.prompt_details.cache_read", "gen_ai.usage.cache_read_input_tokens", "gen_ai.usage.cached_tokens", "gen_ai.usage.cached_input_tokens", "llm.usage.cache_read_input_tokens", "ai.usage.cachedInputTokens", "gen_ai.usage.cache_read", "gen_ai.usage.input_tokens.cached", "gen_ai.usage.details.cache_read_tokens", "gen_ai.usage.details.cache_read_input_tokens", "gen_ai.usage.details.cached_tokens", "gen_ai.usage.input_tokens_details.cached_tokens", "gen_ai.usage.prompt_tokens_details.cached_tokens", "llm.token_count.prompt_details.cache_input", "ai.usage.inputTokenDetails.cacheReadTokens"]
+    CacheWriteTokens        CACHE_WRITE_TOKENS        Plain        "gen_ai.usage.cache_write.input_tokens"    ["hermes.cache.write_tokens", "gen_ai.usage.cache_creation.input_tokens", "gen_ai.usage.cache_creation_tokens", "llm.token_count.prompt_details.cache_write", "gen_ai.usage.cache_creation_input_tokens", "gen_ai.usage.cache_write_tokens", "gen_ai.usage.cache_write_input_tokens", "llm.usage.cache_creation_input_tokens", "gen_ai.usage.cache_creation", "gen_ai.usage.cache_write", "gen_ai.usage.details.cache_write_tokens", "gen_ai.usage.details.cache_creation_tokens", "gen_ai.usage.details.cache_creation_input_tokens", "ai.usage.inputTokenDetails.cacheWriteTokens"]
+    ReasoningTokens         REASONING_TOKENS          Plain        "gen_ai.usage.reasoning.output_tokens"     ["hermes.reasoning_tokens", "gen_ai.usage.reasoning_tokens", "gen_ai.usage.thinking_tokens", "llm.token_count.completion_details.reasoning", "gen_ai.usage.reasoning_output_tokens", "llm.usage.reasoning_tokens", "ai.usage.reasoningTokens", "gen_ai.usage.output_tokens.reasoning", "gen_ai.usage.details.reasoning_tokens", "gen_ai.usage.output_tokens_details.reasoning_tokens", "gen_ai.usage.completion_tokens_details.reasoning_tokens", "gen_ai.usage.thoughts_tokens", "ai.usage.outputTokenDetails.reasoningTokens"]
     TotalTokens             TOTAL_TOKENS              Plain        "gen_ai.usage.total_tokens"                ["llm.usage.total_tokens", "llm.token_count.total", "ai.usage.totalTokens"]
     AssistantContentChars   ASSISTANT_CONTENT_CHARS   Plain        "hermes.assistant_content_chars"           []
     AssistantToolCallCount  ASSISTANT_TOOL_CALL_COUNT Plain        "hermes.assistant_tool_call_count"         []
-    CostUsd                 COST_USD                  Plain        "hermes.cost_usd"                          ["llm.cost.total", "gen_ai.usage.cost"]
+    CostUsd                 COST_USD                  Plain        "hermes.cost_usd"                          ["llm.cost.total", "gen_ai.usage.cost", "gen_ai.usage.total_cost", "gen_ai.usage.cost_usd", "llm.usage.total_cost"]
     CostStatus              COST_STATUS               Plain        "hermes.cost_status"                       []
     CostSource              COST_SOURCE               Plain        "hermes.cost_source"                       []
     InputMessages           INPUT_MESSAGES            Content      "gen_ai.input.messages"                    ["gen_ai.prompt", "llm.input_messages", "llm.prompts", "ai.prompt", "ai.prompt.messages"]
@@ -243,6 +243,19 @@ impl Fact {
                 | Fact::AssistantToolCallCount
                 | Fact::EmbeddingDimensions
                 | Fact::TopK
+        )
+    }
+
+    /// Whether the fact is a number of tokens, which is never below nothing.
+    pub(crate) const fn is_count(self) -> bool {
+        matches!(
+            self,
+            Fact::InputTokens
+                | Fact::OutputTokens
+                | Fact::CacheReadTokens
+                | Fact::CacheWriteTokens
+                | Fact::ReasoningTokens
+                | Fact::TotalTokens
         )
     }
 

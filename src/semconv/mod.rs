@@ -6,6 +6,7 @@
 
 pub(crate) mod contract;
 mod fact;
+mod flat;
 mod operation;
 mod provider;
 #[cfg(feature = "sqlite")]
@@ -14,6 +15,7 @@ mod table;
 
 #[doc(hidden)]
 pub use fact::{Fact, field};
+pub(crate) use flat::flat_field;
 pub use operation::Kind;
 pub(crate) use operation::entrypoint_of;
 pub(crate) use provider::{

@@ -82,7 +82,7 @@ const OPERATION_WORDS: [(&[&str], Kind); 8] = [
 
 /// Values of `hermes.span.kind`, `openinference.span.kind`, `traceloop.span.kind` and
 /// `langfuse.observation.type`, in whatever case they are written.
-const SPAN_KIND_WORDS: [(&str, Kind); 13] = [
+const SPAN_KIND_WORDS: [(&str, Kind); 15] = [
     ("AGENT", Kind::Agent),
     ("CHAIN", Kind::Step),
     ("LLM", Kind::Chat),
@@ -96,6 +96,8 @@ const SPAN_KIND_WORDS: [(&str, Kind); 13] = [
     ("GUARDRAIL", Kind::Step),
     ("EVALUATOR", Kind::Step),
     ("SPAN", Kind::Step),
+    ("EVENT", Kind::Step),
+    ("PROMPT", Kind::Step),
 ];
 
 /// The prefix of a tool span that carries the tool in its name: `hermes.tool.{name}`.
@@ -165,13 +167,14 @@ impl Kind {
 
     /// What a callsite's name and field names say, before any value is known.
     ///
-    /// `chat` is a common word in other libraries: it is our alias only where the span has no
-    /// fields, or states a fact we know and leaves its operation unsaid.
+    /// `chat` is a common word in other libraries, and what every function of that name is called
+    /// under `#[instrument]`: it is our alias only where the span states something of a model's call
+    /// and leaves its operation unsaid.
     pub(crate) fn of_callsite(name: &str, fields: &[Option<Fact>]) -> Option<Kind> {
         Kind::of_span_name(name).or_else(|| {
             let is_alias = name == "chat"
                 && !fields.contains(&Some(Fact::Operation))
-                && (fields.is_empty() || fields.iter().any(Option::is_some));
+                && fields.iter().flatten().any(|fact| is_of_call(*fact));
             is_alias.then_some(Kind::Chat)
         })
     }
@@ -227,6 +230,25 @@ impl Kind {
     }
 }
 
+/// Whether only a call to a model states the fact.
+const fn is_of_call(fact: Fact) -> bool {
+    fact.is_of_response()
+        || matches!(
+            fact,
+            Fact::RequestModel
+                | Fact::Model
+                | Fact::Provider
+                | Fact::InputMessages
+                | Fact::OutputMessages
+                | Fact::Temperature
+                | Fact::MaxTokens
+                | Fact::Stream
+                | Fact::BaseUrl
+                | Fact::ApiMode
+                | Fact::MessageCount
+        )
+}
+
 /// The entrypoint that a platform belongs to (SPEC section 2).
 pub(crate) fn entrypoint_of(platform: &str) -> &'static str {
     match platform.trim().to_ascii_lowercase().as_str() {
@@ -274,7 +296,8 @@ mod tests {
             Kind::of_callsite("chat", &[None, Some(Fact::RequestModel)]),
             Some(Kind::Chat)
         );
-        assert_eq!(Kind::of_callsite("chat", &[]), Some(Kind::Chat));
+        assert_eq!(Kind::of_callsite("chat", &[]), None);
+        assert_eq!(Kind::of_callsite("chat", &[Some(Fact::SessionId)]), None);
     }
 
     #[test]

@@ -176,6 +176,17 @@ const TABLE: &[Attribute] = &[
     row("output.value",                             Fact::AssistantResponse,      TURN,                       O,           Form::Cut(MESSAGE_CHARS)),
     row("output.mime_type",                         Fact::AssistantResponse,      TURN,                       O,           Form::Mime("text/plain")),
 
+    // What an agent of another library's was told and said, and what went through a step of one's.
+    row("gen_ai.input.messages",                    Fact::InputMessages,          AGENT,                      H | G | G41, Form::Raw),
+    row("gen_ai.output.messages",                   Fact::OutputMessages,         AGENT,                      H | G | G41, Form::Raw),
+    row("gen_ai.system_instructions",               Fact::SystemInstructions,     AGENT,                      H | G | G41, Form::Raw),
+    row("input.value",                              Fact::InputMessages,          AGENT,                      O,           Form::Raw),
+    row("input.mime_type",                          Fact::InputMessages,          AGENT,                      O,           Form::Mime("application/json")),
+    row("output.value",                             Fact::OutputMessages,         AGENT,                      O,           Form::Raw),
+    row("output.mime_type",                         Fact::OutputMessages,         AGENT,                      O,           Form::Mime("application/json")),
+    row("input.value",                              Fact::UserMessage,            STEP,                       H | O,       Form::Raw),
+    row("output.value",                             Fact::AssistantResponse,      STEP,                       H | O,       Form::Raw),
+
     // Model call: who was asked for what.
     row("gen_ai.provider.name",                     Fact::Provider,               CALL,                       H | G | G41, Form::Provider),
     row("gen_ai.system",                            Fact::Provider,               CALL,                       H | G36,     Form::System),

@@ -1,13 +1,10 @@
-//! One call of an annotated function: its span, and how it ended. What macro expansions name.
+//! One call of an annotated function: its span, what it was asked and answered, and how it ended.
 
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
-use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::Pin;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use tracing::Span;
 
@@ -314,6 +311,10 @@ pub(crate) fn state_response<T: ModelResponse + ?Sized>(call: &Call, response: &
                 call.note(fact, Value::Int(tokens));
             }
         }
+        if let (Some(cost), Some((_, open))) = (response.cost_usd(), &call.open) {
+            // The program may know better what it pays.
+            open.set_all(|notes| notes.set_default(Fact::CostUsd, cost));
+        }
         for (fact, text) in [
             (Fact::ResponseModel, response.model()),
             (Fact::ResponseId, response.id()),
@@ -341,106 +342,6 @@ pub(crate) fn state_response<T: ModelResponse + ?Sized>(call: &Call, response: &
             call.content(Fact::OutputMessages, || messages.to_string());
         }
     });
-}
-
-/// Runs the body of a function inside its span.
-pub fn run<T>(call: Call, body: impl FnOnce() -> T, observe: impl FnOnce(&Call, &T)) -> T {
-    let entered = call.span.enter();
-    match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(value) => {
-            observe(&call, &value);
-            value
-        }
-        Err(payload) => {
-            call.panicked(&*payload);
-            drop(entered);
-            drop(call);
-            resume_unwind(payload)
-        }
-    }
-}
-
-/// Polls a future inside its span.
-pub fn watch<F, O>(call: Call, future: F, observe: O) -> Watch<F, O>
-where
-    F: Future,
-    O: FnOnce(&Call, &F::Output),
-{
-    Watch {
-        running: Some((call, observe)),
-        future: Some(future),
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// The future of an annotated function.
-    ///
-    /// Dropped before it is done, it says that the call was cancelled.
-    pub struct Watch<F, O> {
-        running: Option<(Call, O)>,
-        #[pin]
-        future: Option<F>,
-    }
-
-    impl<F, O> PinnedDrop for Watch<F, O> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            if let Some((call, _)) = this.running.take() {
-                call.cancelled();
-                // What the future still holds is dropped inside its span.
-                let _entered = call.span.enter();
-                this.future.set(None);
-            }
-        }
-    }
-}
-
-impl<F, O> Future for Watch<F, O>
-where
-    F: Future,
-    O: FnOnce(&Call, &F::Output),
-{
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let (Some(future), Some((call, _))) = (this.future.as_mut().as_pin_mut(), &*this.running)
-        else {
-            // The contract of `Future` allows anything but unsoundness here; waiting is the mildest.
-            return Poll::Pending;
-        };
-        let entered = call.span.enter();
-        let polled = catch_unwind(AssertUnwindSafe(|| future.poll(context)));
-        drop(entered);
-        if let Ok(Poll::Pending) = polled {
-            return Poll::Pending;
-        }
-        let Some((call, observe)) = this.running.take() else {
-            return Poll::Pending;
-        };
-        let entered = call.span.enter();
-        let outcome = match polled {
-            Ok(Poll::Pending) => return Poll::Pending,
-            Ok(Poll::Ready(value)) => {
-                observe(&call, &value);
-                Ok(value)
-            }
-            Err(payload) => {
-                call.panicked(&*payload);
-                Err(payload)
-            }
-        };
-        this.future.set(None);
-        drop(entered);
-        drop(call);
-        outcome.map_or_else(|payload| resume_unwind(payload), Poll::Ready)
-    }
-}
-
-impl<F, O> fmt::Debug for Watch<F, O> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").finish_non_exhaustive()
-    }
 }
 
 /// Runs what the user's types do (`Display`, `Serialize`, ...) for the sake of telemetry alone: a

@@ -15,12 +15,13 @@ mod spawn_tokio;
 pub(crate) mod stream;
 mod tokens;
 mod url;
+mod watch;
 
 pub(crate) use call::quietly;
 #[cfg(feature = "tower")]
 pub(crate) use call::state_response;
 #[doc(hidden)]
-pub use call::{Call, Returns, Watch, response, run, watch};
+pub use call::{Call, Returns, response};
 pub use current::{Current, current};
 pub use owned::{
     Cause, OwnedSpan, Start, agent, approval, chat, embedding, kind, reranker, retriever, session,
@@ -35,5 +36,7 @@ pub use spawn_tokio::{spawn, spawn_blocking};
 pub use stream::{Seen, StreamItem, StreamSpan, TraceStreamExt, Traced};
 #[doc(hidden)]
 pub use url::{server_address, server_port};
+#[doc(hidden)]
+pub use watch::{Watch, run, watch};
 #[cfg(feature = "tower")]
 pub(crate) use {probe::chain, url::without_secrets};

@@ -56,6 +56,10 @@ pub(super) fn spoken<'a>(message: &'a Value, each: &mut dyn FnMut(Part<'a>)) {
         said(thought, Part::Reasoning, each);
     }
     blocks(message.get("content"), each);
+    // What was spoken aloud is told in writing beside the recording.
+    if let Some(transcript) = text(message, "audio.transcript") {
+        said(transcript, Part::Text, each);
+    }
 }
 
 /// The role in the conventions' words; Gemini calls the assistant `model`.

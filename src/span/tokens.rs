@@ -17,6 +17,21 @@ pub(super) fn usage(body: &Value) -> Option<Usage> {
         .or_else(|| read_cohere(body.get("meta")?))
 }
 
+/// What the call cost in US dollars, where the provider says so: `OpenRouter`, and Perplexity within an object.
+pub(super) fn cost_usd(body: &Value) -> Option<f64> {
+    let usage = body.get("usage")?;
+    let amount = |path: &str| {
+        let amount = shape::at(usage, path).and_then(Value::as_f64);
+        amount.filter(|amount| amount.is_finite() && *amount >= 0.0)
+    };
+    // With a key of one's own, OpenRouter's cost is its fee alone.
+    let is_own_key = usage.get("is_byok").and_then(Value::as_bool) == Some(true);
+    let upstream = amount("cost_details.upstream_inference_cost").filter(|_| is_own_key);
+    amount("cost")
+        .map(|cost| cost + upstream.unwrap_or(0.0))
+        .or_else(|| amount("cost.total_cost"))
+}
+
 /// The `usage` object of `OpenAI` (both APIs) and everything compatible, and of Anthropic.
 fn read_usage(usage: &Value) -> Option<Usage> {
     if usage.get("tokens").is_some() || usage.get("billed_units").is_some() {
@@ -66,6 +81,7 @@ fn read_usage(usage: &Value) -> Option<Usage> {
         &[
             "completion_tokens_details.reasoning_tokens",
             "output_tokens_details.reasoning_tokens",
+            "output_tokens_details.thinking_tokens",
             "reasoning_tokens",
         ],
     );
@@ -257,6 +273,10 @@ mod tests {
             (
                 json!({"usage": {"prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135, "completion_tokens_details": {"reasoning_tokens": 94}}}),
                 Some(counts([32, 103, 0, 0, 94])),
+            ),
+            (
+                json!({"usage": {"input_tokens": 21, "output_tokens": 393, "output_tokens_details": {"thinking_tokens": 200}}}),
+                Some(counts([21, 393, 0, 0, 200])),
             ),
             // LiteLLM passes Anthropic's names on, but with the input already whole.
             (

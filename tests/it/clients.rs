@@ -291,6 +291,10 @@ fn failures_have_their_class_and_the_client_sees_them_as_they_are() {
         (body("<html>Bad Gateway</html>").status(502), "provider_error"),
         (body("").status(504), "provider_timeout"),
         (body(r#"{"error":{"message":"no such model","type":"invalid_request_error"}}"#).status(404), "provider_error"),
+        // A bare message, as AWS, Cohere and proxies send it, or no JSON at all.
+        (body(r#"{"message":"Input is too long for requested model."}"#).status(400), "context_overflow"),
+        (body(r#"{"detail":"rate limit exceeded, try again later"}"#).status(418), "rate_limit"),
+        (body("prompt is too long: 210000 tokens > 200000 maximum").status(400), "context_overflow"),
         // Inside a 200.
         (body(r#"{"error":{"message":"Overloaded","type":"overloaded_error"}}"#), "provider_error"),
         (Answer::stream(EVENTS, &fixture("openai_error.sse"), 40), "provider_error"),
@@ -316,6 +320,38 @@ fn failures_have_their_class_and_the_client_sees_them_as_they_are() {
         let called: String = bench.sql("SELECT error_class FROM tel_model_calls");
         assert_eq!(called, class);
     }
+}
+
+#[test]
+fn a_compressed_request_is_known_by_its_path() {
+    let bench = Bench::new();
+    let model = Model::answering([Answer::json(fixture("openrouter_chat.json"))]);
+    run(&bench, async {
+        let request = client()
+            .post(format!("{}/v1/chat/completions", model.url))
+            .header("content-type", "application/json")
+            .header("content-encoding", "zstd")
+            .body(vec![0x28, 0xb5, 0x2f, 0xfd, 0]);
+        request.send().await.unwrap().bytes().await.unwrap();
+    });
+    let span = bench.span("chat");
+    assert_eq!(span.status, Status::Ok);
+    assert_eq!(int(&span, "gen_ai.usage.input_tokens"), Some(10));
+}
+
+#[test]
+fn a_cost_that_the_provider_tells_is_the_cost() {
+    let bench = Bench::new();
+    let body = json!({"model": "m", "choices": [{"message": {"content": "hi"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 2, "cost": 0.0125}});
+    let model = Model::answering([Answer::json(body.to_string())]);
+    run(&bench, async {
+        let answer = ask(&client(), &model, "whole").await.unwrap();
+        answer.bytes().await.unwrap();
+    });
+    let span = bench.span("chat gpt-4.1");
+    assert_eq!(span.attributes["hermes.cost_usd"], json!(0.0125));
+    assert_eq!(text(&span, "hermes.cost_status"), "known");
 }
 
 #[test]

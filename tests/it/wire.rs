@@ -208,6 +208,18 @@ fn a_failure_inside_a_stream_is_told() {
 }
 
 #[test]
+fn a_failure_inside_a_whole_answer_or_an_event_is_told() {
+    let error = json!({"code": 429, "message": "slow down"});
+    for body in [
+        json!({"choices": [{"error": error, "finish_reason": "error", "message": {"content": ""}}]}),
+        json!({"type": "response.failed", "response": {"status": "failed", "output": [], "error": error}}),
+    ] {
+        let class = body.error().map(|error| error.class());
+        assert_eq!(class, Some(ErrorClass::RateLimit), "{body}");
+    }
+}
+
+#[test]
 fn embeddings_and_rerankings_tell_their_usage() {
     let cases = [
         ("openai_embeddings.json", Some(8)),
@@ -308,6 +320,115 @@ fn several_choices_keep_apart() {
         messages[1]["parts"],
         json!([{"type": "text", "content": "bb"}])
     );
+}
+
+#[test]
+fn a_list_of_chunks_is_one_answer() {
+    let chunks = whole("gemini_array.stream");
+    assert_eq!(facts(&chunks), facts(&whole("gemini.json")));
+    let failed = json!([
+        {"candidates": [{"content": {"parts": [{"text": "So"}]}}]},
+        {"error": {"code": 503, "status": "UNAVAILABLE", "message": "overloaded"}},
+    ]);
+    assert_eq!(
+        failed.error().map(|error| error.class()),
+        Some(ErrorClass::ProviderError)
+    );
+}
+
+#[test]
+fn a_zero_after_a_count_is_a_count_left_out() {
+    let mut answer = StreamedResponse::new();
+    answer.push(&json!({"type": "message_start", "message": {"content": [],
+        "usage": {"input_tokens": 100, "cache_read_input_tokens": 20, "output_tokens": 1}}}));
+    answer.push(
+        &json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"},
+        "usage": {"input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 9}}),
+    );
+    assert_eq!(answer.usage(), Some(usage([120, 9, 20, 0, 0])));
+}
+
+#[test]
+fn what_an_answer_cost_is_told_where_the_provider_tells_it() {
+    for (told, cost) in [
+        (json!({"prompt_tokens": 1, "cost": 0.0125}), Some(0.0125)),
+        (
+            json!({"prompt_tokens": 1, "cost": {"total_cost": 0.006}}),
+            Some(0.006),
+        ),
+        (
+            json!({"prompt_tokens": 1, "cost": 0.25, "is_byok": true,
+                "cost_details": {"upstream_inference_cost": 0.5}}),
+            Some(0.75),
+        ),
+        (json!({"prompt_tokens": 1, "cost": -1.0}), None),
+        (json!({"prompt_tokens": 1}), None),
+    ] {
+        let body = json!({"choices": [], "usage": told});
+        assert_eq!(body.cost_usd(), cost, "{body}");
+        let mut answer = StreamedResponse::new();
+        answer.push(&body);
+        assert_eq!(answer.cost_usd(), cost, "{body}");
+    }
+}
+
+#[test]
+fn tokens_may_stand_inside_the_last_choice() {
+    let mut answer = StreamedResponse::new();
+    answer.push(&json!({"choices": [{"index": 0, "delta": {"content": "hi"}}]}));
+    answer.push(
+        &json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop",
+        "usage": {"prompt_tokens": 9, "completion_tokens": 2, "cached_tokens": 4}}]}),
+    );
+    assert_eq!(answer.usage(), Some(usage([9, 2, 4, 0, 0])));
+}
+
+#[test]
+fn many_calls_that_share_an_index_keep_apart() {
+    let mut answer = StreamedResponse::new();
+    for call in 0..40 {
+        let begun = json!({"index": 0, "id": format!("c{call}"), "function": {"name": "add", "arguments": "{\"a\":"}});
+        answer.push(&json!({"choices": [{"delta": {"tool_calls": [begun]}}]}));
+        let rest = json!({"index": 0, "function": {"arguments": format!("{call}}}")}});
+        answer.push(&json!({"choices": [{"delta": {"tool_calls": [rest]}}]}));
+    }
+    assert_eq!(answer.output().tool_call_count, Some(40));
+    let messages = answer.output_messages().unwrap();
+    let last = &messages[0]["parts"][39];
+    assert_eq!(
+        (&last["id"], &last["arguments"]),
+        (&json!("c39"), &json!({"a": 39}))
+    );
+}
+
+#[test]
+fn what_is_spoken_is_told_in_writing() {
+    let body = json!({"choices": [{"message": {"role": "assistant", "content": null,
+        "audio": {"id": "a", "data": "AAAA", "transcript": "Rainy."}}, "finish_reason": "stop"}]});
+    assert_eq!(body.output().content_chars, Some(6));
+    let mut answer = StreamedResponse::new();
+    for piece in ["Rai", "ny."] {
+        answer.push(&json!({"choices": [{"index": 0, "delta": {"audio": {"transcript": piece}}}]}));
+    }
+    assert_eq!(answer.output().content_chars, Some(6));
+}
+
+#[test]
+fn what_is_kept_of_an_answer_is_bounded() {
+    let long = "x".repeat(1 << 19);
+    let mut answer = StreamedResponse::new();
+    for index in 0..64 {
+        answer.push(&json!({"candidates": [{"content": {"parts": [
+            {"functionCall": {"name": long, "args": {"text": long}}},
+            {"executableCode": {"code": long}},
+        ]}}]}));
+        let counts = json!({format!("count_{index}"): index, "detail": long});
+        answer.push(&json!({"choices": [], "usage": counts}));
+    }
+    let kept = answer.output_messages().unwrap().to_string().len();
+    assert!(kept < 2 << 20, "{kept}");
+    assert!(format!("{answer:?}").len() < 8 << 20);
+    assert_eq!(answer.output().tool_call_count, Some(64));
 }
 
 #[test]

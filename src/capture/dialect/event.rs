@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tracing::Level;
 
-use super::{Dialect, undebugged};
+use super::{Dialect, Meaning, undebugged};
 use crate::capture::callsite::Shape;
 use crate::capture::core::Core;
 use crate::capture::event::crate_of;
@@ -40,9 +40,12 @@ impl Core {
             return;
         };
         let keeps_content = self.visits_content();
+        // A call says itself what it used; sums are for what stands around calls.
+        let sums_up = subject.kind() != Some(Kind::Chat);
         subject.set_all(|notes| {
             for (field, meaning) in &dialect.events {
                 if (keeps_content || meaning.is_plain())
+                    && (sums_up || !matches!(meaning, Meaning::Adds(_)))
                     && let Some(value) = said.value(field)
                 {
                     meaning.note(value, notes);
@@ -126,7 +129,7 @@ impl Said {
         let unknown = self.extra.iter().find(|(known, _)| known == name);
         let value = unknown.map(|(_, value)| value.clone()).or_else(noted)?;
         match value {
-            Value::Text(text) if text == "None" => None,
+            Value::Text(text) if text.is_empty() || text == "None" => None,
             Value::Text(text) if text.starts_with("Some(") => {
                 Some(Value::from(undebugged(text.into_owned())))
             }

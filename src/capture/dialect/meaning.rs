@@ -21,15 +21,21 @@ pub(in crate::capture) enum Meaning {
     Usage,
     /// The fact stands behind these words; a value that begins otherwise says nothing.
     After(&'static str, Fact),
+    /// The fact stands under this key of a JSON object.
+    Under(&'static str, Fact),
+    /// A number that is added to those said before: each event tells its own.
+    Adds(Fact),
 }
 
 impl Meaning {
     /// Whether the value may be noted without the operator's consent to content.
     pub(in crate::capture) fn is_plain(&self) -> bool {
         match self {
-            Meaning::Is(fact) | Meaning::Milliseconds(fact) | Meaning::After(_, fact) => {
-                fact.sensitivity() == Sensitivity::Plain
-            }
+            Meaning::Is(fact)
+            | Meaning::Milliseconds(fact)
+            | Meaning::After(_, fact)
+            | Meaning::Under(_, fact)
+            | Meaning::Adds(fact) => fact.sensitivity() == Sensitivity::Plain,
             Meaning::Attempt | Meaning::Success | Meaning::HttpStatus | Meaning::Usage => true,
         }
     }
@@ -65,6 +71,22 @@ impl Meaning {
                     notes.text(*fact, rest);
                 }
             }
+            Meaning::Under(key, fact) => {
+                let json = serde_json::from_str::<serde_json::Value>(&value.to_text());
+                if let Some(found) = json
+                    .ok()
+                    .and_then(|mut json| Some(json.get_mut(key)?.take()))
+                    && !found.is_null()
+                {
+                    notes.set(*fact, found);
+                }
+            }
+            Meaning::Adds(fact) => {
+                if let Some(more) = value.as_int() {
+                    let so_far = notes.get(*fact).and_then(|noted| noted.as_int());
+                    notes.int(*fact, so_far.unwrap_or(0).saturating_add(more));
+                }
+            }
         }
     }
 }
@@ -77,14 +99,20 @@ fn note_usage(json: &str, notes: &mut Notes) {
     let find = |paths: &[&str]| {
         paths.iter().find_map(|path| {
             path.split('.')
-                .try_fold(&usage, |value, key| value.get(key))?
-                .as_i64()
+                .try_fold(&usage, |value, key| value.get(key))
+                .and_then(|count| Value::from(count.clone()).as_int())
         })
     };
     let wanted: [(Fact, &[&str]); 6] = [
         (
             Fact::InputTokens,
-            &["prompt_tokens", "input_tokens", "input", "promptTokens"],
+            &[
+                "prompt_tokens",
+                "input_tokens",
+                "input",
+                "promptTokens",
+                "inputTokens",
+            ],
         ),
         (
             Fact::OutputTokens,
@@ -93,6 +121,7 @@ fn note_usage(json: &str, notes: &mut Notes) {
                 "output_tokens",
                 "output",
                 "completionTokens",
+                "outputTokens",
             ],
         ),
         (
@@ -102,17 +131,24 @@ fn note_usage(json: &str, notes: &mut Notes) {
                 "input_tokens_details.cached_tokens",
                 "cache_read_input_tokens",
                 "input_cached_tokens",
+                "cached_tokens",
+                "cacheReadInputTokens",
             ],
         ),
         (
             Fact::CacheWriteTokens,
-            &["cache_creation_input_tokens", "cache_write_input_tokens"],
+            &[
+                "cache_creation_input_tokens",
+                "cache_write_input_tokens",
+                "cacheWriteInputTokens",
+            ],
         ),
         (
             Fact::ReasoningTokens,
             &[
                 "completion_tokens_details.reasoning_tokens",
                 "output_tokens_details.reasoning_tokens",
+                "output_reasoning_tokens",
                 "reasoning_tokens",
             ],
         ),
@@ -123,25 +159,71 @@ fn note_usage(json: &str, notes: &mut Notes) {
             notes.int(fact, tokens);
         }
     }
+    // Anthropic and Bedrock count the cached tokens beside the input, and nobody else calls both so.
+    for (input, cached) in [
+        (
+            "input_tokens",
+            ["cache_read_input_tokens", "cache_creation_input_tokens"],
+        ),
+        (
+            "inputTokens",
+            ["cacheReadInputTokens", "cacheWriteInputTokens"],
+        ),
+    ] {
+        let input = find(&[input]).filter(|_| usage.get("prompt_tokens").is_none());
+        let cached = cached.iter().filter_map(|key| find(&[key]));
+        if let Some(input) = input {
+            notes.int(Fact::InputTokens, cached.fold(input, i64::saturating_add));
+        }
+    }
 }
 
-/// The text inside a `Debug` form: `Some("gpt-4o")` and `"gpt-4o"` both say gpt-4o.
+/// The text inside a `Debug` form: `Some("gpt-4o")` and `"gpt-4o"` both say gpt-4o, and `None` says nothing.
 pub(in crate::capture) fn undebugged(text: String) -> String {
+    if text == "None" {
+        return String::new();
+    }
     let inner = text
         .strip_prefix("Some(")
         .and_then(|rest| rest.strip_suffix(')'))
         .unwrap_or(&text);
-    if inner.len() >= 2 && inner.starts_with('"') && inner.ends_with('"') {
-        // The escapes of `Debug` are JSON's, save for those of rare characters.
-        if let Ok(plain) = serde_json::from_str::<String>(inner) {
-            return plain;
-        }
+    let quoted = inner
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    if let Some(plain) = quoted.and_then(unescaped) {
+        return plain;
     }
     if inner.len() == text.len() {
         text
     } else {
         inner.to_owned()
     }
+}
+
+/// A text less the escapes of `Debug`; `None` where it has others, and is no such form.
+fn unescaped(text: &str) -> Option<String> {
+    let mut plain = String::with_capacity(text.len());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        if letter != '\\' {
+            plain.push(letter);
+            continue;
+        }
+        plain.push(match letters.next()? {
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            '0' => '\0',
+            'u' => {
+                let (code, rest) = letters.as_str().strip_prefix('{')?.split_once('}')?;
+                letters = rest.chars();
+                char::from_u32(u32::from_str_radix(code, 16).ok()?)?
+            }
+            same @ ('"' | '\'' | '\\') => same,
+            _ => return None,
+        });
+    }
+    Some(plain)
 }
 
 #[cfg(test)]
@@ -188,6 +270,37 @@ mod tests {
         assert_eq!(facts.int(Fact::OutputTokens), Some(34));
         assert_eq!(facts.int(Fact::CacheReadTokens), Some(64));
         assert_eq!(noted(&Meaning::Usage, "not json").iter().count(), 0);
+        for (usage, input) in [
+            (
+                r#"{"input_tokens":100,"cache_read_input_tokens":50,"output_tokens":1}"#,
+                150,
+            ),
+            (
+                r#"{"inputTokens":100,"cacheReadInputTokens":50,"cacheWriteInputTokens":5}"#,
+                155,
+            ),
+            (
+                r#"{"prompt_tokens":120,"input_tokens":120,"cache_read_input_tokens":64}"#,
+                120,
+            ),
+            (r#"{"input":"100","output":2.0}"#, 100),
+        ] {
+            let facts = noted(&Meaning::Usage, usage);
+            assert_eq!(facts.int(Fact::InputTokens), Some(input), "{usage}");
+        }
+    }
+
+    #[test]
+    fn a_fact_may_stand_inside_an_object_or_be_told_in_parts() {
+        let model = Meaning::Under("model_name", Fact::RequestModel);
+        let facts = noted(&model, r#"{"model_name":"gpt-9","temperature":null}"#);
+        assert_eq!(facts.text(Fact::RequestModel), Some("gpt-9"));
+        assert_eq!(noted(&model, "gpt-9").iter().count(), 0);
+        let mut notes = Notes::default();
+        for tokens in ["120", "30"] {
+            Meaning::Adds(Fact::InputTokens).note(tokens.into(), &mut notes);
+        }
+        assert_eq!(notes.tokens(), (150, 0));
     }
 
     #[test]
@@ -196,8 +309,11 @@ mod tests {
             ("\"gpt-4o\"", "gpt-4o"),
             ("Some(\"gpt-4o\")", "gpt-4o"),
             ("Some(5)", "5"),
+            ("None", ""),
             ("call_1", "call_1"),
             ("\"a \\\"b\\\"\"", "a \"b\""),
+            ("\"\\u{1b}[1m \\0 it's\\n\"", "\u{1b}[1m \0 it's\n"),
+            ("\"no \\x escape\"", "\"no \\x escape\""),
         ] {
             assert_eq!(undebugged(debug.to_owned()), plain);
         }

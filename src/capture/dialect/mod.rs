@@ -5,10 +5,12 @@
 //! ([`library`]), and those that the program adds. Nothing goes by a span's name alone.
 
 mod event;
+mod flat;
 mod fold;
 mod hindsight;
 mod library;
 mod meaning;
+mod nonsense;
 mod settle;
 
 use std::borrow::Cow;
@@ -91,8 +93,8 @@ pub(super) enum Habit {
     AnswersWhole,
     /// A stream that was read to its end has a finish reason.
     EndsWithReason,
-    /// The provider is the second part of the target: `library::openai::chat`.
-    ProviderInTarget,
+    /// The provider is this part of the target, from 0: the second of `library::openai::chat`.
+    ProviderInTarget(usize),
 }
 
 impl Dialect {

@@ -11,6 +11,11 @@ use crate::span::shape;
 const MAX_KEPT: usize = 1 << 20;
 /// Parts kept of one answer.
 const MAX_PARTS: usize = 1_024;
+/// Names and ids are short; what is longer is none that anybody looks for.
+const MAX_NAME: usize = 1_024;
+/// Fields of a usage, and how long one of them may be.
+const MAX_COUNTS: usize = 64;
+const MAX_COUNT: i64 = 4_096;
 
 /// An answer as far as it is known.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +32,8 @@ pub(super) struct Assembled {
     pub(super) choices: Vec<Choice>,
     /// Whether texts are counted only.
     pub(super) is_lean: bool,
+    /// Whether the status says that the body tells of a failure.
+    pub(super) is_refusal: bool,
     kept: usize,
     part_count: usize,
 }
@@ -49,20 +56,13 @@ pub(super) const REFUSAL: Place = (2, 0);
 /// The first of the places for what comes after the text.
 pub(super) const AFTER_TEXT: i64 = 3;
 
-/// What stands where a piece of a tool call belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum CallAt {
-    None,
-    Same,
-    Other,
-}
-
 impl Assembled {
     /// Notes who answers, where the event says so.
     pub(super) fn set_head(&mut self, body: &Value) {
         let text = |keys: &[&str]| {
             let found = keys.iter().find_map(|key| shape::text(body, key));
-            found.filter(|text| !text.is_empty()).map(str::to_owned)
+            let found = found.filter(|text| !text.is_empty());
+            found.map(|text| short(text).to_owned())
         };
         if let Some(model) = text(whole::MODEL) {
             self.model = Some(model);
@@ -85,8 +85,8 @@ impl Assembled {
             if let Some(told) = body.get(key).and_then(Value::as_object) {
                 let kept = usage.entry(key).or_insert_with(|| Map::new().into());
                 if let Some(kept) = kept.as_object_mut() {
-                    let told = told.iter().filter(|(_, value)| !value.is_null());
-                    kept.extend(told.map(|(key, value)| (key.clone(), value.clone())));
+                    told.iter()
+                        .for_each(|(key, value)| keep_count(kept, key, value));
                 }
             }
         }
@@ -131,7 +131,7 @@ impl Assembled {
     /// Notes why a choice ended.
     pub(super) fn finish(&mut self, index: i64, reason: Option<&str>) {
         if let Some(reason) = reason.filter(|reason| !reason.is_empty()) {
-            self.choice(index).finish_reason = Some(reason.to_owned());
+            self.choice(index).finish_reason = Some(short(reason).to_owned());
         }
     }
 
@@ -199,10 +199,15 @@ impl Assembled {
     pub(super) fn call(&mut self, index: i64, place: Place, piece: CallPiece<'_>) {
         let text = piece.arguments.and_then(Value::as_str);
         let kept = text.map(|text| self.room_for(text));
-        let is_lean = self.is_lean;
+        let whole = piece.arguments.filter(|whole| !whole.is_string());
+        let piece = CallPiece {
+            id: piece.id.map(short),
+            name: piece.name.map(short),
+            arguments: whole.filter(|whole| self.has_room_for(part::chars(whole))),
+        };
         let slot = self.slot(index, place, || Slot::ToolCall(ToolCall::default()));
         match slot {
-            Some(Slot::ToolCall(call)) => call.add(piece, kept, is_lean),
+            Some(Slot::ToolCall(call)) => call.add(piece, kept),
             Some(Slot::Other { pieces, .. }) => pieces.push_str(kept.unwrap_or("")),
             _ => {}
         }
@@ -226,9 +231,10 @@ impl Assembled {
                 };
                 self.call(index, place, piece);
             }
-            _ if self.is_lean => {}
             other => {
-                self.slot(index, place, || Slot::other(&other));
+                if self.has_room_for(other.chars()) {
+                    self.slot(index, place, || Slot::other(&other));
+                }
             }
         }
     }
@@ -259,20 +265,25 @@ impl Assembled {
         })
     }
 
-    /// What stands in this place, seen as a tool call of this id.
-    pub(super) fn call_at(&mut self, index: i64, place: Place, id: Option<&str>) -> CallAt {
+    /// The place of the tool call of this id among those that stand behind one another as one item; without an id the
+    /// last, and where there is none yet the one behind them all.
+    pub(super) fn call_behind(&mut self, index: i64, item: i64, id: Option<&str>) -> Place {
         let slots = &self.choice(index).slots;
-        let found = slots.iter().find(|(at, _)| *at == place);
-        match (found.map(|(_, slot)| slot), id) {
-            (
-                Some(Slot::ToolCall(ToolCall {
-                    id: Some(known), ..
-                })),
-                Some(id),
-            ) if known != id => CallAt::Other,
-            (Some(Slot::ToolCall(_)), _) => CallAt::Same,
-            _ => CallAt::None,
+        let first = slots.partition_point(|((at, _), _)| *at < item);
+        let mut next = (item, 0);
+        let mut last = None;
+        for (place, slot) in &slots[first..] {
+            let Slot::ToolCall(call) = slot else { break };
+            if place.0 != item {
+                break;
+            }
+            if id.is_some() && (call.id.is_none() || call.id.as_deref() == id.map(short)) {
+                return *place;
+            }
+            last = Some(*place);
+            next = (item, place.1 + 1);
         }
+        last.filter(|_| id.is_none()).unwrap_or(next)
     }
 
     fn slot(&mut self, index: i64, place: Place, new: impl FnOnce() -> Slot) -> Option<&mut Slot> {
@@ -293,17 +304,47 @@ impl Assembled {
         self.choice(index).slots.get_mut(at).map(|(_, slot)| slot)
     }
 
+    /// Whether a value of this length is kept; it counts as kept then.
+    fn has_room_for(&mut self, chars: i64) -> bool {
+        let length = usize::try_from(chars).unwrap_or(usize::MAX);
+        let is_kept = !self.is_lean && length <= MAX_KEPT.saturating_sub(self.kept);
+        if is_kept {
+            self.kept += length;
+        }
+        is_kept
+    }
+
     fn room_for<'t>(&mut self, text: &'t str) -> &'t str {
         if self.is_lean {
             return "";
         }
-        let mut end = text.len().min(MAX_KEPT.saturating_sub(self.kept));
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        self.kept += end;
-        &text[..end]
+        let kept = cut(text, MAX_KEPT.saturating_sub(self.kept));
+        self.kept += kept.len();
+        kept
     }
+}
+
+/// Keeps one field of a usage. A zero after a count is a count left out: some servers tell the tokens once, and zeros
+/// beside the rest in their last event.
+fn keep_count(kept: &mut Map<String, Value>, key: &str, told: &Value) {
+    let is_left_out = told.as_f64() == Some(0.0) && kept.contains_key(key);
+    let has_room = kept.len() < MAX_COUNTS || kept.contains_key(key);
+    if !told.is_null() && !is_left_out && has_room && part::chars(told) <= MAX_COUNT {
+        kept.insert(short(key).to_owned(), told.clone());
+    }
+}
+
+/// As much of a name as is kept.
+pub(super) fn short(text: &str) -> &str {
+    cut(text, MAX_NAME)
+}
+
+fn cut(text: &str, most: usize) -> &str {
+    let mut end = text.len().min(most);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 impl Choice {

@@ -3,6 +3,8 @@
 //! Each frame is its length, the length of its headers and a checksum (four bytes each), the headers, the payload, and a
 //! checksum. The checksums are not proved: the client does that, and telemetry only reads along.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
 use super::frames::{Frame, named};
@@ -85,7 +87,8 @@ fn read(frame: &[u8], each: &mut dyn FnMut(Frame)) {
     }
     // What a model streams in its own format comes wrapped.
     if let Some(bytes) = payload.get("bytes").and_then(Value::as_str) {
-        let inner = decoded(bytes).and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let inner = BASE64_STANDARD.decode(bytes).ok();
+        let inner = inner.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         return inner.map_or((), |inner| each(Frame::Json(inner)));
     }
     if let Some(event) = event {
@@ -132,27 +135,4 @@ fn name_and_kind(headers: &[u8]) -> Option<(&[u8], u8, &[u8])> {
 fn number(bytes: &[u8]) -> Option<usize> {
     let bytes: [u8; 4] = bytes.get(..4)?.try_into().ok()?;
     usize::try_from(u32::from_be_bytes(bytes)).ok()
-}
-
-/// Base64 without a crate for it, which only the exporters need.
-fn decoded(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    let (mut bits, mut count) = (0_u32, 0);
-    for letter in text.trim_end_matches('=').bytes() {
-        let six = match letter {
-            b'A'..=b'Z' => letter - b'A',
-            b'a'..=b'z' => letter - b'a' + 26,
-            b'0'..=b'9' => letter - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6) | u32::from(six);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push(u8::try_from((bits >> count) & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
 }

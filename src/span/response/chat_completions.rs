@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::assembled::{AFTER_TEXT, Assembled, CallAt, Place, REASONING, REFUSAL, TEXT};
+use super::assembled::{AFTER_TEXT, Assembled, Place, REASONING, REFUSAL, TEXT};
 use super::error;
 use super::slot::CallPiece;
 use super::whole::{Choice, Said};
@@ -36,6 +36,8 @@ pub(super) fn fold(chunk: &Value, answer: &mut Assembled) {
             fold_message(said, index, answer);
         }
         answer.finish(index, shape::text(choice, "finish_reason"));
+        // Moonshot tells the tokens of a stream inside its last choice.
+        answer.set_usage(choice);
         // OpenRouter tells a failure of the provider behind it inside the choice.
         answer.set_error(error::of(choice));
     }
@@ -98,19 +100,6 @@ fn place_of(call: &Value, piece: CallPiece<'_>, index: i64, answer: &mut Assembl
         };
         return goes_on.unwrap_or_else(|| next(answer));
     };
-    let told = AFTER_TEXT.saturating_add(told.max(0));
     // Calls that share an index stand one behind the other in its place, and a piece without an id belongs to the last.
-    let mut place = (told, 0);
-    loop {
-        let next = (told, place.1 + 1);
-        let goes_on = match answer.call_at(index, place, piece.id) {
-            CallAt::None => false,
-            CallAt::Other => true,
-            CallAt::Same => piece.id.is_none() && answer.call_at(index, next, None) == CallAt::Same,
-        };
-        if !goes_on {
-            return place;
-        }
-        place = next;
-    }
+    answer.call_behind(index, AFTER_TEXT.saturating_add(told.max(0)), piece.id)
 }

@@ -54,7 +54,9 @@ pub(super) fn of(body: &Value) -> Option<ModelError> {
             status: status(body),
             message: Some(text.clone()),
         }),
-        Some(error @ Value::Object(fields)) if !fields.is_empty() => Some(read(error, &["type"])),
+        Some(error @ Value::Object(fields)) if fields.values().any(says_something) => {
+            Some(read(error, &["type"]))
+        }
         // OpenAI's Responses and vLLM tell it flat; there `type` says only that it is an error.
         _ if is_event => Some(read(body, &[])),
         _ if is_object => Some(read(body, &["type"])),
@@ -62,8 +64,29 @@ pub(super) fn of(body: &Value) -> Option<ModelError> {
     }
 }
 
+/// The failure that a body tells of whose status says already that it is one: there a bare message is enough, as AWS,
+/// Cohere and many a proxy send it.
+pub(super) fn of_refusal(body: &Value) -> Option<ModelError> {
+    of(body).or_else(|| {
+        let error = read(body, &["__type", "type"]);
+        error.message.is_some().then_some(error)
+    })
+}
+
+/// Some servers send the fields of an error with every answer, and nothing in them.
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(truth) => *truth,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(list) => !list.is_empty(),
+        Value::Object(fields) => !fields.is_empty(),
+    }
+}
+
 fn read(error: &Value, kinds: &[&str]) -> ModelError {
-    let message = ["message", "msg", "detail", "details"]
+    let message = ["message", "Message", "msg", "detail", "details"]
         .iter()
         .find_map(|key| error.get(key).filter(|message| !message.is_null()));
     ModelError {
@@ -83,7 +106,8 @@ fn word(error: &Value, keys: &[&str]) -> Option<String> {
     let words = keys.iter().filter_map(|key| shape::text(error, key));
     words
         .filter(|word| !word.is_empty() && word.parse::<i64>().is_err())
-        .map(str::to_owned)
+        // AWS puts the name of the service before that of the error.
+        .map(|word| word.rsplit('#').next().unwrap_or(word).to_owned())
         .next()
 }
 
@@ -102,11 +126,11 @@ fn status(error: &Value) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ErrorClass::{Auth, ContextOverflow, ProviderError, RateLimit};
     use serde_json::json;
 
     #[test]
     fn every_providers_error_is_found_in_its_body() {
-        use ErrorClass::{Auth, ContextOverflow, ProviderError, RateLimit};
         let cases = [
             (
                 json!({"error": {"message": "too long", "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded"}}),
@@ -161,11 +185,36 @@ mod tests {
         for fine in [
             json!({"error": null}),
             json!({"error": {}}),
+            json!({"error": {"code": 0, "message": "", "type": null}}),
             json!({"error": ""}),
             json!({"type": "message"}),
             json!([]),
+            json!({"message": "said in an answer"}),
         ] {
             assert_eq!(of(&fine), None, "{fine}");
         }
+    }
+
+    #[test]
+    fn where_the_status_tells_of_a_failure_a_bare_message_is_its_text() {
+        let cases = [
+            (
+                json!({"message": "Input is too long for requested model."}),
+                ContextOverflow,
+                None,
+            ),
+            (
+                json!({"__type": "com.amazon.coral.service#ThrottlingException", "Message": "Rate exceeded"}),
+                RateLimit,
+                Some("ThrottlingException"),
+            ),
+            (json!({"detail": "Not authenticated"}), Auth, None),
+        ];
+        for (body, class, error_type) in cases {
+            let error = of_refusal(&body).unwrap();
+            assert_eq!(error.class(), class, "{body}");
+            assert_eq!(error.error_type.as_deref(), error_type, "{body}");
+        }
+        assert_eq!(of_refusal(&json!({"object": "list"})), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::assembled::Assembled;
+use super::assembled::{Assembled, short};
 use super::whole::{Choice, Said};
 use crate::span::shape;
 
@@ -31,6 +31,6 @@ pub(super) fn fold(chunk: &Value, answer: &mut Assembled) {
         answer.finish(index, shape::text(candidate, "finishReason"));
     }
     if let Some(reason) = shape::text(chunk, "promptFeedback.blockReason") {
-        answer.refused = Some(reason.to_owned());
+        answer.refused = Some(short(reason).to_owned());
     }
 }

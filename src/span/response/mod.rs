@@ -72,6 +72,12 @@ pub trait ModelResponse {
         None
     }
 
+    /// What the call cost in US dollars, where the answer tells it (`OpenRouter`'s does). Never an estimate: Hermes makes
+    /// those itself.
+    fn cost_usd(&self) -> Option<f64> {
+        None
+    }
+
     /// The model that answered, as the provider names it.
     fn model(&self) -> Option<Cow<'_, str>> {
         None
@@ -147,6 +153,9 @@ macro_rules! through_reference {
             fn usage(&self) -> Option<Usage> {
                 (**self).usage()
             }
+            fn cost_usd(&self) -> Option<f64> {
+                (**self).cost_usd()
+            }
             fn model(&self) -> Option<Cow<'_, str>> {
                 (**self).model()
             }
@@ -209,6 +218,9 @@ impl ModelResponse for String {
 impl<T: ModelResponse> ModelResponse for Option<T> {
     fn usage(&self) -> Option<Usage> {
         self.as_ref()?.usage()
+    }
+    fn cost_usd(&self) -> Option<f64> {
+        self.as_ref()?.cost_usd()
     }
     fn model(&self) -> Option<Cow<'_, str>> {
         self.as_ref()?.model()

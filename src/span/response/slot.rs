@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::span::part::Part;
+use crate::span::part::{self, Part};
 
 #[derive(Clone, Debug)]
 pub(super) enum Slot {
@@ -38,7 +38,7 @@ pub(super) struct CallPiece<'a> {
 
 impl ToolCall {
     /// Adds what an event says; `kept` is what is kept of arguments that come as text.
-    pub(super) fn add(&mut self, piece: CallPiece<'_>, kept: Option<&str>, is_lean: bool) {
+    pub(super) fn add(&mut self, piece: CallPiece<'_>, kept: Option<&str>) {
         let given = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
         if self.name.is_empty() {
             self.name = given(piece.name).unwrap_or_default();
@@ -46,10 +46,14 @@ impl ToolCall {
         self.id = self.id.take().or_else(|| given(piece.id));
         match (kept, piece.arguments) {
             (Some(kept), _) => self.pieces.push_str(kept),
-            (None, Some(whole)) if !is_lean && !whole.is_null() => self.whole = Some(whole.clone()),
+            (None, Some(whole)) if !whole.is_null() => self.whole = Some(whole.clone()),
             _ => {}
         }
     }
+}
+
+fn size(value: &Value) -> usize {
+    usize::try_from(part::chars(value)).unwrap_or(usize::MAX)
 }
 
 impl Slot {
@@ -60,12 +64,12 @@ impl Slot {
         }
     }
 
-    /// Bytes of text kept.
+    /// How much of what is kept stands here, roughly.
     pub(super) fn kept(&self) -> usize {
         match self {
             Slot::Text { text, .. } | Slot::Reasoning(text) => text.len(),
-            Slot::ToolCall(call) => call.pieces.len(),
-            Slot::Other { pieces, .. } => pieces.len(),
+            Slot::ToolCall(call) => call.pieces.len() + call.whole.as_ref().map_or(0, size),
+            Slot::Other { part, pieces } => size(part) + pieces.len(),
         }
     }
 

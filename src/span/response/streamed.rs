@@ -45,7 +45,12 @@ pub struct StreamedResponse {
     chunks: u64,
     since: Instant,
     first: Option<Duration>,
+    /// The beginning of a body whose status says that it tells of a failure.
+    refusal: Option<Vec<u8>>,
 }
+
+/// As much of a refusal as is read where it is plain text.
+const MAX_REFUSAL: usize = 2_048;
 
 impl StreamedResponse {
     /// An answer of which nothing has come yet. The time to its first chunk is counted from here.
@@ -57,6 +62,7 @@ impl StreamedResponse {
             chunks: 0,
             since: Instant::now(),
             first: None,
+            refusal: None,
         }
     }
 
@@ -85,8 +91,18 @@ impl StreamedResponse {
         is_known
     }
 
+    /// Says that the status is one of a failure: whatever the body says is about that.
+    pub(crate) fn is_refused(&mut self) {
+        self.answer.is_refusal = true;
+        self.refusal = Some(Vec::new());
+    }
+
     /// Takes the next bytes of the body, cut wherever the network cut them.
     pub fn push_bytes(&mut self, bytes: &[u8]) {
+        if let Some(refusal) = &mut self.refusal {
+            let room = MAX_REFUSAL.saturating_sub(refusal.len());
+            refusal.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
         let mut frames = std::mem::take(&mut self.frames);
         frames.push(bytes, &mut |frame| self.take(frame));
         self.frames = frames;
@@ -96,6 +112,9 @@ impl StreamedResponse {
     pub fn end_of_bytes(&mut self) {
         let frames = std::mem::take(&mut self.frames);
         frames.end(&mut |frame| self.take(frame));
+        if let Some(refusal) = self.refusal.take() {
+            self.answer.set_error(said_plainly(&refusal));
+        }
     }
 
     fn take(&mut self, frame: Frame) {
@@ -149,6 +168,10 @@ impl ModelResponse for StreamedResponse {
         tokens::usage(&self.answer.usage)
     }
 
+    fn cost_usd(&self) -> Option<f64> {
+        tokens::cost_usd(&self.answer.usage)
+    }
+
     fn model(&self) -> Option<Cow<'_, str>> {
         self.answer.model.as_deref().map(Cow::Borrowed)
     }
@@ -199,13 +222,28 @@ impl ModelResponse for StreamedResponse {
     }
 }
 
+/// The text of a refusal that is neither JSON nor a page of a web server.
+fn said_plainly(body: &[u8]) -> Option<ModelError> {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim();
+    let is_plain = !text.is_empty() && !text.starts_with(['<', '{', '[']);
+    is_plain.then(|| ModelError {
+        message: Some(text.to_owned()),
+        ..ModelError::default()
+    })
+}
+
 /// Takes one chunk by what it looks like; whether it was part of an answer.
 fn fold(chunk: &Value, answer: &mut Assembled) -> bool {
     if !chunk.is_object() {
         return false;
     }
     let has = |key: &str| chunk.get(key).is_some_and(|value| !value.is_null());
-    let error = error::of(chunk);
+    let error = if answer.is_refusal {
+        error::of_refusal(chunk)
+    } else {
+        error::of(chunk)
+    };
     let has_failed = error.is_some();
     answer.set_error(error);
     if let Some(kind) = shape::text(chunk, "type") {

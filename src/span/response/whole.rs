@@ -4,14 +4,14 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json};
 
-use super::{Chunk, ModelError, ModelOutput, ModelResponse};
+use super::{Chunk, ModelError, ModelOutput, ModelResponse, StreamedResponse};
 use super::{anthropic, chat_completions, cohere, converse, error, gemini, ollama, responses};
 use crate::record::Usage;
 use crate::span::part::{self, Part};
 use crate::span::{shape, tokens};
 
 /// The fields of a body that name the model.
-pub(super) const MODEL: &[&str] = &["model", "modelVersion", "model_version"];
+pub(super) const MODEL: &[&str] = &["model", "modelVersion", "model_version", "model_id"];
 /// The fields of a body that identify it.
 pub(super) const ID: &[&str] = &["id", "responseId", "response_id"];
 
@@ -31,24 +31,44 @@ pub(super) enum Said<'a> {
     Generated { thought: &'a str, text: &'a str },
 }
 
+/// A list of chunks is one answer, as Gemini streams it to those who ask for no events.
 impl ModelResponse for Value {
     fn usage(&self) -> Option<Usage> {
-        tokens::usage(body(self))
+        match streamed(self) {
+            Some(answer) => answer.usage(),
+            None => tokens::usage(body(self)),
+        }
+    }
+
+    fn cost_usd(&self) -> Option<f64> {
+        match streamed(self) {
+            Some(answer) => answer.cost_usd(),
+            None => tokens::cost_usd(body(self)),
+        }
     }
 
     fn model(&self) -> Option<Cow<'_, str>> {
+        if let Some(answer) = streamed(self) {
+            return Some(Cow::Owned(answer.model()?.into_owned()));
+        }
         let body = body(self);
         let model = MODEL.iter().find_map(|key| shape::text(body, key));
         model.filter(|model| !model.is_empty()).map(Cow::Borrowed)
     }
 
     fn id(&self) -> Option<Cow<'_, str>> {
+        if let Some(answer) = streamed(self) {
+            return Some(Cow::Owned(answer.id()?.into_owned()));
+        }
         let body = body(self);
         let id = ID.iter().find_map(|key| shape::text(body, key));
         id.filter(|id| !id.is_empty()).map(Cow::Borrowed)
     }
 
     fn finish_reasons(&self) -> Vec<String> {
+        if let Some(answer) = streamed(self) {
+            return answer.finish_reasons();
+        }
         let body = body(self);
         let mut reasons = Vec::new();
         choices(body, &mut |choice| {
@@ -64,6 +84,9 @@ impl ModelResponse for Value {
     }
 
     fn output(&self) -> ModelOutput {
+        if let Some(answer) = streamed(self) {
+            return answer.output();
+        }
         let (mut chars, mut calls, mut answered) = (0, 0, false);
         choices(body(self), &mut |choice| {
             answered |= !matches!(choice.said, Said::Nothing);
@@ -80,6 +103,9 @@ impl ModelResponse for Value {
     }
 
     fn output_messages(&self) -> Option<Value> {
+        if let Some(answer) = streamed(self) {
+            return answer.output_messages();
+        }
         let mut messages = Vec::new();
         choices(body(self), &mut |choice| {
             if let Said::Nothing = choice.said {
@@ -93,7 +119,12 @@ impl ModelResponse for Value {
     }
 
     fn error(&self) -> Option<ModelError> {
-        error::of(self)
+        let told = streamed(self).and_then(|answer| answer.error());
+        let body = body(self);
+        told.or_else(|| error::of(self))
+            .or_else(|| error::of(body))
+            // OpenRouter tells a failure of the provider behind it inside the choice.
+            .or_else(|| shape::array(body, "choices").iter().find_map(error::of))
     }
 
     fn as_chunk(&self) -> Chunk<'_> {
@@ -134,6 +165,13 @@ fn conventional(reason: &str) -> &str {
         "error" | "failed" | "malformed_function_call" | "unexpected_tool_call" => "error",
         _ => reason,
     }
+}
+
+/// A list of chunks, put together.
+fn streamed(value: &Value) -> Option<StreamedResponse> {
+    value.as_array().filter(|list| !list.is_empty())?;
+    let mut answer = StreamedResponse::new();
+    answer.push(value).then_some(answer)
 }
 
 /// The response itself, out of the stream event that may enclose it (`response.completed`, `message_start`).

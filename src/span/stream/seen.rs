@@ -43,6 +43,7 @@ pub(super) struct State {
 struct Said {
     is_any: bool,
     usage: Option<Usage>,
+    cost_usd: Option<f64>,
     model: Option<String>,
     id: Option<String>,
     finish_reasons: Vec<String>,
@@ -65,6 +66,7 @@ impl Seen<'_> {
         let said = &mut self.state.said;
         said.is_any = true;
         said.usage = response.usage().or(said.usage);
+        said.cost_usd = response.cost_usd().or(said.cost_usd);
         if let Some(model) = response.model() {
             said.model = Some(model.into_owned());
         }
@@ -262,6 +264,10 @@ impl Said {
 impl ModelResponse for Said {
     fn usage(&self) -> Option<Usage> {
         self.usage
+    }
+
+    fn cost_usd(&self) -> Option<f64> {
+        self.cost_usd
     }
 
     fn model(&self) -> Option<Cow<'_, str>> {

@@ -264,3 +264,145 @@ fn auto_agents_has_tasks_turns_and_tools() {
     );
     assert_eq!(seen.tool_calls()[0].call_id.as_deref(), Some("c1"));
 }
+
+#[test]
+fn gooses_providers_tell_their_tokens_in_an_event() {
+    let seen = Seen::with_content(|| {
+        let reply = info_span!(target: "goose::agents::agent", "reply", user_message = "hello");
+        reply.in_scope(|| {
+            let call = info_span!(
+                target: "goose::providers::anthropic",
+                "complete",
+                model_config = Empty,
+                input = Empty,
+                output = Empty,
+                input_tokens = Empty,
+                output_tokens = Empty,
+                total_tokens = Empty,
+            );
+            call.in_scope(|| {
+                tracing::debug!(
+                    target: "goose::providers::utils",
+                    model_config = %r#"{"model_name":"claude-9","temperature":null}"#,
+                    input = %r#"{"messages":[]}"#,
+                    output = %r#"{"content":[]}"#,
+                    input_tokens = ?120,
+                    output_tokens = ?34,
+                    total_tokens = ?154,
+                );
+            });
+        });
+    });
+    assert_eq!(seen.picture(), "invoke_agent\n  chat claude-9\n");
+    assert_eq!(seen.tokens(), (120, 34));
+    let call = seen.sent("chat claude-9");
+    assert_eq!(call.attributes["gen_ai.provider.name"], "anthropic");
+    assert_eq!(
+        call.attributes["gen_ai.output.messages"],
+        r#"{"content":[]}"#
+    );
+}
+
+/// What codex says in an event when a response is complete; newer versions say it twice.
+fn codex_tells_tokens(input: i64, output: i64) {
+    macro_rules! tell {
+        ($target:literal) => {
+            tracing::event!(
+                target: $target,
+                tracing::Level::INFO,
+                event.name = "codex.sse_event",
+                event.kind = %"response.completed",
+                model = %"gpt-9-codex",
+                input_token_count = %input,
+                output_token_count = %output,
+                cached_token_count = Some(64_i64),
+                reasoning_token_count = Some(12_i64),
+                tool_token_count = %0,
+            )
+        };
+    }
+    tell!("codex_otel.log_only");
+    tell!("codex_otel.trace_safe");
+}
+
+#[test]
+fn codexs_events_tell_the_tokens_that_its_spans_do_not() {
+    let seen = Seen::of(|| {
+        let turn = info_span!(
+            target: "codex_core::tasks",
+            "turn",
+            thread.id = %"thread-1",
+            turn.id = %"turn-1",
+            model = %"gpt-9-codex",
+        );
+        turn.in_scope(|| {
+            codex_tells_tokens(120, 34);
+            codex_tells_tokens(30, 6);
+        });
+    });
+    let turn = seen.bench.span("hermes.turn");
+    assert_eq!(turn.attributes["hermes.turn.input_tokens"], 150);
+    assert_eq!(turn.attributes["hermes.turn.output_tokens"], 40);
+}
+
+#[test]
+fn what_a_response_used_is_not_added_to_what_its_span_says() {
+    let seen = Seen::of(|| {
+        let turn = info_span!(target: "codex_core::tasks", "turn", turn.id = %"turn-1");
+        turn.in_scope(|| {
+            let call = tracing::trace_span!(
+                target: "codex_core::codex",
+                "handle_responses",
+                gen_ai.usage.input_tokens = 120_i64,
+                gen_ai.usage.output_tokens = 34_i64,
+            );
+            call.in_scope(|| codex_tells_tokens(120, 34));
+        });
+    });
+    assert_eq!(seen.tokens(), (120, 34));
+    let turn = seen.bench.span("hermes.turn");
+    assert_eq!(turn.attributes["hermes.turn.input_tokens"], 120);
+}
+
+#[test]
+fn codexs_tools_are_spans_and_an_event_tells_what_came_of_them() {
+    let work = || {
+        let turn = info_span!(target: "codex_core::tasks", "turn", turn.id = %"turn-1");
+        turn.in_scope(|| {
+            for (tool, success) in [("shell", true), ("apply_patch", false)] {
+                let call = tracing::trace_span!(
+                    target: "codex_core::tools::parallel",
+                    "dispatch_tool_call",
+                    otel.name = tool,
+                    tool_name = tool,
+                    call_id = "c1",
+                    aborted = false,
+                );
+                call.in_scope(|| {
+                    tracing::event!(
+                        target: "codex_otel.log_only",
+                        tracing::Level::INFO,
+                        event.name = "codex.tool_result",
+                        tool_name = %tool,
+                        call_id = %"c1",
+                        arguments = %"SECRET ARGS",
+                        duration_ms = %3,
+                        success = %success,
+                        output = %"SECRET OUTPUT",
+                    );
+                });
+            }
+        });
+    };
+    let seen = Seen::of(work);
+    assert_eq!(
+        seen.picture(),
+        "hermes.turn\n  hermes.tool.shell\n  hermes.tool.apply_patch [error] ✗ error\n"
+    );
+    assert_eq!(seen.tool_calls()[0].call_id.as_deref(), Some("c1"));
+    assert!(!format!("{:?}{:?}", seen.sent, seen.bench.all_spans()).contains("SECRET"));
+    let seen = Seen::with_content(work);
+    let shell = seen.sent("hermes.tool.shell");
+    assert_eq!(shell.attributes["hermes.tool.args"], "SECRET ARGS");
+    assert_eq!(shell.attributes["hermes.tool.result"], "SECRET OUTPUT");
+}

@@ -85,3 +85,43 @@ fn a_small_cache_is_not_counted_in_either() {
     });
     assert_eq!(seen.tokens().0, 150);
 }
+
+#[test]
+fn a_wait_for_the_user_is_no_work_and_its_decision_is_the_tools() {
+    let seen = Seen::of(|| {
+        let tool = info_span!("claude_code.tool", span.type = "tool", tool_name = "Bash");
+        tool.in_scope(|| {
+            drop(info_span!(
+                "claude_code.tool.blocked_on_user",
+                span.type = "tool.blocked_on_user",
+                duration_ms = 3_i64,
+                decision = "accept",
+                source = "user_temporary",
+            ));
+        });
+    });
+    assert_eq!(seen.picture(), "hermes.tool.Bash\n  hermes.approval\n");
+    let wait = seen.bench.span("hermes.approval");
+    assert_eq!(wait.attributes["hermes.approval.decision"], "accept");
+    assert_eq!(wait.attributes["hermes.approval.surface"], "user_temporary");
+    let approval: String = seen.bench.sql("SELECT approval FROM tel_tool_calls");
+    assert_eq!(approval, "accept");
+}
+
+#[test]
+fn a_span_is_known_by_its_type_where_a_field_is_missing() {
+    let seen = Seen::of(|| {
+        let turn = info_span!("claude_code.interaction", span.type = "interaction");
+        turn.in_scope(|| {
+            drop(info_span!(
+                "claude_code.llm_request",
+                span.type = "llm_request",
+                gen_ai.request.model = "claude-9",
+                input_tokens = 2_i64,
+                cache_read_tokens = 10_i64,
+            ));
+        });
+    });
+    assert_eq!(seen.picture(), "hermes.turn\n  chat claude-9\n");
+    assert_eq!(seen.tokens().0, 12);
+}

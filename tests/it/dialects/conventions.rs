@@ -256,3 +256,210 @@ fn every_alias_of_usage_and_every_type_is_read() {
         assert_eq!(seen.model_calls()[0].cache_read_tokens, Some(7), "{alias}");
     }
 }
+
+#[test]
+fn lists_that_are_recorded_piece_by_piece_are_put_together() {
+    let work = || {
+        drop(info_span!(
+            "completion",
+            openinference.span.kind = "LLM",
+            llm.model_name = "gpt-9",
+            "llm.input_messages.0.message.role" = "system",
+            "llm.input_messages.0.message.content" = "Be brief.",
+            "llm.input_messages.1.message.role" = "user",
+            "llm.input_messages.1.message.content" = "SECRET QUESTION",
+            "llm.output_messages.0.message.role" = "assistant",
+            "llm.output_messages.0.message.tool_calls.0.tool_call.id" = "c1",
+            "llm.output_messages.0.message.tool_calls.0.tool_call.function.name" = "add",
+            "llm.output_messages.0.message.tool_calls.0.tool_call.function.arguments" =
+                r#"{"a":1}"#,
+        ));
+        drop(info_span!(
+            "openai.chat",
+            llm.request.type = "chat",
+            gen_ai.request.model = "claude-9",
+            "gen_ai.prompt.0.role" = "user",
+            "gen_ai.prompt.0.content" = "SECRET QUESTION",
+            "gen_ai.completion.0.content" = "SECRET ANSWER",
+            "gen_ai.completion.0.finish_reason" = "stop",
+        ));
+        drop(info_span!(
+            "search",
+            openinference.span.kind = "RETRIEVER",
+            "retrieval.documents.0.document.id" = "d1",
+            "retrieval.documents.0.document.content" = "SECRET PAGE",
+            "retrieval.documents.0.document.score" = 0.5,
+        ));
+    };
+    let seen = Seen::with_content(work);
+    let json = |name: &str, attribute: &str| -> serde_json::Value {
+        let text = &seen.sent(name).attributes[attribute];
+        serde_json::from_str(text.as_str().unwrap()).unwrap()
+    };
+    let asked = json("chat gpt-9", "gen_ai.input.messages");
+    assert_eq!(asked[0]["role"], "system");
+    assert_eq!(
+        asked[1]["parts"],
+        serde_json::json!([{"type": "text", "content": "SECRET QUESTION"}])
+    );
+    let answered = json("chat gpt-9", "gen_ai.output.messages");
+    assert_eq!(
+        answered[0]["parts"],
+        serde_json::json!([{"type": "tool_call", "id": "c1", "name": "add", "arguments": {"a": 1}}])
+    );
+    let answered = json("chat claude-9", "gen_ai.output.messages");
+    assert_eq!(answered[0]["parts"][0]["content"], "SECRET ANSWER");
+    let found = json("retrieval", "gen_ai.retrieval.documents");
+    assert_eq!(
+        found,
+        serde_json::json!([{"id": "d1", "content": "SECRET PAGE", "score": 0.5}])
+    );
+    let seen = Seen::of(work);
+    assert!(!format!("{:?}{:?}", seen.sent, seen.bench.all_spans()).contains("SECRET"));
+    let calls = seen.model_calls();
+    assert_eq!(calls[1].finish_reason.as_deref(), Some("stop"));
+}
+
+#[test]
+fn numbers_that_count_nothing_are_not_counted() {
+    #[hermes::turn]
+    fn turn() {
+        for nonsense in [-1_i64, i64::MAX] {
+            drop(info_span!(
+                "c",
+                gen_ai.operation.name = "chat",
+                gen_ai.request.model = "m",
+                gen_ai.usage.input_tokens = nonsense,
+                gen_ai.usage.output_tokens = "34.0",
+                gen_ai.usage.cache_read_tokens = u64::MAX,
+                gen_ai.usage.cost = f64::NAN,
+            ));
+        }
+    }
+    let seen = Seen::of(turn);
+    assert_eq!(seen.tokens(), (0, 68));
+    for call in seen.model_calls() {
+        assert_eq!((call.input_tokens, call.cache_read_tokens), (None, None));
+    }
+    let turn = seen.bench.span("hermes.turn");
+    assert_eq!(turn.attributes["hermes.turn.input_tokens"], 0);
+    assert_eq!(turn.attributes["hermes.turn.output_tokens"], 68);
+}
+
+#[test]
+fn what_is_printed_of_nothing_is_nothing() {
+    let seen = Seen::of(|| {
+        let nothing: Option<String> = None;
+        drop(info_span!(
+            "c",
+            gen_ai.operation.name = "chat",
+            gen_ai.request.model = ?nothing,
+            gen_ai.response.id = "None",
+            gen_ai.usage.input_tokens = ?Some(3),
+            error.type = ?nothing,
+            error = ?nothing,
+        ));
+    });
+    assert_eq!(seen.picture(), "chat\n");
+    let span = &seen.bench.all_spans()[0];
+    assert!(!span.attributes.contains_key("gen_ai.request.model"));
+    assert!(!span.attributes.contains_key("gen_ai.response.id"));
+    assert_eq!(seen.tokens().0, 3);
+}
+
+#[tracing::instrument(skip_all)]
+fn chat() {
+    chat_completions();
+    run_tool();
+    chat_completions();
+}
+
+#[tracing::instrument(name = "chat", skip_all, fields(session.id = "web-1"))]
+fn chat_handler() {
+    chat();
+}
+
+#[test]
+fn a_function_that_is_called_chat_is_no_model_call() {
+    #[hermes::turn]
+    fn turn() {
+        chat_handler();
+    }
+    let seen = Seen::of(turn);
+    assert_eq!(
+        seen.picture(),
+        "hermes.turn\n  chat gpt-9\n  hermes.tool.add\n  chat gpt-9\n"
+    );
+    assert_eq!(seen.tokens(), (240, 68));
+}
+
+#[test]
+fn what_an_agent_was_told_and_said_is_kept_where_content_is() {
+    let work = || {
+        let agent = info_span!(
+            "invoke_agent",
+            gen_ai.operation.name = "invoke_agent",
+            gen_ai.agent.name = "scout",
+            gen_ai.prompt = "SECRET QUESTION",
+            gen_ai.completion = "SECRET ANSWER",
+        );
+        agent.in_scope(|| {
+            drop(info_span!(
+                "chain",
+                openinference.span.kind = "CHAIN",
+                input.value = "SECRET INPUT"
+            ));
+        });
+    };
+    let seen = Seen::with_content(work);
+    let agent = seen.sent("invoke_agent scout");
+    let said: serde_json::Value =
+        serde_json::from_str(agent.attributes["gen_ai.output.messages"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        said,
+        serde_json::json!([{"role": "assistant", "parts": [{"type": "text", "content": "SECRET ANSWER"}]}])
+    );
+    assert_eq!(seen.sent("chain").attributes["input.value"], "SECRET INPUT");
+    let seen = Seen::of(work);
+    assert!(!format!("{:?}{:?}", seen.sent, seen.bench.all_spans()).contains("SECRET"));
+}
+
+#[test]
+fn vercels_providers_times_and_token_details_are_read() {
+    let seen = Seen::of(|| {
+        drop(info_span!(
+            "ai.streamText.doStream",
+            ai.operationId = "ai.streamText.doStream",
+            ai.model.id = "claude-9",
+            ai.model.provider = "anthropic.messages",
+            ai.usage.inputTokens = 120_i64,
+            ai.usage.inputTokenDetails.cacheReadTokens = 64_i64,
+            ai.usage.outputTokenDetails.reasoningTokens = 12_i64,
+            ai.usage.outputTokens = 34_i64,
+            ai.response.msToFirstChunk = 250.0,
+        ));
+    });
+    let call = &seen.model_calls()[0];
+    assert_eq!(
+        (call.cache_read_tokens, call.reasoning_tokens, call.ttft_ms),
+        (Some(64), Some(12), Some(250))
+    );
+    let sent = seen.sent("chat claude-9");
+    assert_eq!(sent.attributes["gen_ai.provider.name"], "anthropic");
+}
+
+#[test]
+fn langfuses_attributes_are_read() {
+    let seen = Seen::of(|| {
+        drop(info_span!(
+            "generation",
+            langfuse.observation.type = "generation",
+            langfuse.observation.model.name = "gpt-9",
+            langfuse.observation.usage_details = r#"{"input":120,"output":34,"total":154}"#,
+            langfuse.observation.input = "PRIVATE",
+        ));
+    });
+    assert_eq!(seen.picture(), "chat gpt-9\n");
+    assert_eq!(seen.tokens(), (120, 34));
+    assert!(!format!("{:?}{:?}", seen.sent, seen.bench.all_spans()).contains("PRIVATE"));
+}
