@@ -3,6 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crossbeam_queue::ArrayQueue;
+use foldhash::fast::RandomState;
+
 use crate::record::SpanId;
 use crate::sink::Ended;
 
@@ -17,6 +20,8 @@ const MAX_HOPS: usize = 64;
 /// library's would be, its own fields under the same policy.
 #[derive(Debug)]
 pub(super) struct Finished {
+    /// What comes from the agent's threads, which so neither wait for the export thread nor hash.
+    arriving: ArrayQueue<(SpanId, Arc<dyn Ended>)>,
     records: Mutex<Bounded<Arc<dyn Ended>>>,
     /// Each withdrawn span with the parent that its children move to.
     withdrawn: Mutex<Bounded<Option<SpanId>>>,
@@ -26,6 +31,7 @@ impl Finished {
     /// Holds the records of at most `capacity` spans.
     pub(super) fn new(capacity: usize) -> Self {
         Finished {
+            arriving: ArrayQueue::new(capacity.max(1)),
             records: Mutex::new(Bounded::new(capacity)),
             withdrawn: Mutex::new(Bounded::new(WITHDRAWN)),
         }
@@ -33,14 +39,35 @@ impl Finished {
 
     /// Keeps a record until the span comes by.
     pub(super) fn put(&self, span: SpanId, draft: Arc<dyn Ended>) {
-        // What falls out is dropped after the lock: freeing a record takes time.
-        let evicted = locked(&self.records).insert(span, draft);
-        drop(evicted);
+        if let Err((span, draft)) = self.arriving.push((span, draft)) {
+            let mut records = locked(&self.records);
+            let mut evicted = self.take_in(&mut records);
+            evicted.extend(records.insert(span, draft));
+            // What falls out is dropped after the lock: freeing a record takes time.
+            drop(records);
+        }
+    }
+
+    /// Files what has arrived; returns what that pushes out.
+    fn take_in(&self, records: &mut Bounded<Arc<dyn Ended>>) -> Vec<Arc<dyn Ended>> {
+        // No more than there was at the beginning, lest whoever files it goes on for ever.
+        let arrived = (0..self.arriving.len()).map_while(|_| self.arriving.pop());
+        arrived
+            .filter_map(|(span, draft)| records.insert(span, draft))
+            .collect()
     }
 
     /// The record of a span, which leaves the table.
     pub(super) fn take(&self, span: SpanId) -> Option<Arc<dyn Ended>> {
-        locked(&self.records).remove(span)
+        let mut records = locked(&self.records);
+        if let Some(draft) = records.remove(span) {
+            return Some(draft);
+        }
+        let evicted = self.take_in(&mut records);
+        let found = records.remove(span);
+        drop(records);
+        drop(evicted);
+        found
     }
 
     /// Takes a span out of the export; its children move to `parent`.
@@ -78,7 +105,8 @@ impl Finished {
 #[derive(Debug)]
 struct Bounded<T> {
     capacity: usize,
-    entries: HashMap<SpanId, T>,
+    /// With a quick hasher, for the agent's thread is here: the standard one took longer than the table.
+    entries: HashMap<SpanId, T, RandomState>,
     /// Every id in the order of its coming; ids taken since then are passed over.
     order: VecDeque<SpanId>,
 }
@@ -87,7 +115,7 @@ impl<T> Bounded<T> {
     fn new(capacity: usize) -> Self {
         Bounded {
             capacity: capacity.max(1),
-            entries: HashMap::new(),
+            entries: HashMap::default(),
             order: VecDeque::new(),
         }
     }
@@ -139,8 +167,38 @@ fn locked<T>(table: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
     use super::{Bounded, Finished};
-    use crate::record::SpanId;
+    use crate::record::{SpanId, SpanRecord};
+    use crate::sink::Ended;
+
+    /// A span that is over and has no more to it than its id.
+    #[derive(Debug)]
+    struct Over(SpanId);
+
+    impl Ended for Over {
+        fn record(&self) -> Arc<SpanRecord> {
+            unreachable!("nobody asks for it")
+        }
+
+        fn span_id(&self) -> SpanId {
+            self.0
+        }
+
+        fn is_missed(&self) -> bool {
+            false
+        }
+
+        fn is_withdrawn(&self) -> bool {
+            false
+        }
+
+        fn bytes(&self) -> usize {
+            0
+        }
+    }
 
     fn id(n: u8) -> SpanId {
         SpanId::from_bytes([0, 0, 0, 0, 0, 0, 1, n]).unwrap()
@@ -171,6 +229,39 @@ mod tests {
         }
         assert!(table.order.len() <= 13, "{}", table.order.len());
         assert_eq!(table.remove(id(1)), Some('a'));
+    }
+
+    #[test]
+    fn what_is_put_is_found_and_the_oldest_of_too_many_is_not() {
+        let finished = Finished::new(4);
+        let put = |n| finished.put(id(n), Arc::new(Over(id(n))));
+        let take = |n| finished.take(id(n)).map(|over| over.span_id());
+        (1..=3).for_each(put);
+        assert_eq!((take(2), take(2)), (Some(id(2)), None));
+        // More than arrive before anybody looks, and then more than there is room for.
+        (4..=20).for_each(put);
+        assert_eq!((take(1), take(3)), (None, None));
+        for n in 17..=20 {
+            assert_eq!(take(n), Some(id(n)));
+        }
+    }
+
+    #[test]
+    fn threads_that_put_and_take_lose_nothing() {
+        let finished = Finished::new(64);
+        thread::scope(|scope| {
+            for thread in 1..=4_u8 {
+                let finished = &finished;
+                scope.spawn(move || {
+                    for round in 0..20_000_u32 {
+                        let [a, b, c, d] = round.to_be_bytes();
+                        let id = SpanId::from_bytes([0, 0, 0, thread, a, b, c, d]).unwrap();
+                        finished.put(id, Arc::new(Over(id)));
+                        assert_eq!(finished.take(id).map(|over| over.span_id()), Some(id));
+                    }
+                });
+            }
+        });
     }
 
     #[test]
