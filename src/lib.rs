@@ -58,6 +58,7 @@ pub use hermes_macros::{
 #[cfg(feature = "sqlite")]
 pub use insight::{Tree, TreeNode};
 pub use pipeline::{EventStats, Stats};
+pub use policy::Redactor;
 #[cfg(feature = "sqlite")]
 pub use rebuild::Rebuilt;
 pub use record::{

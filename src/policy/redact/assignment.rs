@@ -245,7 +245,8 @@ impl<'a> Name<'a> {
         }
         // `f(password=pwd)` and `{password: pwd}` pass on what they were given; `PASSWORD=hunter` alone on its line does
         // not, and neither does `password: hunter`.
-        let is_spaced = sign.byte == b'=' && self.text.get(self.end..value.start) != Some("=");
+        let parted = self.text.get(self.end..value.start).unwrap_or_default();
+        let is_spaced = sign.byte == b'=' && parted.contains(' ');
         let ends_line = behind.is_empty()
             || behind.starts_with(['\n', '\r', '"', '\'', '&', ' ', '\\', ';', '<'])
             || self.text.len() == value.end;

@@ -18,7 +18,7 @@ pub(crate) struct Custom {
 
 /// Why a pattern cannot be used.
 #[derive(Debug)]
-pub(crate) enum Refused {
+enum Refused {
     Unreadable(regex::Error),
     /// It matches where nothing is, so it would be found between any two letters.
     Empty,

@@ -1,6 +1,5 @@
 //! Looks at one place of a text whether a vendor's key stands there, whole or cut off.
 
-use super::Span;
 use super::anchors::Rule;
 use super::kinds::{Grip, Test};
 use super::value::{

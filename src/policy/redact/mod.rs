@@ -1,6 +1,6 @@
 //! Finds secrets in a text and puts marks in their place, the same mark for the same secret.
 //!
-//! One automaton goes over the text and says where a closer look is worth it: at vendors' literals, at words of telling
+//! One walk over the text says where a closer look is worth it: at vendors' literals, at words of telling
 //! names, at the heads of private keys. A second walk, in steps, finds long words that were drawn by chance. What is found
 //! is collected first and replaced at once, so rules neither see nor spoil each other's work, and a value keeps its quotes.
 
@@ -11,6 +11,7 @@ mod custom;
 mod json;
 mod kinds;
 mod letters;
+mod list;
 pub(crate) mod mark;
 mod matcher;
 mod name;
@@ -32,7 +33,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 
 use anchors::{ANCHORS, Looker};
 use assignment::Progress;
-pub(crate) use custom::{Custom, Refused};
+pub(crate) use custom::Custom;
 use matcher::Found;
 
 /// What stands for a text that could not be searched: the raw text never does.
@@ -183,7 +184,7 @@ impl Redactor {
         let mut keys_done = 0;
         // Up to where each kind is done; made when the first kind is met.
         let mut kinds_done: Vec<usize> = Vec::new();
-        for (start, end, lookers) in anchors.hits(text) {
+        anchors.hits(text, |start, end, lookers| {
             for looker in lookers {
                 match *looker {
                     Looker::Name if start >= progress.done => {
@@ -211,7 +212,8 @@ impl Redactor {
                     Looker::Name | Looker::PrivateKey => {}
                 }
             }
-        }
+            Some(())
+        })?;
         chance::find(text, &mut spans);
         for custom in &self.rules.custom {
             custom.find(text, &mut spans);

@@ -1,5 +1,7 @@
 //! Judges by a name whether its value is a secret: `DB_PASSWORD` is, `max_tokens` and `password_file` are not.
 
+use super::list::List;
+
 /// Words in which a name may tell of a secret; what the name means is decided word by word. Those that many other words
 /// hold come with what parts a name from its value.
 #[rustfmt::skip]
@@ -30,19 +32,19 @@ pub(super) fn telling(name: &str) -> Telling {
     let Some(last) = words.last() else {
         return Telling::Nothing;
     };
-    if has(ABOUT_WORDS, last) {
+    if ABOUT_WORDS.has(last) {
         return Telling::Nothing;
     }
     let is_secret = |word: &str| {
-        has(SECRET_WORDS, word)
+        SECRET_WORDS.has(word)
             || SECRET_ENDINGS
-                .split('|')
-                .any(|ending| word.ends_with(ending))
+                .iter()
+                .any(|ending| word.ends_with(*ending))
     };
-    if words.all().any(is_secret) || words.pairs().any(|pair| has(SECRET_PAIRS, pair)) {
+    if words.all().any(is_secret) || words.pairs().any(|pair| SECRET_PAIRS.has(pair)) {
         return Telling::Secret;
     }
-    if words.all().any(|word| has(HARMLESS_WORDS, word)) {
+    if words.all().any(|word| HARMLESS_WORDS.has(word)) {
         return Telling::Nothing;
     }
     match last {
@@ -61,8 +63,8 @@ pub(super) fn is_identity(name: &str) -> bool {
     let words = Words::of(name);
     words
         .last()
-        .is_some_and(|last| has(ABOUT_WORDS, last) || has(IDENTITY_WORDS, last))
-        || words.all().any(|word| has(DIGEST_WORDS, word))
+        .is_some_and(|last| ABOUT_WORDS.has(last) || IDENTITY_WORDS.has(last))
+        || words.all().any(|word| DIGEST_WORDS.has(word))
 }
 
 /// Whether a name within a secret's object is about who it belongs to.
@@ -70,11 +72,7 @@ pub(super) fn is_about(name: &str) -> bool {
     let words = Words::of(name);
     words
         .last()
-        .is_some_and(|last| has(ABOUT_WORDS, last) || has(IDENTITY_WORDS, last))
-}
-
-fn has(list: &str, word: &str) -> bool {
-    list.split('|').any(|listed| listed == word)
+        .is_some_and(|last| ABOUT_WORDS.has(last) || IDENTITY_WORDS.has(last))
 }
 
 /// The longest name that is looked at; what is longer is no name.
@@ -150,24 +148,29 @@ impl Words {
 }
 
 /// A word anywhere in a name that makes its value a secret.
-const SECRET_WORDS: &str = "password|passwords|passwd|passphrase|passcode|pwd|secret|secrets|credential|credentials|creds|\
+static SECRET_WORDS: List = List::of(
+    "password|passwords|passwd|passphrase|passcode|pwd|secret|secrets|credential|credentials|creds|\
     apikey|apikeys|apitoken|authtoken|accesstoken|refreshtoken|clientsecret|privatekey|secretkey|accesskey|authkey|connectionstring|\
-    connstr|mnemonic|passkey|passwort|bearertoken|accountkey|sharedkey|sharedaccesskey|encryptionkey|signingkey";
+    connstr|mnemonic|passkey|passwort|bearertoken|accountkey|sharedkey|sharedaccesskey|encryptionkey|signingkey",
+);
 
 /// An ending that makes a word one of those above: `PGPASSWORD`, `dbpasswd`.
-const SECRET_ENDINGS: &str = "password|passwd|passphrase|apikey|secret|secretkey|accesskey|secrettoken|authtoken";
+const SECRET_ENDINGS: [&str; 9] = ["password", "passwd", "passphrase", "apikey", "secret", "secretkey", "accesskey", "secrettoken", "authtoken"];
 
 /// Two words that make a secret together.
-const SECRET_PAIRS: &str = "api key|api keys|access key|private key|private keys|auth key|authorization key|master key|\
+static SECRET_PAIRS: List = List::of(
+    "api key|api keys|access key|private key|private keys|auth key|authorization key|master key|\
     encryption key|signing key|service key|subscription key|account key|shared key|storage key|admin key|license key|\
     licence key|deploy key|access keys|app key|application key|bot key|session key|hmac key|jwt key|function key|host key|\
     functions key|preshared key|psk key|api token|api tokens|access token|access tokens|auth token|refresh token|id token|bearer token|\
     session token|security token|csrf token|xsrf token|bot token|private token|deploy token|user token|oauth token|\
     app token|admin token|root token|vault token|personal token|service token|registration token|reset token|job token|\
-    client token|connection string|conn string|conn str|seed phrase|recovery phrase|secret key|session secret";
+    client token|connection string|conn string|conn str|seed phrase|recovery phrase|secret key|session secret",
+);
 
 /// A last word that turns a name of a secret into one of something about it.
-const ABOUT_WORDS: &str = "length|len|count|size|type|types|hint|field|fields|name|names|id|ids|url|uri|urls|path|paths|file|files|\
+static ABOUT_WORDS: List = List::of(
+    "length|len|count|size|type|types|hint|field|fields|name|names|id|ids|url|uri|urls|path|paths|file|files|\
     filename|dir|policy|reset|changed|expires|expiry|expiration|expired|ttl|age|format|header|headers|min|max|limit|enabled|required|\
     valid|invalid|env|var|vars|label|prompt|version|arn|manager|store|storage|provider|usage|index|endpoint|strength|at|ref|refs|\
     regex|pattern|patterns|detected|found|error|errors|validator|validators|hasher|hashers|form|forms|widget|view|views|template|\
@@ -177,20 +180,27 @@ const ABOUT_WORDS: &str = "length|len|count|size|type|types|hint|field|fields|na
     bytes|issuer|audience|subject|owner|group|role|region|bucket|column|table|order|mapping|parser|service|\
     server|client|app|apps|page|doc|docs|link|button|icon|option|options|settings|config|schema|location|created|updated|deleted|\
     used|timeout|window|attempts|history|rounds|iterations|engine|mount|request|requests|response|responses|result|results|exception|\
-    is|set|check|checks|checker|flow|grant|support|number|num";
+    is|set|check|checks|checker|flow|grant|support|number|num",
+);
 
 /// A last word of what identifies, and is no secret by itself.
-const IDENTITY_WORDS: &str = "user|username|login|email|mail|account|tenant|project|organization|organisation|org|uuid|guid|sha|sha1|\
+static IDENTITY_WORDS: List = List::of(
+    "user|username|login|email|mail|account|tenant|project|organization|organisation|org|uuid|guid|sha|sha1|\
     sha256|sha512|md5|hash|digest|checksum|integrity|etag|commit|revision|rev|oid|tree|parent|blob|trace|span|cursor|nonce|fingerprint|thumbprint|\
-    serial|offset|checkpoint|request|run|thread|resolved|image|tag|branch|date|time|timestamp|mappings|content";
+    serial|offset|checkpoint|request|run|thread|resolved|image|tag|branch|date|time|timestamp|mappings|content",
+);
 
 /// A word anywhere in a name that makes chance in its value a digest.
-const DIGEST_WORDS: &str = "sha|sha1|sha256|sha384|sha512|md5|digest|checksum|integrity|etag|commit|fingerprint|uuid|guid|traceparent|tracestate";
+static DIGEST_WORDS: List = List::of(
+    "sha|sha1|sha256|sha384|sha512|md5|digest|checksum|integrity|etag|commit|fingerprint|uuid|guid|traceparent|tracestate",
+);
 
 /// A word that says of a token or key that it is one of text or of a list.
-const HARMLESS_WORDS: &str = "page|next|prev|previous|continuation|cursor|eos|bos|pad|unk|mask|stop|start|end|special|\
+static HARMLESS_WORDS: List = List::of(
+    "page|next|prev|previous|continuation|cursor|eos|bos|pad|unk|mask|stop|start|end|special|\
     max|min|total|prompt|completion|input|output|public|cache|cached|primary|foreign|sort|partition|idempotency|object|row|\
-    reasoning|dedup|dedupe|tokenizer|translation|publishable|anon|hash|etag|thinking|thought";
+    reasoning|dedup|dedupe|tokenizer|translation|publishable|anon|hash|etag|thinking|thought",
+);
 
 #[cfg(test)]
 mod tests {

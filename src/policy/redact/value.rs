@@ -1,6 +1,7 @@
 //! Judges by a value alone whether it can be a secret: placeholders, words, numbers and digests are none.
 
 use super::letters::score;
+use super::list::List;
 use super::mark;
 use super::name::{Telling, telling};
 
@@ -18,7 +19,7 @@ pub(super) fn is_placeholder(value: &str) -> bool {
                 .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
             && (name.len() < 4 || score(name) > -6)
     };
-    has(PLACEHOLDERS, word)
+    PLACEHOLDERS.has_any_case(word)
         || is_stub(word)
         || WRAPPERS.iter().any(is_wrapped)
         || value.starts_with("${")
@@ -94,7 +95,7 @@ pub(super) fn is_identifier(value: &str) -> bool {
 
 /// The first word of an authorization header, which says how the credential behind it is to be read.
 pub(super) fn is_scheme(value: &str) -> bool {
-    has(SCHEMES, value)
+    SCHEMES.has_any_case(value)
 }
 
 /// Whether letters and digits are mixed as words and numbers are not. Of what stands under a telling name, that is
@@ -183,21 +184,16 @@ pub(super) fn is_base64_pair(value: &str) -> bool {
     has_colon
 }
 
-fn has(list: &str, word: &str) -> bool {
-    word.len() <= 24
-        && list
-            .split('|')
-            .any(|listed| listed.eq_ignore_ascii_case(word))
-}
-
 /// Values that are no secrets: nothing, types, and what prose says after a colon.
-const PLACEHOLDERS: &str = "null|none|nil|true|false|undefined|empty|unset|set|unknown|missing|required|optional|\
+static PLACEHOLDERS: List = List::of(
+    "null|none|nil|true|false|undefined|empty|unset|set|unknown|missing|required|optional|\
     hidden|masked|str|string|&str|&'static str|bytes|int|integer|float|number|bool|boolean|text|varchar|char|option|any|object|secretstr|\
     optional[str]|option<string>|secretstring|list|dict|array|map|tuple|date|uuid|email|the|a|an|is|are|must|should|not|and|or|for|to|in|of|\
     with|this|that|your|my|was|has|it|if|on|at|by|as|be|no|from|when|which|will|can|\
     invalid|incorrect|expired|wrong|changed|ok|yes|self|await|new|prompt|ask|n/a|todo|tbd|fixme|fake|bearer|basic|inherit|default|default_value|\
     password|passwd|secret|token|api_key|apikey|enabled|disabled|exists|found|private|public|present|absent|revoked|valid|redacted|unspecified|\
-    key|value|name|username|user|admin_password|auto|generated|auto-generated|encrypted|plaintext|plain|env|file|keyring|prompted|stdin|vault";
+    key|value|name|username|user|admin_password|auto|generated|auto-generated|encrypted|plaintext|plain|env|file|keyring|prompted|stdin|vault",
+);
 
 /// Words in what stands for a key that is to be put there.
 const STUBS: &str = "your_|your-|_here|-here|yourkey|yourapikey|yourtoken|yourpassword|yoursecret|my-api-key|my_api_key|placeholder|redacted|dummy-key|changethis|\
@@ -221,7 +217,9 @@ const CODE_BEGINNINGS: &str = "os.|process.env|env.|env::|env!|std::|self.|this.
     params.|request.|secrets.|vars.|import.meta|data.|var.|local.|module.|lambda|ENV[|env(|arn:aws|op://|vault:|file:|\
     keyring:|ssm:|projects/";
 
-const SCHEMES: &str = "bearer|basic|token|bot|apikey|negotiate|ntlm|digest|aws4-hmac-sha256|key|splunk|ssws|api-key";
+static SCHEMES: List = List::of(
+    "bearer|basic|token|bot|apikey|negotiate|ntlm|digest|aws4-hmac-sha256|key|splunk|ssws|api-key",
+);
 
 #[cfg(test)]
 mod tests {

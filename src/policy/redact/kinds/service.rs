@@ -19,7 +19,7 @@ pub(super) static KINDS: &[Kind] = &[
     key("notion", &["ntn_"], r"ntn_[A-Za-z0-9]{40,}"),
     weak("notion-old", &["secret_"], r"secret_[A-Za-z0-9]{43}"),
     weak("airtable", &["pat"], r"pat[A-Za-z0-9]{14}\.[a-f0-9]{64}"),
-    within("asana", &["/1"], 2, r"\b[012]/1\d{12,18}(?:/\d{12,18})?:[a-f0-9]{32}"),
+    within("asana", &["0/1", "1/1", "2/1"], 0, r"\b[012]/1\d{12,18}(?:/\d{12,18})?:[a-f0-9]{32}"),
     key("figma", &["figd_", "figo_", "figu_"], r"fig[dou]_[A-Za-z0-9_-]{40,}"),
     weak("dropbox", &["sl."], r"sl\.(?:u\.)?[A-Za-z0-9_-]{60,}"),
     key("contentful", &["CFPAT-"], r"CFPAT-[A-Za-z0-9_-]{43}"),
