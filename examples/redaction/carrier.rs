@@ -63,7 +63,7 @@ pub(crate) fn sample(form: &Form, number: usize, draw: &mut Draw) -> Sample {
         // An earlier hand has cut it, in the middle of what is secret.
         Some(0) => {
             let at = text.find(&secret).unwrap_or(0);
-            let kept = (secret.len() * 3 / 5).max(secret.len().min(12));
+            let kept = (secret.len() * 3 / 5).max((secret.len() - 1).min(20));
             let cut = format!("{}…", &text[..at + kept]);
             let secret = secret[..kept].to_owned();
             whole("truncated", format!("{{\"out\": \"{}", json!(cut).to_string().trim_matches('"')), secret)

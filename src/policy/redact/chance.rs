@@ -78,23 +78,30 @@ fn judge(text: &str, mut start: usize, mut end: usize) -> Option<(usize, usize)>
     if let Some(sign) = word.trim_end_matches('=').rfind('=') {
         start += sign + 1;
     }
+    let (first, last) = (start, end);
     let word = text.get(start..end)?;
     let trimmed = word.trim_start_matches(['-', '_', '/', '+', '=']);
     start += word.len() - trimmed.len();
     let word = trimmed.trim_end_matches(['-', '_', '/', '+']);
     end = start + word.len();
-    if !(LEAST..=MOST).contains(&word.len()) || !is_chance(word) {
+    if !(LEAST..=MOST).contains(&word.len()) {
+        return None;
+    }
+    if let Some(end) = bot_end(bytes, start, end) {
+        return Some((start, end));
+    }
+    if !is_chance(word) {
         return None;
     }
     if is_known_form(word) || is_path(word) || is_beside(bytes, start, end) {
         return None;
     }
-    let mut from = start.saturating_sub(CONTEXT);
+    let mut from = first.saturating_sub(CONTEXT);
     while !text.is_char_boundary(from) {
         from += 1;
     }
-    let context = text.get(from..start)?;
-    (!stands_in(context, bytes, end) && !is_in_block(text, start, end)).then_some((start, end))
+    let context = text.get(from..first)?;
+    (!stands_in(context, bytes, end) && !is_in_block(text, first, last)).then_some((start, end))
 }
 
 /// Whether the word's letters come in no order that language has.
@@ -166,21 +173,27 @@ fn is_beside(bytes: &[u8], start: usize, end: usize) -> bool {
     let at = |place: usize| bytes.get(place).copied();
     let before = start.checked_sub(1).and_then(at);
     let is_dotted = at(end) == Some(b'.')
-        && at(end + 1).is_some_and(|byte| byte.is_ascii_alphanumeric())
-        && !is_bot(bytes, start, end);
+        && at(end + 1).is_some_and(|byte| byte.is_ascii_alphanumeric());
     let is_hashed = matches!(before, Some(b'#' | b'@' | b'$' | b'~'));
     is_dotted || is_hashed || at(end) == Some(b'@') || at(end) == Some(b'(')
 }
 
-/// A token of Discord's: an id in base64, a time, a signature, with dots between them.
-fn is_bot(bytes: &[u8], start: usize, end: usize) -> bool {
+/// Where a token of Discord's ends: an id in base64, a time, a signature, with dots between them.
+fn bot_end(bytes: &[u8], start: usize, end: usize) -> Option<usize> {
     let part = |from: usize| {
         let rest = bytes.get(from..).unwrap_or_default().iter();
-        rest.take_while(|byte| is_letter(**byte)).count()
+        rest.take(64).take_while(|byte| is_letter(**byte)).count()
     };
+    // Digits in base64 begin with one of these.
+    let is_id = (23..=28).contains(&(end - start)) && matches!(bytes.get(start), Some(b'M' | b'N' | b'O'));
+    if !is_id || bytes.get(end) != Some(&b'.') {
+        return None;
+    }
     let time = part(end + 1);
-    let signature = part(end + 1 + time + 1);
-    (23..=28).contains(&(end - start)) && (5..=7).contains(&time) && (27..=45).contains(&signature)
+    let dot = end + 1 + time;
+    let signature = part(dot + 1);
+    let is_token = (5..=7).contains(&time) && bytes.get(dot) == Some(&b'.') && signature >= 12;
+    is_token.then_some(dot + 1 + signature)
 }
 
 /// Whether what stands before a word says that it is no secret: a name, an address, a path, the head of a data URL.
@@ -196,7 +209,7 @@ fn stands_in(context: &str, bytes: &[u8], end: usize) -> bool {
     // An address or a path: one word up to here.
     let word = context.rsplit([' ', '"', '\'', '`', '\n', '\t', '(', '<', '>', ',', '|']).next();
     let word = word.unwrap_or_default();
-    if word.contains("://") || word.contains(":\\/\\/") || word.ends_with("./") || word.ends_with('.') {
+    if word.contains("://") || word.contains(":\\/\\/") || word.ends_with("./") || (word.ends_with('.') && !is_vault(word)) {
         return true;
     }
     // The name that it is given to, in quotes or without.
@@ -213,6 +226,12 @@ fn stands_in(context: &str, bytes: &[u8], end: usize) -> bool {
     signed
         .get(signed.len() - length..)
         .is_some_and(|name| !name.is_empty() && name::is_identity(name))
+}
+
+/// `s.` before a word is how tokens of Vault began.
+fn is_vault(word: &str) -> bool {
+    let before = word.strip_suffix("s.");
+    before.is_some_and(|before| !before.ends_with(|sign: char| sign.is_alphanumeric()))
 }
 
 fn ends_with(text: &str, ending: &str) -> bool {

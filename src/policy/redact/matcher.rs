@@ -2,8 +2,10 @@
 
 use super::anchors::Rule;
 use super::kinds::{Grip, Test};
+use super::letters::score;
 use super::value::{
-    is_base64_pair, is_given, is_placeholder, is_scheme, is_stub, looks_random, surely_random,
+    is_base64_pair, is_given, is_placeholder, is_random_hex, is_scheme, is_stub, looks_random,
+    surely_random,
 };
 
 /// How far behind its literal a pattern that begins before it is looked for.
@@ -11,6 +13,9 @@ const REACH: usize = 256;
 
 /// What is behind the literal has to be as long as this to be looked at, and a key that was cut off too.
 const LEAST: usize = 8;
+
+/// Behind a literal of its own and of the right length, a word less probable than this is no word.
+const LIKELY: i32 = -4;
 
 /// What is there: nothing, a secret, or a reason to withhold the text.
 pub(super) enum Found {
@@ -32,8 +37,9 @@ pub(super) fn look(text: &str, rule: &Rule, start: usize, end: usize) -> Found {
             if !kind.anchors.contains(&literal) || !begins_word(text, start, is_strong) {
                 return Found::Nothing;
             }
-            let body = run_length(text, end);
-            if body < LEAST {
+            let run = end + run_length(text, end);
+            let wide = end + wide_length(text, end);
+            if wide - end < LEAST {
                 return Found::Nothing;
             }
             let Some(pattern) = rule.pattern() else {
@@ -41,7 +47,7 @@ pub(super) fn look(text: &str, rule: &Rule, start: usize, end: usize) -> Found {
             };
             let whole = pattern.find(&text[start..]).map(|found| start + found.end());
             // A key goes on as long as its letters do: formats grow.
-            let run = end + body;
+            let rest = if run - end < LEAST { wide } else { run };
             match whole {
                 Some(stop) if is_strong => {
                     let stop = stop.max(trimmed(text, end, run));
@@ -53,8 +59,11 @@ pub(super) fn look(text: &str, rule: &Rule, start: usize, end: usize) -> Found {
                 Some(stop) if ends_word(text, stop) && is_key(kind.test, &text[end..stop]) => {
                     Found::Secret(start, stop)
                 }
-                _ if is_strong && is_remains(&text[end..run]) => {
-                    Found::Secret(start, trimmed(text, end, run))
+                _ if is_strong && is_remains(&text[end..rest]) => {
+                    Found::Secret(start, trimmed(text, end, rest))
+                }
+                _ if !is_strong && is_cut(text, run) && surely_random(&text[end..run]) => {
+                    Found::Secret(start, run)
                 }
                 _ => Found::Passed(run),
             }
@@ -117,12 +126,21 @@ fn around(text: &str, rule: &Rule, start: usize) -> Found {
 }
 
 fn is_key(test: Test, body: &str) -> bool {
-    test == Test::Any || surely_random(body)
+    match test {
+        Test::Given => !is_stub(body),
+        _ => is_random_hex(body) || score(body) < LIKELY,
+    }
 }
 
 /// Whether what is left of a key that was cut off still is one.
 fn is_remains(body: &str) -> bool {
     !is_stub(body) && looks_random(body)
+}
+
+/// Whether somebody has cut the text here.
+fn is_cut(text: &str, end: usize) -> bool {
+    let rest = text.get(end..).unwrap_or_default();
+    rest.is_empty() || rest.starts_with('…') || rest.starts_with("...") || rest.starts_with("\\u2026")
 }
 
 /// Whether no word goes on before this place. The letter of an escape, the digits of a percent code and an underscore
@@ -172,8 +190,17 @@ fn run_length(text: &str, start: usize) -> usize {
         .count()
 }
 
+/// The same with the signs that base64 and tokens of several parts have.
+fn wide_length(text: &str, start: usize) -> usize {
+    let bytes = text.as_bytes().get(start..).unwrap_or_default();
+    bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphanumeric() || b"_-+/=.$|".contains(byte))
+        .count()
+}
+
 /// Where a run ends without the signs behind it, which belong to the sentence.
 fn trimmed(text: &str, start: usize, end: usize) -> usize {
     let body = text.get(start..end).unwrap_or_default();
-    start + body.trim_end_matches(['-', '_']).len()
+    start + body.trim_end_matches(['-', '_', '.', '/', '$', '|']).len()
 }

@@ -64,7 +64,9 @@ pub(super) fn is_identity(name: &str) -> bool {
     words
         .last()
         .is_some_and(|last| ABOUT_WORDS.has(last) || IDENTITY_WORDS.has(last))
-        || words.all().any(|word| DIGEST_WORDS.has(word))
+        || words
+            .all()
+            .any(|word| DIGEST_WORDS.has(word) || HARMLESS_WORDS.has(word))
 }
 
 /// Whether a name within a secret's object is about who it belongs to.

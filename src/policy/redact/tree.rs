@@ -254,7 +254,10 @@ impl<'a> Tree<'a, '_> {
             && (name::telling(text) != Telling::Nothing || (key.is_none() && text.contains('_')));
         match self.telling {
             Telling::Secret => {
-                let is_words = key.is_none() && text.contains(['-', '.', '/', ' ']) && score(text) > 0;
+                let is_words = key.is_none()
+                    && text.contains(['-', '.', '/', ' '])
+                    && !text.bytes().any(|byte| byte.is_ascii_digit())
+                    && score(text) > 0;
                 let is_sentence = text.contains(' ') && text.ends_with(['.', ':', '?', '!']);
                 !is_name && !is_words && !is_sentence && !(is_code(text) && score(text) > 0)
             }

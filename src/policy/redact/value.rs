@@ -143,7 +143,7 @@ pub(super) fn is_random_hex(value: &str) -> bool {
     let turns = bytes
         .windows(2)
         .filter(|pair| pair[0].is_ascii_digit() != pair[1].is_ascii_digit());
-    kinds >= 8 && turns.count() * 5 >= bytes.len()
+    kinds >= 8 && turns.count() * 6 >= bytes.len()
 }
 
 /// A UUID, or a digest, commit or trace id in hexadecimal.

@@ -1,10 +1,10 @@
 //! Keys of clouds, hosts and what runs on them.
 
-use super::{Kind, key, weak, within};
+use super::{Kind, exact, key, weak, within};
 
 #[rustfmt::skip]
 pub(super) static KINDS: &[Kind] = &[
-    weak("aws-access-key", &["AKIA", "ASIA", "ABIA", "ACCA"], r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}"), // AWS IAM user guide, unique ids
+    key("aws-access-key", &["AKIA", "ASIA", "ABIA", "ACCA"], r"A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}"), // AWS IAM user guide, unique ids
     key("aws-session", &["IQoJb3JpZ2lu", "FwoGZXIvYXdz"], r"(?:IQoJb3JpZ2lu|FwoGZXIvYXdz)[A-Za-z0-9+/=]{60,}"), // "origin" and "er/aws" in base64
     key("aws-bedrock", &["ABSKQmVkcm9ja"], r"ABSKQmVkcm9ja[A-Za-z0-9+/]{60,}={0,2}"),
     key("aws-bedrock-short", &["bedrock-api-key-"], r"bedrock-api-key-[A-Za-z0-9+/]{20,}={0,2}"),
@@ -19,7 +19,7 @@ pub(super) static KINDS: &[Kind] = &[
     key("google-client-secret", &["GOCSPX-"], r"GOCSPX-[A-Za-z0-9_-]{28}"),
     weak("google-storage-hmac", &["GOOG"], r"GOOG1?[A-Z0-9]{20,61}"),
     within("azure-client-secret", &["8Q~", "7Q~", "6Q~"], 3, r"[A-Za-z0-9_~.-]{3}[678]Q~[A-Za-z0-9_~.-]{31,34}"),
-    within("azure-storage", &["+AStA", "+ACDb", "+ARm", "+AIoT", "+ASb", "+AEh"], 76, r"[A-Za-z0-9+/]{66,76}\+A(?:StA|CDb|Rm|IoT|Sb|Eh)[A-Za-z0-9+/]{4,12}={0,2}"),
+    within("azure-storage", &["+ASt", "+ACDb", "+ARm", "+AIoT", "+ASb", "+AEh"], 76, r"[A-Za-z0-9+/]{66,76}\+A(?:St|CDb|Rm|IoT|Sb|Eh)[A-Za-z0-9+/]{4,12}={0,2}"),
     within("azure-identifiable", &["JQQJ99", "AZDO"], 80, r"[A-Za-z0-9]{52,76}(?:JQQJ99[A-Za-z0-9]{22,28}|AZDO[A-Za-z0-9]{4})"),
     within("azure-functions", &["AzFu", "AzSe", "AzCa"], 44, r"[A-Za-z0-9_-]{36,44}Az(?:Fu|Se|Ca)[A-Za-z0-9_-]{6,10}={0,2}"),
     key("digitalocean", &["dop_v1_", "doo_v1_", "dor_v1_"], r"do[por]_v1_[a-f0-9]{64}"),
@@ -39,15 +39,15 @@ pub(super) static KINDS: &[Kind] = &[
     key("supabase-secret", &["sb_secret_"], r"sb_secret_[A-Za-z0-9_-]{20,}"),
     key("neon", &["napi_"], r"napi_[a-z0-9]{60,66}"),
     key("planetscale", &["pscale_tkn_", "pscale_pw_", "pscale_oauth_"], r"pscale_(?:tkn|pw|oauth)_[A-Za-z0-9_.=-]{32,64}"),
-    weak("databricks", &["dapi", "dose"], r"(?:dapi|dose)[a-f0-9]{32}(?:-\d)?"),
+    exact("databricks", &["dapi", "dose"], r"(?:dapi|dose)[a-f0-9]{32}(?:-\d)?"),
     key("doppler", &["dp.pt.", "dp.st.", "dp.ct.", "dp.sa.", "dp.scim.", "dp.audit.", "dp.said."], r"dp\.(?:pt|st|ct|sa|scim|audit|said)\.(?:[a-z0-9_-]{2,35}\.)?[A-Za-z0-9]{40,44}"),
     key("vault", &["hvs.", "hvb.", "hvr."], r"hv[sbr]\.[A-Za-z0-9_-]{24,}"),
-    within("terraform", &[".atlasv1."], 14, r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,70}"),
+    within("terraform", &[".atlasv1."], 14, r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{16,70}"),
     key("pulumi", &["pul-"], r"pul-[a-f0-9]{40}"),
     key("infracost", &["ico-"], r"ico-[A-Za-z0-9]{32}"),
     key("tailscale", &["tskey-"], r"tskey-[a-z]+-[A-Za-z0-9]{6,}(?:CNTRL)?-[A-Za-z0-9]{20,}"),
     key("aiven", &["AVNS_"], r"AVNS_[A-Za-z0-9_-]{19,24}"),
-    key("dynatrace", &["dt0c01.", "dt0s01.", "dt0s02.", "dt0s16."], r"dt0[cs]\d\d\.[A-Z0-9]{8,24}\.[A-Z0-9]{64}"),
+    key("dynatrace", &["dt0c01.", "dt0s01.", "dt0s02.", "dt0s16."], r"dt0[cs]\d\d\.[A-Z0-9]{8,24}\.[A-Z0-9]{12,64}"),
     key("akamai", &["akab-"], r"akab-[A-Za-z0-9]{16}-[A-Za-z0-9]{16}"),
     key("one-password", &["ops_eyJ"], r"ops_eyJ[A-Za-z0-9+/_-]{100,}={0,3}"),
     weak("one-password-secret", &["A3-"], r"A3-[A-Z0-9]{6}-[A-Z0-9]{6,11}(?:-[A-Z0-9]{5}){3,4}"),

@@ -1,6 +1,6 @@
 //! Keys of git hosts, package registries and what builds and ships.
 
-use super::{Kind, key, weak};
+use super::{Kind, exact, key, weak};
 
 #[rustfmt::skip]
 pub(super) static KINDS: &[Kind] = &[
@@ -41,7 +41,7 @@ pub(super) static KINDS: &[Kind] = &[
     key("sonar", &["squ_", "sqp_", "sqa_", "sqb_"], r"sq[upab]_[a-f0-9]{40}"),
     key("postman", &["PMAK-"], r"PMAK-[a-f0-9]{24}-[a-f0-9]{34}"),
     key("snyk", &["snyk_"], r"snyk_(?:uat|sat)\.[a-f0-9]{8}\.[A-Za-z0-9_.-]{40,}"),
-    weak("launchdarkly", &["sdk-", "api-", "mob-"], r"(?:sdk|api|mob)-[a-f0-9]{8}(?:-[a-f0-9]{4}){3}-[a-f0-9]{12}"),
+    exact("launchdarkly", &["sdk-", "api-", "mob-"], r"(?:sdk|api|mob)-[a-f0-9]{8}(?:-[a-f0-9]{4}){3}-[a-f0-9]{12}"),
     key("openshift", &["sha256~"], r"sha256~[A-Za-z0-9_-]{43}"),
     weak("prefect", &["pnu_", "pnb_"], r"pn[ub]_[A-Za-z0-9]{36}"),
     key("expo", &["expo_"], r"expo_[A-Za-z0-9_-]{40}"),

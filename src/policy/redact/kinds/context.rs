@@ -10,13 +10,14 @@ pub(super) static KINDS: &[Kind] = &[
     // Headers (RFC 7617, 6750, 7616, 6265; AWS signature version 4).
     around("authorization", &["authorization"], r#"(?i)authorization\b[\\"'` \t]{0,40}(?:[:=>,]|is\b|\\u003[ad])[\\"'`\[( \t>]{0,40}(?:(?:bearer|basic|token|bot|apikey|api-key|negotiate|ntlm|splunk|ssws|key)[ \t]+)?([A-Za-z0-9._~+/=:%|-]+)"#, Test::Credential),
     around("aws-signature", &["aws4-hmac"], r#"AWS4-HMAC-SHA256[ \t]+([^\r\n"'\\]{8,})"#, Test::Given),
-    around("digest", &["response="], r#"(?i)response=[\\"']{1,40}([0-9a-f]{32,128})\b"#, Test::Any),
+    around("digest", &["response="], r#"(?i)response=[\\"']{1,40}([0-9a-f]{12,128})"#, Test::Any),
     around("bearer", &["bearer"], r"(?i)\bbearer[ \t]+([A-Za-z0-9._~+/=|-]{8,})", Test::Random),
     around("basic", &["basic "], r"(?i)\bbasic[ \t]+([A-Za-z0-9+/]{8,}={0,2})", Test::Pair),
     around("cookie", &["cookie"], r#"(?i)cookie2?\b[\\"'`]{0,40}[ \t]*[:=,][ \t]*[\\"'`]{0,40}([^\s=;:"'`\\{}\[\]()<>]{1,128}=[^\r\n"'`\\]+)"#, Test::Given),
     // Addresses (RFC 3986, userinfo).
     around("url-password", &["://", ":\\/"], r#":(?:\\*/){2}[^\s/@:"'`<>\\?#\[]*:([^\s/"'`<>\\?#]+)@"#, Test::Given),
     around("url-key", &["://", ":\\/"], r#":(?:\\*/){2}([^\s/@:"'`<>\\?#\[]{16,})(?::[^\s/@"'`<>\\?#]*)?@"#, Test::Userinfo),
+    around("url-password-cut", &["://", ":\\/"], r#":(?:\\*/){2}[^\s/@:"'`<>\\?#\[]*:([^\s/@"'`<>\\?#…]{4,}?)(?:…|\.\.\.|\z)"#, Test::Random),
     around("oracle", &["jdbc:oracle"], r#"jdbc:oracle:[a-z]+:[^\s/@"'\\]+/([^\s/@"'\\]+)@"#, Test::Given),
     // Command lines. A program's name, its flag, and what follows.
     around("mysql", &["mysql", "mariadb"], r#"(?i)\b(?:mysql|mariadb)[a-z_-]*\b[^\r\n|;&]{0,200}?[ \t"']-p([^\s"'\\,=-][^\s"'\\]*)"#, Test::Given),

@@ -96,6 +96,11 @@ const fn weak(id: &'static str, anchors: &'static [&'static str], pattern: &'sta
     row(id, anchors, pattern, Grip::Weak, Test::Random)
 }
 
+/// A key whose prefix is common, but whose letters and length nobody else's.
+const fn exact(id: &'static str, anchors: &'static [&'static str], pattern: &'static str) -> Kind {
+    row(id, anchors, pattern, Grip::Weak, Test::Given)
+}
+
 /// A key with its mark in the middle, at most so many bytes in.
 const fn within(
     id: &'static str,

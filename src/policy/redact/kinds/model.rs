@@ -1,6 +1,6 @@
 //! Keys of model providers, and of the services that agents use beside them.
 
-use super::{Kind, key, weak, within};
+use super::{Kind, exact, key, weak, within};
 
 #[rustfmt::skip]
 pub(super) static KINDS: &[Kind] = &[
@@ -27,15 +27,15 @@ pub(super) static KINDS: &[Kind] = &[
     key("together", &["tgp_v1_"], r"tgp_v1_[A-Za-z0-9_-]{43}"),
     weak("cerebras", &["csk-"], r"csk-[A-Za-z0-9]{40,60}"),
     key("anyscale", &["esecret_"], r"esecret_[A-Za-z0-9]{20,}"),
-    weak("elevenlabs", &["sk_"], r"sk_[a-f0-9]{48}"),
+    exact("elevenlabs", &["sk_"], r"sk_[a-f0-9]{48}"),
     weak("voyage", &["pa-"], r"pa-[A-Za-z0-9_-]{40,50}"),
     key("jina", &["jina_"], r"jina_[A-Za-z0-9_-]{40,64}"),
     key("pinecone", &["pcsk_"], r"pcsk_[A-Za-z0-9]{5,6}_[A-Za-z0-9]{62,64}"),
     key("langsmith", &["lsv2_pt_", "lsv2_sk_"], r"lsv2_(?:pt|sk)_[a-f0-9]{32}_[a-f0-9]{10}"),
-    weak("langsmith-old", &["ls__"], r"ls__[a-f0-9]{32}"),
+    exact("langsmith-old", &["ls__"], r"ls__[a-f0-9]{32}"),
     key("tavily", &["tvly-"], r"tvly-(?:dev-|prod-)?[A-Za-z0-9-]{32,}"),
-    weak("firecrawl", &["fc-"], r"fc-[a-f0-9]{32}"),
-    weak("e2b", &["e2b_"], r"e2b_[a-f0-9]{40}"),
+    exact("firecrawl", &["fc-"], r"fc-[a-f0-9]{32}"),
+    exact("e2b", &["e2b_"], r"e2b_[a-f0-9]{40}"),
     weak("mem0", &["m0-"], r"m0-[A-Za-z0-9]{40}"),
     key("browserbase", &["bb_live_"], r"bb_live_[A-Za-z0-9_-]{27}"),
     key("apify", &["apify_api_"], r"apify_api_[A-Za-z0-9]{36}"),
@@ -44,7 +44,7 @@ pub(super) static KINDS: &[Kind] = &[
     key("humanloop", &["hl_sk_"], r"hl_sk_[a-f0-9]{40,60}"),
     key("weights-and-biases", &["wandb_v1_"], r"wandb_v1_[A-Za-z0-9_]{40,}"),
     weak("brave-search", &["BSA"], r"BSA[A-Za-z0-9_-]{24,28}"),
-    weak("cursor", &["key_", "crsr_"], r"(?:key|crsr)_[a-f0-9]{64}"),
+    exact("cursor", &["key_", "crsr_"], r"(?:key|crsr)_[a-f0-9]{64}"),
     weak("modal", &["ak-", "as-"], r"a[ks]-[A-Za-z0-9]{22}"),
     weak("nomic", &["nk-"], r"nk-[A-Za-z0-9_-]{43}"),
     weak("dify", &["app-"], r"app-[A-Za-z0-9]{24}"),

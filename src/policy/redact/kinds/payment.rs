@@ -10,7 +10,7 @@ pub(super) static KINDS: &[Kind] = &[
     key("webhook-secret", &["whsec_"], r"whsec_[A-Za-z0-9+/]{16,}={0,2}"), // Stripe, Svix and all of Standard Webhooks
     key("square", &["sq0csp-", "sq0atp-", "sq0idp-"], r"sq0(?:csp-[A-Za-z0-9_-]{43}|[ai][td]p-[A-Za-z0-9_-]{22})"),
     weak("square-token", &["EAAA"], r"EAAA[A-Za-z0-9_-]{60}"),
-    key("paypal-braintree", &["access_token$"], r"access_token\$(?:production|sandbox)\$[a-z0-9]{16}\$[a-f0-9]{32}"),
+    key("paypal-braintree", &["access_token$"], r"access_token\$(?:production|sandbox)\$[a-z0-9$]{8,49}"),
     weak("adyen", &["AQE"], r"AQE[a-z][A-Za-z0-9+/]{30,}={0,2}-[A-Za-z0-9+/]{30,}={0,2}-[A-Za-z0-9+/=_-]{8,24}"),
     key("razorpay", &["rzp_live_", "rzp_test_"], r"rzp_(?:live|test)_[A-Za-z0-9]{14,24}"),
     key("shopify", &["shpat_", "shpca_", "shppa_", "shpss_", "shptka_", "shpua_"], r"shp(?:at|ca|pa|ss|tka|ua)_[A-Fa-f0-9]{32}"),

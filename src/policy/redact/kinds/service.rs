@@ -1,10 +1,10 @@
 //! Keys of other services: what watches, stores, plans and designs.
 
-use super::{Kind, key, weak, within};
+use super::{Kind, exact, key, weak, within};
 
 #[rustfmt::skip]
 pub(super) static KINDS: &[Kind] = &[
-    weak("twilio", &["SK0", "SK1", "SK2", "SK3", "SK4", "SK5", "SK6", "SK7", "SK8", "SK9", "SKa", "SKb", "SKc", "SKd", "SKe", "SKf"], r"SK[a-f0-9]{32}"),
+    exact("twilio", &["SK0", "SK1", "SK2", "SK3", "SK4", "SK5", "SK6", "SK7", "SK8", "SK9", "SKa", "SKb", "SKc", "SKd", "SKe", "SKf"], r"SK[a-f0-9]{32}"),
     key("new-relic", &["NRAK-", "NRII-", "NRIQ-", "NRSP-", "NRRA-", "NRJS-"], r"NR(?:AK|II|IQ|SP|RA|JS)-[A-Za-z0-9_-]{19,40}"),
     within("new-relic-licence", &["NRAL"], 40, r"\b[a-f0-9]{36}NRAL"),
     key("datadog-public", &["ddp_", "ddapp_"], r"dd(?:p|app)_[A-Za-z0-9]{34,40}"),
@@ -18,8 +18,8 @@ pub(super) static KINDS: &[Kind] = &[
     key("linear", &["lin_api_", "lin_oauth_"], r"lin_(?:api|oauth)_[A-Za-z0-9]{40,64}"),
     key("notion", &["ntn_"], r"ntn_[A-Za-z0-9]{40,}"),
     weak("notion-old", &["secret_"], r"secret_[A-Za-z0-9]{43}"),
-    weak("airtable", &["pat"], r"pat[A-Za-z0-9]{14}\.[a-f0-9]{64}"),
-    within("asana", &["0/1", "1/1", "2/1"], 0, r"\b[012]/1\d{12,18}(?:/\d{12,18})?:[a-f0-9]{32}"),
+    exact("airtable", &["pat"], r"pat[A-Za-z0-9]{14}\.[a-f0-9]{16,64}"),
+    within("asana", &["0/1", "1/1", "2/1"], 0, r"\b[012]/1\d{12,18}(?:/\d{12,18})?:[a-f0-9]{10,32}"),
     key("figma", &["figd_", "figo_", "figu_"], r"fig[dou]_[A-Za-z0-9_-]{40,}"),
     weak("dropbox", &["sl."], r"sl\.(?:u\.)?[A-Za-z0-9_-]{60,}"),
     key("contentful", &["CFPAT-"], r"CFPAT-[A-Za-z0-9_-]{43}"),
@@ -29,7 +29,7 @@ pub(super) static KINDS: &[Kind] = &[
     weak("intercom", &["dG9rO"], r"dG9rO[A-Za-z0-9+/]{54,60}={0,2}"), // "tok:" in base64
     key("frame-io", &["fio-u-"], r"fio-u-[A-Za-z0-9_=-]{64}"),
     weak("ngrok", &["ngrok"], r"ngrok_[A-Za-z0-9]{40,}"),
-    weak("clickup", &["pk_"], r"pk_\d{6,9}_[A-Z0-9]{32}"),
+    weak("clickup", &["pk_"], r"pk_\d{6,9}_[A-Z0-9]{10,32}"),
     key("readme", &["rdme_"], r"rdme_[a-z0-9]{70}"),
     key("onesignal", &["os_v2_"], r"os_v2_(?:app|org)_[a-z0-9]{40,}"),
     key("nightfall", &["NF-"], r"NF-[A-Za-z0-9]{32}"),
