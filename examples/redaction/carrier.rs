@@ -66,7 +66,11 @@ pub(crate) fn sample(form: &Form, number: usize, draw: &mut Draw) -> Sample {
             let kept = (secret.len() * 3 / 5).max((secret.len() - 1).min(20));
             let cut = format!("{}…", &text[..at + kept]);
             let secret = secret[..kept].to_owned();
-            whole("truncated", format!("{{\"out\": \"{}", json!(cut).to_string().trim_matches('"')), secret)
+            whole(
+                "truncated",
+                format!("{{\"out\": \"{}", json!(cut).to_string().trim_matches('"')),
+                secret,
+            )
         }
         Some(_) => {
             let text = format!("Here it is: {text}\n");

@@ -6,11 +6,24 @@ use crate::carrier::Sample;
 use crate::draw::Draw;
 
 const LABELS: [&str; 7] = [
-    "PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY", "OPENSSH PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "PGP PRIVATE KEY BLOCK",
+    "PRIVATE KEY",
+    "RSA PRIVATE KEY",
+    "EC PRIVATE KEY",
+    "DSA PRIVATE KEY",
+    "OPENSSH PRIVATE KEY",
+    "ENCRYPTED PRIVATE KEY",
+    "PGP PRIVATE KEY BLOCK",
 ];
 
 const CARRIERS: [&str; 8] = [
-    "alone", "tool result in JSON", "env with \\n", "YAML block", "one line", "truncated", "JSON in JSON", "PuTTY file",
+    "alone",
+    "tool result in JSON",
+    "env with \\n",
+    "YAML block",
+    "one line",
+    "truncated",
+    "JSON in JSON",
+    "PuTTY file",
 ];
 
 pub(crate) const fn carriers() -> usize {
@@ -29,7 +42,10 @@ pub(crate) fn sample(number: usize, draw: &mut Draw) -> Sample {
         "alone" => format!("$ cat id\n{pem}$ ls\n"),
         "tool result in JSON" => json!({"stdout": pem, "exit_code": 0}).to_string(),
         "env with \\n" => format!("A=1\nAPP_PEM=\"{}\"\nB=2\n", pem.replace('\n', "\\n")),
-        "YAML block" => format!("tls:\n  cert: |\n    {}\n  on: true\n", pem.trim().replace('\n', "\n    ")),
+        "YAML block" => format!(
+            "tls:\n  cert: |\n    {}\n  on: true\n",
+            pem.trim().replace('\n', "\n    ")
+        ),
         "one line" => pem.replace('\n', " "),
         "truncated" => pem[..pem.len() * 3 / 5].to_owned(),
         "JSON in JSON" => json!({"args": json!({"file": pem}).to_string()}).to_string(),

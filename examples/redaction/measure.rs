@@ -89,7 +89,11 @@ pub(crate) fn measure(folder: &Path) -> Measured {
     for number in 0..named::notations() * EACH_NAMED {
         let sample = named::sample(number / EACH_NAMED, &mut draw);
         let (found, extra) = judge(&redactor, &sample, &mut measured.wrong);
-        measured.named.entry(sample.carrier).or_default().add(found, extra);
+        measured
+            .named
+            .entry(sample.carrier)
+            .or_default()
+            .add(found, extra);
     }
     for number in 0..key::carriers() * EACH_KEY {
         let sample = key::sample(number / EACH_KEY, &mut draw);
@@ -104,7 +108,9 @@ pub(crate) fn measure(folder: &Path) -> Measured {
             let marks = marks(&clean);
             count.add(marks == 0, marks);
             if marks > 0 {
-                measured.wrong.push(format!("clean, {what}: {text}\n  became {clean}"));
+                measured
+                    .wrong
+                    .push(format!("clean, {what}: {text}\n  became {clean}"));
             }
         }
     }
@@ -123,11 +129,14 @@ fn judge(redactor: &Redactor, sample: &Sample, wrong: &mut Vec<String>) -> (bool
     };
     let secret = sample.secret.as_bytes();
     let window = LEAK.min(secret.len());
-    let left = secret.windows(window).any(|part| {
-        std::str::from_utf8(part).is_ok_and(|part| clean.contains(part))
-    });
+    let left = secret
+        .windows(window)
+        .any(|part| std::str::from_utf8(part).is_ok_and(|part| clean.contains(part)));
     if left {
-        wrong.push(format!("{}, {}: {:?}\n  became {clean:?}", sample.kind, sample.carrier, sample.pieces));
+        wrong.push(format!(
+            "{}, {}: {:?}\n  became {clean:?}",
+            sample.kind, sample.carrier, sample.pieces
+        ));
     }
     // A secret in several lines or parts may have a mark for each.
     let extra = marks(&clean).saturating_sub(1);
@@ -148,7 +157,10 @@ fn record(redactor: &Redactor, folder: &Path, measured: &mut Measured) {
         .collect();
     files.sort();
     for file in files {
-        let Some(json) = std::fs::read(&file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()) else {
+        let Some(json) = std::fs::read(&file)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        else {
             continue;
         };
         let mut texts = Vec::new();
@@ -180,7 +192,11 @@ pub(crate) fn sum<'a>(counts: impl Iterator<Item = &'a Count>) -> Count {
 
 fn ratio(part: usize, whole: usize) -> f64 {
     let number = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-    if whole == 0 { 1.0 } else { number(part) / number(whole) }
+    if whole == 0 {
+        1.0
+    } else {
+        number(part) / number(whole)
+    }
 }
 
 /// The tables as the documentation has them.
@@ -190,7 +206,10 @@ pub(crate) fn table(measured: &Measured) -> String {
     let named = sum(measured.named.values());
     let clean = sum(measured.clean.values());
     let recorded = measured.recorded;
-    let _ = writeln!(text, "| | samples | recall | precision |\n|---|---|---|---|");
+    let _ = writeln!(
+        text,
+        "| | samples | recall | precision |\n|---|---|---|---|"
+    );
     row(&mut text, "known forms", known);
     row(&mut text, "private keys", measured.keys);
     row(&mut text, "unknown secrets under a telling name", named);
@@ -204,26 +223,47 @@ pub(crate) fn table(measured: &Measured) -> String {
         recorded.texts,
         recorded.marks,
     );
-    let _ = writeln!(text, "\n| carrier of known forms | samples | recall | precision |\n|---|---|---|---|");
+    let _ = writeln!(
+        text,
+        "\n| carrier of known forms | samples | recall | precision |\n|---|---|---|---|"
+    );
     for (carrier, count) in &measured.carriers {
         row(&mut text, carrier, *count);
     }
-    let _ = writeln!(text, "\n| notation of unknown secrets | samples | recall | precision |\n|---|---|---|---|");
+    let _ = writeln!(
+        text,
+        "\n| notation of unknown secrets | samples | recall | precision |\n|---|---|---|---|"
+    );
     for (notation, count) in &measured.named {
         row(&mut text, notation, *count);
     }
-    let _ = writeln!(text, "\n| known form | samples | recall | precision |\n|---|---|---|---|");
+    let _ = writeln!(
+        text,
+        "\n| known form | samples | recall | precision |\n|---|---|---|---|"
+    );
     for (kind, count) in &measured.kinds {
         row(&mut text, kind, *count);
     }
-    let _ = writeln!(text, "\n| drawn clean texts | texts | with a mark |\n|---|---|---|");
+    let _ = writeln!(
+        text,
+        "\n| drawn clean texts | texts | with a mark |\n|---|---|---|"
+    );
     for (what, count) in &measured.clean {
-        let _ = writeln!(text, "| {what} | {} | {} |", count.samples, count.samples - count.found);
+        let _ = writeln!(
+            text,
+            "| {what} | {} | {} |",
+            count.samples,
+            count.samples - count.found
+        );
     }
     text
 }
 
 fn row(text: &mut String, name: &str, count: Count) {
     let (recall, precision) = (count.recall(), count.precision());
-    let _ = writeln!(text, "| {name} | {} | {recall:.3} | {precision:.3} |", count.samples);
+    let _ = writeln!(
+        text,
+        "| {name} | {} | {recall:.3} | {precision:.3} |",
+        count.samples
+    );
 }

@@ -6,16 +6,41 @@ use crate::carrier::Sample;
 use crate::draw::Draw;
 
 const NAMES: [&str; 28] = [
-    "password", "DB_PASSWORD", "passwd", "user_password", "adminPassword", "api_key", "apiKey", "API_KEY", "x-api-key", "ACME_API_KEY",
-    "secret", "client_secret", "clientSecret", "APP_SECRET", "secret_key", "SECRET_KEY_BASE", "access_token", "accessToken", "refresh_token", "auth_token",
-    "private_key", "access_key", "encryption_key", "webhook_secret", "signing_secret", "SMTP_PASSWORD", "jwt_secret", "service_credentials",
+    "password",
+    "DB_PASSWORD",
+    "passwd",
+    "user_password",
+    "adminPassword",
+    "api_key",
+    "apiKey",
+    "API_KEY",
+    "x-api-key",
+    "ACME_API_KEY",
+    "secret",
+    "client_secret",
+    "clientSecret",
+    "APP_SECRET",
+    "secret_key",
+    "SECRET_KEY_BASE",
+    "access_token",
+    "accessToken",
+    "refresh_token",
+    "auth_token",
+    "private_key",
+    "access_key",
+    "encryption_key",
+    "webhook_secret",
+    "signing_secret",
+    "SMTP_PASSWORD",
+    "jwt_secret",
+    "service_credentials",
 ];
 
 /// What stands for a secret: drawn keys of many alphabets, and passwords as people make them.
 fn value(draw: &mut Draw) -> String {
     const WORDS: [&str; 16] = [
-        "correct", "horse", "battery", "staple", "summer", "winter", "dragon", "orange", "purple", "monkey", "river", "castle", "silver", "hammer",
-        "rocket", "garden",
+        "correct", "horse", "battery", "staple", "summer", "winter", "dragon", "orange", "purple",
+        "monkey", "river", "castle", "silver", "hammer", "rocket", "garden",
     ];
     match draw.number(8) {
         0 => draw.form("{h32}"),

@@ -377,12 +377,7 @@ mod tests {
         let reader = Reader {
             queue: Arc::clone(&queue),
             health: Arc::clone(&health),
-            policy: Arc::new(Policy::new(
-                Content::Off,
-                true,
-                [7; 16],
-                Rules::default(),
-            )),
+            policy: Arc::new(Policy::new(Content::Off, true, [7; 16], Rules::default())),
             source: Arc::new(Spans::default()),
             diagnostics: Arc::clone(&diagnostics),
         };
@@ -436,12 +431,7 @@ mod tests {
         let reader = Reader {
             queue: Arc::clone(&queue),
             health: Arc::clone(&health),
-            policy: Arc::new(Policy::new(
-                Content::Off,
-                true,
-                [7; 16],
-                Rules::default(),
-            )),
+            policy: Arc::new(Policy::new(Content::Off, true, [7; 16], Rules::default())),
             source: Arc::clone(&source),
             diagnostics: Arc::clone(&diagnostics),
         };

@@ -142,12 +142,7 @@ impl Policy {
     }
 
     /// Most texts are short and clean: they stay where they are.
-    fn clean_text(
-        &self,
-        text: &mut Cow<'static, str>,
-        chars: usize,
-        sensitivity: Sensitivity,
-    ) {
+    fn clean_text(&self, text: &mut Cow<'static, str>, chars: usize, sensitivity: Sensitivity) {
         let clean = match self.redact(text, sensitivity) {
             Cow::Borrowed(clean) => match cut(clean, chars) {
                 Cow::Borrowed(_) => return,

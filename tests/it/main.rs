@@ -31,6 +31,7 @@ mod open_spans;
 mod owned;
 mod propagation;
 mod recent;
+mod redaction;
 mod runs;
 mod sampling;
 mod session;

@@ -7,7 +7,7 @@ use super::value::{
     is_base64_pair, is_code, is_digest, is_identifier, is_placeholder, is_random_hex,
     is_short_number, looks_random,
 };
-use super::written::{Written, blank_end, quote_at, read};
+use super::written::{GLANCE, Written, blank_end, quote_at, read};
 use super::{letters, mark, pair, tree};
 
 /// A name in a text.
@@ -148,9 +148,10 @@ impl<'a> Name<'a> {
 
     /// The places of the secrets that the name names.
     fn assigned(&self, sign: &Sign<'a>, telling: Telling, spans: &mut Vec<Span<'a>>) {
-        let Some(mut value) = read(self, sign) else {
+        let Some(mut value) = read(self, sign, GLANCE) else {
             return;
         };
+        let mut parted = Sign { ..*sign };
         if sign.byte == b':' && !value.is_quoted && is_type(self.text, value) {
             // `password: str = "..."`: what follows the colon is the type.
             let rest = self.text[value.end..].trim_start_matches([' ', '\t', '>', ']']);
@@ -163,15 +164,17 @@ impl<'a> Name<'a> {
                 start: self.text.len() - rest.len() - 1,
                 end: self.text.len() - rest.len(),
             };
-            let Some(behind) = read(self, &after) else {
+            let Some(behind) = read(self, &after, GLANCE) else {
                 return;
             };
             if !behind.is_quoted {
                 return;
             }
             value = behind;
+            parted = after;
         }
         if self.is_secret(sign, telling, value) {
+            let value = read(self, &parted, usize::MAX).unwrap_or(value);
             let is_json_number = !value.is_quoted && sign.byte == b':';
             spans.push(Span {
                 start: value.start,
@@ -255,9 +258,16 @@ impl<'a> Name<'a> {
         match sign.byte {
             _ if is_flag => false,
             b'=' if is_spaced => true,
-            b':' if is_capital && text.bytes().skip(1).any(|byte| byte.is_ascii_lowercase()) => true,
+            b':' if is_capital && text.bytes().skip(1).any(|byte| byte.is_ascii_lowercase()) => {
+                true
+            }
             b',' => true,
-            _ => !ends_line || text.contains('_') || behind.starts_with(" =") || behind.starts_with(" |"),
+            _ => {
+                !ends_line
+                    || text.contains('_')
+                    || behind.starts_with(" =")
+                    || behind.starts_with(" |")
+            }
         }
     }
 
@@ -272,7 +282,9 @@ impl<'a> Name<'a> {
             _ => {
                 (value.is_quoted && !sign.quote.is_empty())
                     || (has_part && (is_environment || value.is_quoted))
-                    || (self.begins_line() && !is_identifier(value.of(self.text)) && !self.text[value.end..].starts_with(' '))
+                    || (self.begins_line()
+                        && !is_identifier(value.of(self.text))
+                        && !self.text[value.end..].starts_with(' '))
             }
         }
     }
@@ -291,7 +303,9 @@ impl<'a> Name<'a> {
 /// Whether a sign may stand here that parts a name from its value. Asked of every word, so it looks at a byte or two.
 fn may_be_named(bytes: &[u8], end: usize) -> bool {
     match bytes.get(end) {
-        Some(b':' | b'=' | b'"' | b'\'' | b'`' | b'\\' | b'%' | b'>' | b']' | b'&' | b')' | b'\t') => true,
+        Some(
+            b':' | b'=' | b'"' | b'\'' | b'`' | b'\\' | b'%' | b'>' | b']' | b'&' | b')' | b'\t',
+        ) => true,
         Some(b' ') => match bytes.get(end + 1) {
             Some(b':' | b'=' | b'\'' | b'"' | b'i' | b'w' | b't' | b'-' | b' ' | b'`') => true,
             // A flag, a line of netrc or of a Dockerfile.

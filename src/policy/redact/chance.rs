@@ -6,7 +6,7 @@
 use super::letters::score;
 use super::name;
 use super::value::{is_digest, is_random_hex};
-use super::Span;
+use super::{Span, work};
 
 /// A shorter word may be chance by chance.
 const LEAST: usize = 24;
@@ -52,6 +52,7 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span<'_>>) {
         // No further than a word of the least length needs, until it is one.
         let behind = bytes[place..].iter();
         let end = place + behind.take_while(|byte| is_letter(**byte)).count();
+        work::did(end - start);
         if end - start >= LEAST {
             if let Some((start, end)) = judge(text, start, end) {
                 spans.push(Span::secret(start, end));
@@ -130,7 +131,9 @@ fn is_chance(word: &str) -> bool {
 fn is_known_form(word: &str) -> bool {
     let begins = |forms: &str| forms.split('|').any(|form| word.starts_with(form));
     let is_ulid = word.len() == 26
-        && word.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+        && word
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
         && word.starts_with(|first: char| ('0'..='7').contains(&first))
         && !word.contains(['I', 'L', 'O', 'U']);
     // 0x, a content id of IPFS, an address of Bitcoin.
@@ -139,9 +142,10 @@ fn is_known_form(word: &str) -> bool {
         || word.starts_with("bafy")
         || word.starts_with("bc1q");
     let words = word.split(['-', '_']);
-    let hex_parts = words.filter(|part| part.len() >= 4 && part.bytes().all(|byte| byte.is_ascii_hexdigit()));
-    let is_uuid_with_prefix = hex_parts.map(str::len).sum::<usize>() >= 28
-        && word.matches('-').count() >= 4;
+    let hex_parts =
+        words.filter(|part| part.len() >= 4 && part.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let is_uuid_with_prefix =
+        hex_parts.map(str::len).sum::<usize>() >= 28 && word.matches('-').count() >= 4;
     is_ulid || is_address || is_uuid_with_prefix || begins(IDS) || begins(DATA) || has_digest(word)
 }
 
@@ -172,8 +176,8 @@ fn is_path(word: &str) -> bool {
 fn is_beside(bytes: &[u8], start: usize, end: usize) -> bool {
     let at = |place: usize| bytes.get(place).copied();
     let before = start.checked_sub(1).and_then(at);
-    let is_dotted = at(end) == Some(b'.')
-        && at(end + 1).is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let is_dotted =
+        at(end) == Some(b'.') && at(end + 1).is_some_and(|byte| byte.is_ascii_alphanumeric());
     let is_hashed = matches!(before, Some(b'#' | b'@' | b'$' | b'~'));
     is_dotted || is_hashed || at(end) == Some(b'@') || at(end) == Some(b'(')
 }
@@ -185,7 +189,8 @@ fn bot_end(bytes: &[u8], start: usize, end: usize) -> Option<usize> {
         rest.take(64).take_while(|byte| is_letter(**byte)).count()
     };
     // Digits in base64 begin with one of these.
-    let is_id = (23..=28).contains(&(end - start)) && matches!(bytes.get(start), Some(b'M' | b'N' | b'O'));
+    let is_id =
+        (23..=28).contains(&(end - start)) && matches!(bytes.get(start), Some(b'M' | b'N' | b'O'));
     if !is_id || bytes.get(end) != Some(&b'.') {
         return None;
     }
@@ -207,14 +212,26 @@ fn stands_in(context: &str, bytes: &[u8], end: usize) -> bool {
         return true;
     }
     // An address or a path: one word up to here.
-    let word = context.rsplit([' ', '"', '\'', '`', '\n', '\t', '(', '<', '>', ',', '|']).next();
+    let word = context
+        .rsplit([' ', '"', '\'', '`', '\n', '\t', '(', '<', '>', ',', '|'])
+        .next();
     let word = word.unwrap_or_default();
-    if word.contains("://") || word.contains(":\\/\\/") || word.ends_with("./") || (word.ends_with('.') && !is_vault(word)) {
+    if is_vault(word) {
+        return false;
+    }
+    if word.contains("://")
+        || word.contains(":\\/\\/")
+        || word.ends_with("./")
+        || word.ends_with('.')
+    {
         return true;
     }
     // The name that it is given to, in quotes or without.
     let Some(signed) = rest.strip_suffix([':', '=']) else {
-        return PUBLIC.split('|').any(|word| ends_with(context.trim_end(), word)) || is_followed(bytes, end);
+        return PUBLIC
+            .split('|')
+            .any(|word| ends_with(context.trim_end(), word))
+            || is_followed(bytes, end);
     };
     let signed = signed.trim_end_matches(['"', '\'', '\\', ' ', ':', ']']);
     let length = signed
@@ -265,12 +282,23 @@ fn is_in_block(text: &str, start: usize, end: usize) -> bool {
     };
     let next = breaks(end).is_some_and(|next| {
         let shown = bytes.get(next..).unwrap_or_default().iter();
-        shown.take(length).take_while(|byte| is_letter(**byte)).count() >= 20.min(length)
+        shown
+            .take(length)
+            .take_while(|byte| is_letter(**byte))
+            .count()
+            >= 20.min(length)
     });
-    let line = start.checked_sub(1).filter(|place| matches!(bytes[*place], b'\n' | b'n'));
+    let line = start
+        .checked_sub(1)
+        .filter(|place| matches!(bytes[*place], b'\n' | b'n'));
     let previous = line.is_some_and(|line| {
-        let end = if bytes[line] == b'n' { line.saturating_sub(1) } else { line };
-        end.checked_sub(length).is_some_and(|from| is_full(from, end))
+        let end = if bytes[line] == b'n' {
+            line.saturating_sub(1)
+        } else {
+            line
+        };
+        end.checked_sub(length)
+            .is_some_and(|from| is_full(from, end))
             || end.checked_sub(64).is_some_and(|from| is_full(from, end))
     });
     next || previous
@@ -301,7 +329,10 @@ mod tests {
     fn found(text: &str) -> Vec<&str> {
         let mut spans: Vec<Span<'_>> = Vec::new();
         find(text, &mut spans);
-        spans.iter().map(|span| &text[span.start..span.end]).collect()
+        spans
+            .iter()
+            .map(|span| &text[span.start..span.end])
+            .collect()
     }
 
     /// Made up here, so that no scanner takes this file for a leak.

@@ -89,7 +89,10 @@ mod tests {
             .and_then(|redactor| redactor.pattern(r"badge (\w+)"))
             .unwrap();
         let clean = redactor.redact("ACME-1234, badge blue, ACME-99");
-        assert!(clean.starts_with("[secret:") && clean.contains("badge [secret:"), "{clean}");
+        assert!(
+            clean.starts_with("[secret:") && clean.contains("badge [secret:"),
+            "{clean}"
+        );
         assert!(clean.ends_with("ACME-99"), "{clean}");
         assert_eq!(redactor.redact(&clean), clean);
     }
@@ -111,7 +114,10 @@ mod tests {
             (r"(?=x)", "look-around"),
         ] {
             let error = Redactor::new().pattern(pattern).unwrap_err().to_string();
-            assert!(error.contains(why) && error.contains("redaction pattern"), "{error}");
+            assert!(
+                error.contains(why) && error.contains("redaction pattern"),
+                "{error}"
+            );
             assert_eq!(error.lines().count(), 1, "{error}");
         }
     }

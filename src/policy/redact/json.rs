@@ -67,7 +67,11 @@ mod tests {
     #[test]
     fn texts_are_cleaned_one_by_one() {
         let text = r#"{"password":"a b","n":[1,"x secret y"],"secret":5,"note":null}"#;
-        let clean = by_leaf(text, |leaf| Cow::Owned(leaf.replace("secret", "…")), &[7; 16]);
+        let clean = by_leaf(
+            text,
+            |leaf| Cow::Owned(leaf.replace("secret", "…")),
+            &[7; 16],
+        );
         let clean: serde_json::Value = serde_json::from_str(&clean).unwrap();
         assert!(clean["password"].as_str().unwrap().starts_with("[secret:"));
         assert_eq!(clean["n"], serde_json::json!([1, "x … y"]));

@@ -76,7 +76,9 @@ pub(crate) fn at(text: &str, start: usize) -> Option<usize> {
 /// The first mark in a text.
 pub(super) fn first(text: &str) -> Option<Range<usize>> {
     let brackets = text.match_indices('[');
-    brackets.into_iter().find_map(|(start, _)| Some(start..at(text, start)?))
+    brackets
+        .into_iter()
+        .find_map(|(start, _)| Some(start..at(text, start)?))
 }
 
 /// All marks in a text.
@@ -111,15 +113,31 @@ mod tests {
             assert_eq!(halved_at(&format!("a{mark}b"), 3), Some(1));
             assert_eq!(halved_at(&format!("a{mark}b"), 1 + mark.len()), None);
         }
-        for text in ["[secret:AB12]", "[secret:ab1]", "[secret:ab123]", "[word:ab12]", "[secret:", ""] {
+        for text in [
+            "[secret:AB12]",
+            "[secret:ab1]",
+            "[secret:ab123]",
+            "[word:ab12]",
+            "[secret:",
+            "",
+        ] {
             assert_eq!(at(text, 0), None, "{text}");
         }
     }
 
     #[test]
     fn a_mark_tells_keys_and_texts_apart_and_no_backslashes() {
-        assert_eq!(of(&[7; 16], Kind::Secret, r"a\\b"), of(&[7; 16], Kind::Secret, "ab"));
-        assert_ne!(of(&[7; 16], Kind::Secret, "ab"), of(&[8; 16], Kind::Secret, "ab"));
-        assert_ne!(of(&[7; 16], Kind::Secret, "ab"), of(&[7; 16], Kind::Secret, "ac"));
+        assert_eq!(
+            of(&[7; 16], Kind::Secret, r"a\\b"),
+            of(&[7; 16], Kind::Secret, "ab")
+        );
+        assert_ne!(
+            of(&[7; 16], Kind::Secret, "ab"),
+            of(&[8; 16], Kind::Secret, "ab")
+        );
+        assert_ne!(
+            of(&[7; 16], Kind::Secret, "ab"),
+            of(&[7; 16], Kind::Secret, "ac")
+        );
     }
 }

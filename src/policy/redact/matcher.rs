@@ -7,9 +7,13 @@ use super::value::{
     is_base64_pair, is_given, is_placeholder, is_random_hex, is_scheme, is_stub, looks_random,
     surely_random,
 };
+use super::work;
 
 /// How far behind its literal a pattern that begins before it is looked for.
 const REACH: usize = 256;
+
+/// The most that is looked at of what was cut off, where it is no one run of letters.
+const WIDE: usize = 512;
 
 /// What is behind the literal has to be as long as this to be looked at, and a key that was cut off too.
 const LEAST: usize = 8;
@@ -38,16 +42,23 @@ pub(super) fn look(text: &str, rule: &Rule, start: usize, end: usize) -> Found {
                 return Found::Nothing;
             }
             let run = end + run_length(text, end);
-            let wide = end + wide_length(text, end);
-            if wide - end < LEAST {
+            // Where dashes and letters end early, signs of base64 may be a part of it.
+            let rest = if run - end < LEAST {
+                end + wide_length(text, end)
+            } else {
+                run
+            };
+            work::did(rest - start);
+            if rest - end < LEAST {
                 return Found::Nothing;
             }
             let Some(pattern) = rule.pattern() else {
                 return Found::Failed;
             };
-            let whole = pattern.find(&text[start..]).map(|found| start + found.end());
+            let whole = pattern
+                .find(&text[start..])
+                .map(|found| start + found.end());
             // A key goes on as long as its letters do: formats grow.
-            let rest = if run - end < LEAST { wide } else { run };
             match whole {
                 Some(stop) if is_strong => {
                     let stop = stop.max(trimmed(text, end, run));
@@ -65,7 +76,7 @@ pub(super) fn look(text: &str, rule: &Rule, start: usize, end: usize) -> Found {
                 _ if !is_strong && is_cut(text, run) && surely_random(&text[end..run]) => {
                     Found::Secret(start, run)
                 }
-                _ => Found::Passed(run),
+                _ => Found::Passed(rest),
             }
         }
         Grip::Within(back) => within(text, rule, start.saturating_sub(back), end),
@@ -83,6 +94,7 @@ fn within(text: &str, rule: &Rule, from: usize, end: usize) -> Found {
     let (Some(from), Some(to)) = (from, to) else {
         return Found::Nothing;
     };
+    work::did(to - from);
     match pattern.find(&text[from..to]) {
         Some(found) if from + found.end() >= end => {
             // The window may have cut it.
@@ -103,8 +115,10 @@ fn around(text: &str, rule: &Rule, start: usize) -> Found {
         return Found::Nothing;
     }
     let Some(found) = pattern.captures(&text[start..]) else {
+        work::did(1);
         return Found::Nothing;
     };
+    work::did(found.get(0).map_or(1, |found| found.len()));
     let Some(secret) = found.get(1).or_else(|| found.get(0)) else {
         return Found::Nothing;
     };
@@ -140,14 +154,22 @@ fn is_remains(body: &str) -> bool {
 /// Whether somebody has cut the text here.
 fn is_cut(text: &str, end: usize) -> bool {
     let rest = text.get(end..).unwrap_or_default();
-    rest.is_empty() || rest.starts_with('…') || rest.starts_with("...") || rest.starts_with("\\u2026")
+    rest.is_empty()
+        || rest.starts_with('…')
+        || rest.starts_with("...")
+        || rest.starts_with("\\u2026")
 }
 
 /// Whether no word goes on before this place. The letter of an escape, the digits of a percent code and an underscore
 /// are no part of the word behind them.
 fn begins_word(text: &str, start: usize, may_follow_dash: bool) -> bool {
     let bytes = text.as_bytes();
-    let before = |back: usize| start.checked_sub(back).and_then(|place| bytes.get(place)).copied();
+    let before = |back: usize| {
+        start
+            .checked_sub(back)
+            .and_then(|place| bytes.get(place))
+            .copied()
+    };
     match before(1) {
         Some(b'-' | b'.') => may_follow_dash,
         Some(b'_') => may_follow_dash,
@@ -195,6 +217,7 @@ fn wide_length(text: &str, start: usize) -> usize {
     let bytes = text.as_bytes().get(start..).unwrap_or_default();
     bytes
         .iter()
+        .take(WIDE)
         .take_while(|byte| byte.is_ascii_alphanumeric() || b"_-+/=.$|".contains(byte))
         .count()
 }

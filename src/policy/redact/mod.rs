@@ -21,9 +21,12 @@ mod pieces;
 mod private_key;
 mod sign;
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;
 mod tree;
 mod value;
+mod work;
 mod written;
 
 use std::borrow::Cow;
@@ -125,6 +128,15 @@ impl Redactor {
         Ok(self)
     }
 
+    /// The names of the kinds of secrets that are known by their form, vendor by vendor.
+    ///
+    /// ```
+    /// assert!(hermes::Redactor::known_kinds().any(|kind| kind == "github-personal"));
+    /// ```
+    pub fn known_kinds() -> impl Iterator<Item = &'static str> {
+        kinds::all().map(|kind| kind.id)
+    }
+
     pub(crate) fn with_key(key: [u8; 16], rules: Rules) -> Self {
         Self { key, rules }
     }
@@ -146,9 +158,11 @@ impl Redactor {
         let flat = self.flat(text, personal);
         match flat {
             // Nothing was found, or JSON was not asked for.
-            Cow::Owned(clean) if json::is_broken(text, &clean) => {
-                Cow::Owned(json::by_leaf(text, |leaf| self.flat(leaf, personal), &self.key))
-            }
+            Cow::Owned(clean) if json::is_broken(text, &clean) => Cow::Owned(json::by_leaf(
+                text,
+                |leaf| self.flat(leaf, personal),
+                &self.key,
+            )),
             flat => flat,
         }
     }

@@ -36,10 +36,7 @@ pub(super) fn telling(name: &str) -> Telling {
         return Telling::Nothing;
     }
     let is_secret = |word: &str| {
-        SECRET_WORDS.has(word)
-            || SECRET_ENDINGS
-                .iter()
-                .any(|ending| word.ends_with(*ending))
+        SECRET_WORDS.has(word) || SECRET_ENDINGS.iter().any(|ending| word.ends_with(*ending))
     };
     if words.all().any(is_secret) || words.pairs().any(|pair| SECRET_PAIRS.has(pair)) {
         return Telling::Secret;
@@ -157,7 +154,17 @@ static SECRET_WORDS: List = List::of(
 );
 
 /// An ending that makes a word one of those above: `PGPASSWORD`, `dbpasswd`.
-const SECRET_ENDINGS: [&str; 9] = ["password", "passwd", "passphrase", "apikey", "secret", "secretkey", "accesskey", "secrettoken", "authtoken"];
+const SECRET_ENDINGS: [&str; 9] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "apikey",
+    "secret",
+    "secretkey",
+    "accesskey",
+    "secrettoken",
+    "authtoken",
+];
 
 /// Two words that make a secret together.
 static SECRET_PAIRS: List = List::of(
@@ -189,7 +196,7 @@ static ABOUT_WORDS: List = List::of(
 static IDENTITY_WORDS: List = List::of(
     "user|username|login|email|mail|account|tenant|project|organization|organisation|org|uuid|guid|sha|sha1|\
     sha256|sha512|md5|hash|digest|checksum|integrity|etag|commit|revision|rev|oid|tree|parent|blob|trace|span|cursor|nonce|fingerprint|thumbprint|\
-    serial|offset|checkpoint|request|run|thread|resolved|image|tag|branch|date|time|timestamp|mappings|content",
+    serial|offset|checkpoint|request|run|thread|resolved|image|tag|branch|date|time|timestamp|mappings",
 );
 
 /// A word anywhere in a name that makes chance in its value a digest.

@@ -96,7 +96,9 @@ fn label_offset(before: &str) -> usize {
 }
 
 fn is_label(key: &str) -> bool {
-    LABELS.split('|').any(|label| label.eq_ignore_ascii_case(key))
+    LABELS
+        .split('|')
+        .any(|label| label.eq_ignore_ascii_case(key))
 }
 
 /// `, "value": "x"` behind the name.
@@ -111,9 +113,12 @@ fn behind(name: &Name<'_>, from: usize) -> Option<Written> {
         }
         let key_start = quote_at(bytes, place).map_or(place, |quote| quote + 1);
         let length = bytes.get(key_start..)?.iter().take(24);
-        let length = length.take_while(|byte| byte.is_ascii_alphabetic() || **byte == b'_').count();
+        let length = length
+            .take_while(|byte| byte.is_ascii_alphabetic() || **byte == b'_')
+            .count();
         let key = name.text.get(key_start..key_start + length)?;
-        let sign = quote_at(bytes, key_start + length).map_or(key_start + length, |quote| quote + 1);
+        let sign =
+            quote_at(bytes, key_start + length).map_or(key_start + length, |quote| quote + 1);
         let sign = blank_end(bytes, sign);
         if key.is_empty() || !matches!(bytes.get(sign), Some(b':' | b'=')) {
             return None;
@@ -121,7 +126,10 @@ fn behind(name: &Name<'_>, from: usize) -> Option<Written> {
         let start = space_end(bytes, sign + 1);
         let quote = quote_at(bytes, start)?;
         let value = quoted(bytes, start, quote);
-        if VALUES.split('|').any(|known| known.eq_ignore_ascii_case(key)) {
+        if VALUES
+            .split('|')
+            .any(|known| known.eq_ignore_ascii_case(key))
+        {
             return (value.end > value.start).then_some(value);
         }
         place = space_end(bytes, value.end + (quote - start) + 1);
@@ -144,7 +152,10 @@ fn ahead(name: &Name<'_>, label: usize) -> Option<Written> {
         from += 1;
     }
     let near = name.text.get(from..close)?;
-    let key = ["value", "Value"].iter().filter_map(|key| near.rfind(key)).max()?;
+    let key = ["value", "Value"]
+        .iter()
+        .filter_map(|key| near.rfind(key))
+        .max()?;
     let sign = from + key + "value".len();
     let sign = quote_at(bytes, sign).map_or(sign, |quote| quote + 1);
     let sign = blank_end(bytes, sign);
@@ -165,12 +176,17 @@ fn tuple(name: &Name<'_>, before: &str, from: usize) -> Option<Written> {
         return None;
     }
     let start = space_end(bytes, from + 1);
-    let start = if bytes.get(start) == Some(&b'b') { start + 1 } else { start };
+    let start = if bytes.get(start) == Some(&b'b') {
+        start + 1
+    } else {
+        start
+    };
     let quote = quote_at(bytes, start)?;
     let value = quoted(bytes, start, quote);
     let after = space_end(bytes, value.end + (quote - start) + 1);
     let is_last = matches!(bytes.get(after), Some(b')' | b']'))
-        || (bytes.get(after) == Some(&b',') && matches!(bytes.get(space_end(bytes, after + 1)), Some(b')' | b']')));
+        || (bytes.get(after) == Some(&b',')
+            && matches!(bytes.get(space_end(bytes, after + 1)), Some(b')' | b']')));
     (is_last && value.end > value.start).then_some(value)
 }
 
@@ -180,7 +196,11 @@ fn yaml<'a>(name: &Name<'a>, spans: &mut Vec<Span<'a>>) {
     let Some(before) = before.strip_suffix(':') else {
         return;
     };
-    let length = before.bytes().rev().take_while(u8::is_ascii_alphabetic).count();
+    let length = before
+        .bytes()
+        .rev()
+        .take_while(u8::is_ascii_alphabetic)
+        .count();
     if !is_label(&before[before.len() - length..]) {
         return;
     }
@@ -188,7 +208,10 @@ fn yaml<'a>(name: &Name<'a>, spans: &mut Vec<Span<'a>>) {
     let bytes = name.text.as_bytes();
     let next = space_end(bytes, name.end);
     let rest = name.text.get(next..).unwrap_or_default();
-    let Some(key) = ["value:", "Value:"].iter().find(|key| rest.starts_with(**key)) else {
+    let Some(key) = ["value:", "Value:"]
+        .iter()
+        .find(|key| rest.starts_with(**key))
+    else {
         return;
     };
     let start = blank_end(bytes, next + key.len());

@@ -21,19 +21,51 @@ struct Form {
 static FORMS: LazyLock<Option<Vec<Form>>> = LazyLock::new(|| {
     let form = |kind: Kind, pattern: &str, test: fn(&str, Range<usize>) -> bool| {
         let pattern = RegexBuilder::new(pattern).build().ok()?;
-        Some(Form { kind, pattern, test })
+        Some(Form {
+            kind,
+            pattern,
+            test,
+        })
     };
     Some(vec![
-        form(Kind::Email, r"[\p{L}0-9._%+'-]{1,64}(?:@|%40)(?:[\p{L}0-9-]+\.)+\p{L}{2,24}", is_email)?,
-        form(Kind::Uuid, r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", stands_alone)?,
-        form(Kind::Iban, r"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?", is_iban)?,
+        form(
+            Kind::Email,
+            r"[\p{L}0-9._%+'-]{1,64}(?:@|%40)(?:[\p{L}0-9-]+\.)+\p{L}{2,24}",
+            is_email,
+        )?,
+        form(
+            Kind::Uuid,
+            r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
+            stands_alone,
+        )?,
+        form(
+            Kind::Iban,
+            r"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?",
+            is_iban,
+        )?,
         form(Kind::Card, r"[0-9](?:[ -]?[0-9]){12,18}", is_card)?,
         form(Kind::Ssn, r"[0-9]{3}[- ][0-9]{2}[- ][0-9]{4}", is_ssn)?,
         form(Kind::Ip, r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", is_ipv4)?,
-        form(Kind::Ip, r"[0-9A-Fa-f:]{0,40}:[0-9A-Fa-f:]{0,40}:[0-9A-Fa-f:.]{0,40}", is_ipv6)?,
-        form(Kind::Phone, r"(?:\+|\b00)[ ]?[1-9](?:[ ./()-]{0,3}[0-9]){6,14}", is_international)?,
-        form(Kind::Phone, r"(?:1[ .-])?\(?[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}", is_american)?,
-        form(Kind::Phone, r"[(]?[0-9](?:[ ./()-]{0,2}[0-9]){5,14}", is_called)?,
+        form(
+            Kind::Ip,
+            r"[0-9A-Fa-f:]{0,40}:[0-9A-Fa-f:]{0,40}:[0-9A-Fa-f:.]{0,40}",
+            is_ipv6,
+        )?,
+        form(
+            Kind::Phone,
+            r"(?:\+|\b00)[ ]?[1-9](?:[ ./()-]{0,3}[0-9]){6,14}",
+            is_international,
+        )?,
+        form(
+            Kind::Phone,
+            r"(?:1[ .-])?\(?[2-9][0-9]{2}\)?[ .-]{1,2}[2-9][0-9]{2}[ .-][0-9]{4}",
+            is_american,
+        )?,
+        form(
+            Kind::Phone,
+            r"[(]?[0-9](?:[ ./()-]{0,2}[0-9]){5,14}",
+            is_called,
+        )?,
     ])
 });
 
@@ -88,19 +120,31 @@ fn words_before(text: &str, place: &Range<usize>) -> String {
 fn stands_alone(text: &str, place: Range<usize>) -> bool {
     // The letter of an escape is no part of what follows it.
     let escaped = text.get(..place.start).is_some_and(|before| {
-        ["\\n", "\\r", "\\t"].iter().any(|escape| before.ends_with(escape))
+        ["\\n", "\\r", "\\t"]
+            .iter()
+            .any(|escape| before.ends_with(escape))
     });
-    let goes_on = |sign: Option<char>| sign.is_some_and(|sign| sign.is_alphanumeric() || sign == '_');
+    let goes_on =
+        |sign: Option<char>| sign.is_some_and(|sign| sign.is_alphanumeric() || sign == '_');
     (escaped || !goes_on(before(text, &place))) && !goes_on(after(text, &place))
 }
 
 fn is_email(text: &str, place: Range<usize>) -> bool {
-    let Some((local, domain)) = text[place.clone()].split_once('@').or_else(|| text[place].split_once("%40")) else {
+    let Some((local, domain)) = text[place.clone()]
+        .split_once('@')
+        .or_else(|| text[place].split_once("%40"))
+    else {
         return false;
     };
-    let ending = domain.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+    let ending = domain
+        .rsplit('.')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     // `git@host:path` is an address of a machine, `icon@2x.png` a file.
-    local != "git" && !FILES.split('|').any(|file| file == ending) && !domain.starts_with(|first: char| first.is_ascii_digit() && domain.contains('x'))
+    local != "git"
+        && !FILES.split('|').any(|file| file == ending)
+        && !domain.starts_with(|first: char| first.is_ascii_digit() && domain.contains('x'))
 }
 
 fn digits(text: &str) -> impl Iterator<Item = u32> + Clone {
@@ -109,10 +153,15 @@ fn digits(text: &str) -> impl Iterator<Item = u32> + Clone {
 
 /// The checksum of cards, and a number that a network of cards gives out.
 fn is_card(text: &str, place: Range<usize>) -> bool {
-    let number: String = text[place.clone()].chars().filter(char::is_ascii_digit).collect();
+    let number: String = text[place.clone()]
+        .chars()
+        .filter(char::is_ascii_digit)
+        .collect();
     let begins = |first: u32, last: u32| {
         let digits = first.to_string().len();
-        let head = number.get(..digits).and_then(|head| head.parse::<u32>().ok());
+        let head = number
+            .get(..digits)
+            .and_then(|head| head.parse::<u32>().ok());
         head.is_some_and(|head| (first..=last).contains(&head))
     };
     let is_issued = match number.len() {
@@ -146,30 +195,52 @@ fn is_card(text: &str, place: Range<usize>) -> bool {
 
 /// No digits, points or signs go on at either end, as they do in ids, decimals and versions.
 fn is_number_alone(text: &str, place: &Range<usize>) -> bool {
-    let goes_on = |sign: Option<char>| sign.is_some_and(|sign| sign.is_alphanumeric() || "_.-+#$".contains(sign));
+    let goes_on = |sign: Option<char>| {
+        sign.is_some_and(|sign| sign.is_alphanumeric() || "_.-+#$".contains(sign))
+    };
     let follows = after(text, place);
     let is_end = follows.is_none_or(|sign| !sign.is_alphanumeric() && !"_-".contains(sign))
-        && !text[place.end..].strip_prefix('.').is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_digit()));
-    (!goes_on(before(text, place)) || stands_alone(text, place.clone()) && before(text, place).is_some_and(char::is_alphabetic)) && is_end
+        && !text[place.end..]
+            .strip_prefix('.')
+            .is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_digit()));
+    (!goes_on(before(text, place))
+        || stands_alone(text, place.clone())
+            && before(text, place).is_some_and(char::is_alphabetic))
+        && is_end
 }
 
 /// Bank account numbers sum to one modulo 97.
 fn is_iban(text: &str, place: Range<usize>) -> bool {
-    let number: String = text[place.clone()].chars().filter(char::is_ascii_alphanumeric).collect();
+    let number: String = text[place.clone()]
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
     if !(15..=34).contains(&number.len()) {
         return false;
     }
     let (head, body) = number.split_at(4);
-    let rest = body.chars().chain(head.chars()).try_fold(0_u32, |rest, sign| {
-        let value = sign.to_digit(36)?;
-        Some(if value < 10 { rest * 10 + value } else { rest * 100 + value } % 97)
-    });
+    let rest = body
+        .chars()
+        .chain(head.chars())
+        .try_fold(0_u32, |rest, sign| {
+            let value = sign.to_digit(36)?;
+            Some(
+                if value < 10 {
+                    rest * 10 + value
+                } else {
+                    rest * 100 + value
+                } % 97,
+            )
+        });
     rest == Some(1) && stands_alone(text, place)
 }
 
 fn is_ssn(text: &str, place: Range<usize>) -> bool {
     let number = &text[place.clone()];
-    let parts: Vec<u32> = number.split(['-', ' ']).filter_map(|part| part.parse().ok()).collect();
+    let parts: Vec<u32> = number
+        .split(['-', ' '])
+        .filter_map(|part| part.parse().ok())
+        .collect();
     let [area, group, serial] = parts[..] else {
         return false;
     };
@@ -183,13 +254,24 @@ fn is_ssn(text: &str, place: Range<usize>) -> bool {
 fn is_ipv4(text: &str, place: Range<usize>) -> bool {
     let octets: Vec<&str> = text[place.clone()].split('.').collect();
     let is_octet = |octet: &&str| {
-        octet.parse::<u32>().is_ok_and(|octet| octet < 256) && (octet.len() == 1 || !octet.starts_with('0'))
+        octet.parse::<u32>().is_ok_and(|octet| octet < 256)
+            && (octet.len() == 1 || !octet.starts_with('0'))
     };
     let context = words_before(text, &place);
     let is_version = context.ends_with('v')
-        || ["version", "version:", "version=", "==", ">=", "<=", "~=", "version\": \"", "rev"]
-            .iter()
-            .any(|word| context.trim_end_matches([' ', '"', '\'']).ends_with(word));
+        || [
+            "version",
+            "version:",
+            "version=",
+            "==",
+            ">=",
+            "<=",
+            "~=",
+            "version\": \"",
+            "rev",
+        ]
+        .iter()
+        .any(|word| context.trim_end_matches([' ', '"', '\'']).ends_with(word));
     octets.iter().all(is_octet)
         && !matches!(octets[0], "0" | "127" | "255")
         && !is_version
@@ -211,8 +293,12 @@ fn is_international(text: &str, place: Range<usize>) -> bool {
     let count = digits(number).count();
     let is_plus = number.starts_with('+');
     let before = before(text, &place);
-    let is_free = before.is_none_or(|sign| !sign.is_alphanumeric() && !")]_.-+*/'\"".contains(sign) || "\"'-".contains(sign));
-    let is_first = !text[..place.start].trim_end().ends_with(|sign: char| sign.is_ascii_digit());
+    let is_free = before.is_none_or(|sign| {
+        !sign.is_alphanumeric() && !")]_.-+*/'\"".contains(sign) || "\"'-".contains(sign)
+    });
+    let is_first = !text[..place.start]
+        .trim_end()
+        .ends_with(|sign: char| sign.is_ascii_digit());
     // Sums and offsets of time have a plus too; they come without groups or are short.
     let has_groups = number.contains([' ', '-', '(', '.', '/']);
     let ends = after(text, &place).is_none_or(|sign| !sign.is_alphanumeric() && sign != '_');
@@ -220,7 +306,9 @@ fn is_international(text: &str, place: Range<usize>) -> bool {
 }
 
 fn is_american(text: &str, place: Range<usize>) -> bool {
-    is_number_alone(text, &place) || (text[place.clone()].starts_with('(') && after(text, &place).is_none_or(|sign| !sign.is_alphanumeric()))
+    is_number_alone(text, &place)
+        || (text[place.clone()].starts_with('(')
+            && after(text, &place).is_none_or(|sign| !sign.is_alphanumeric()))
 }
 
 /// In the form of one country: where a word says that it is a telephone, or where it begins with a zero and has groups.
@@ -229,15 +317,20 @@ fn is_called(text: &str, place: Range<usize>) -> bool {
     let count = digits(number).count();
     let context = words_before(text, &place);
     let is_said = PHONES.split('|').any(|word| context.contains(word));
-    let groups = number.split([' ', '-', '/', '(', ')']).filter(|group| !group.is_empty());
+    let groups = number
+        .split([' ', '-', '/', '(', ')'])
+        .filter(|group| !group.is_empty());
     let is_grouped = number.starts_with(['0', '(']) && (2..=6).contains(&groups.clone().count());
-    let is_date = groups.clone().all(|group| group.len() <= 2) && !number.starts_with('0') || number.contains('.');
-    let is_national = is_grouped && (10..=11).contains(&count) && !is_date && !number.contains(['.', '/']);
+    let is_date = groups.clone().all(|group| group.len() <= 2) && !number.starts_with('0')
+        || number.contains('.');
+    let is_national =
+        is_grouped && (10..=11).contains(&count) && !is_date && !number.contains(['.', '/']);
     (6..=15).contains(&count) && (is_said || is_national) && is_number_alone(text, &place)
 }
 
 /// Words before a telephone number.
-const PHONES: &str = "phone|mobile|tel:|tel.|telephone|telefon|whatsapp|fax|cell|call me|call us|sms to|hotline";
+const PHONES: &str =
+    "phone|mobile|tel:|tel.|telephone|telefon|whatsapp|fax|cell|call me|call us|sms to|hotline";
 
 /// Endings of files that look like those of domains.
 const FILES: &str = "png|jpg|jpeg|svg|webp|gif|js|css|ts|py|html|json|md|txt|toml|yml|yaml|rs|go|java|so|dll|service|timer|lock|cfg";
@@ -249,31 +342,66 @@ mod tests {
     fn found(text: &str) -> Vec<(Kind, &str)> {
         let mut spans: Vec<Span<'_>> = Vec::new();
         find(text, &mut spans).unwrap();
-        spans.iter().map(|span| (span.kind, &text[span.start..span.end])).collect()
+        spans
+            .iter()
+            .map(|span| (span.kind, &text[span.start..span.end]))
+            .collect()
     }
 
     #[test]
     fn personal_data_is_found() {
         for (text, kind, expected) in [
-            ("write to ada.lovelace+x@example.co.uk.", Kind::Email, "ada.lovelace+x@example.co.uk"),
-            (r#"{"name":"bob@example.com"}"#, Kind::Email, "bob@example.com"),
-            ("?to=eve%40example.org&x=1", Kind::Email, "eve%40example.org"),
+            (
+                "write to ada.lovelace+x@example.co.uk.",
+                Kind::Email,
+                "ada.lovelace+x@example.co.uk",
+            ),
+            (
+                r#"{"name":"bob@example.com"}"#,
+                Kind::Email,
+                "bob@example.com",
+            ),
+            (
+                "?to=eve%40example.org&x=1",
+                Kind::Email,
+                "eve%40example.org",
+            ),
             ("jörg@müller.de", Kind::Email, "jörg@müller.de"),
-            ("card 4111 1111 1111 1111 ok", Kind::Card, "4111 1111 1111 1111"),
+            (
+                "card 4111 1111 1111 1111 ok",
+                Kind::Card,
+                "4111 1111 1111 1111",
+            ),
             ("5555-5555-5555-4444", Kind::Card, "5555-5555-5555-4444"),
             ("amex 378282246310005.", Kind::Card, "378282246310005"),
-            ("DE89 3704 0044 0532 0130 00", Kind::Iban, "DE89 3704 0044 0532 0130 00"),
-            ("iban GB29NWBK60161331926819,", Kind::Iban, "GB29NWBK60161331926819"),
+            (
+                "DE89 3704 0044 0532 0130 00",
+                Kind::Iban,
+                "DE89 3704 0044 0532 0130 00",
+            ),
+            (
+                "iban GB29NWBK60161331926819,",
+                Kind::Iban,
+                "GB29NWBK60161331926819",
+            ),
             ("ssn 219-09-9999", Kind::Ssn, "219-09-9999"),
             ("from 203.0.113.7:443", Kind::Ip, "203.0.113.7"),
-            ("2001:db8:85a3::8a2e:370:7334 said", Kind::Ip, "2001:db8:85a3::8a2e:370:7334"),
+            (
+                "2001:db8:85a3::8a2e:370:7334 said",
+                Kind::Ip,
+                "2001:db8:85a3::8a2e:370:7334",
+            ),
             ("call +49 30 901820", Kind::Phone, "+49 30 901820"),
             ("+14155550123", Kind::Phone, "+14155550123"),
             ("(415) 555-2671", Kind::Phone, "(415) 555-2671"),
             ("415-555-2671", Kind::Phone, "415-555-2671"),
             ("phone: 5550123", Kind::Phone, "5550123"),
             ("030 12345678", Kind::Phone, "030 12345678"),
-            ("id 550e8400-e29b-41d4-a716-446655440000", Kind::Uuid, "550e8400-e29b-41d4-a716-446655440000"),
+            (
+                "id 550e8400-e29b-41d4-a716-446655440000",
+                Kind::Uuid,
+                "550e8400-e29b-41d4-a716-446655440000",
+            ),
         ] {
             assert_eq!(found(text), [(kind, expected)], "{text}");
         }

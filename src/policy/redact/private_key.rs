@@ -1,22 +1,27 @@
 //! Finds private keys in PEM, PGP and PuTTY's form, in one line or many, whole or cut off.
 
-use super::{Span, mark};
+use super::{Span, mark, work};
 
 /// How keys begin. The letters of either case are found; the look that follows tells them apart.
-pub(super) static ANCHORS: &[&str] = &["-----BEGIN ", "PuTTY-User-Key-File-", "---- BEGIN "];
+pub(super) static ANCHORS: &[&str] = &["-----BEGIN ", "Private-Lines:", "---- BEGIN "];
 
 const END: &str = "-----END ";
 const MARK: &str = "----";
 /// Labels are short; what is longer is no mark.
 const LABEL_BYTES: usize = 64;
-/// Lines of PuTTY's form before the key itself.
-const PUTTY_SECRET: &str = "Private-Lines:";
+/// The line of PuTTY's form before the key itself; what is before it is public.
+const PUTTY: &str = "Private-Lines:";
 
 /// Whether a private key begins here; returns where it ends.
-pub(super) fn look<'a>(text: &'a str, start: usize, end: usize, spans: &mut Vec<Span<'a>>) -> usize {
+pub(super) fn look<'a>(
+    text: &'a str,
+    start: usize,
+    end: usize,
+    spans: &mut Vec<Span<'a>>,
+) -> usize {
     let literal = text.get(start..end).unwrap_or_default();
-    let done = if literal.starts_with("PuTTY") {
-        putty(text, end)
+    let done = if literal == PUTTY {
+        Some((Some(end), end + body_length(&text[end..])))
     } else if literal.contains("BEGIN") {
         pem(text, end)
     } else {
@@ -34,18 +39,6 @@ pub(super) fn look<'a>(text: &'a str, start: usize, end: usize, spans: &mut Vec<
     done
 }
 
-/// A private key of PuTTY: its head is public, the lines behind `Private-Lines` are not.
-fn putty(text: &str, end: usize) -> Option<(Option<usize>, usize)> {
-    let mut to = text.len().min(end + 8_192);
-    while !text.is_char_boundary(to) {
-        to -= 1;
-    }
-    let head = text.get(end..to)?;
-    let lines = end + head.find(PUTTY_SECRET)? + PUTTY_SECRET.len();
-    let body = text.get(lines..)?;
-    Some((Some(lines), lines + body_length(body)))
-}
-
 fn pem(text: &str, end: usize) -> Option<(Option<usize>, usize)> {
     let label = text.get(end..)?;
     let length = label
@@ -56,7 +49,10 @@ fn pem(text: &str, end: usize) -> Option<(Option<usize>, usize)> {
     if !is_private || !label[length..].starts_with(MARK) {
         return None;
     }
-    let dashes = label[length..].bytes().take_while(|byte| *byte == b'-').count();
+    let dashes = label[length..]
+        .bytes()
+        .take_while(|byte| *byte == b'-')
+        .count();
     let body = end + length + dashes;
     Some((None, body + body_length(&text[body..])))
 }
@@ -66,6 +62,7 @@ fn body_length(body: &str) -> usize {
     let bytes = body.as_bytes();
     let mut walked = 0;
     while let Some(byte) = bytes.get(walked) {
+        work::did(1);
         match byte {
             b'-' if body[walked..].starts_with(END) => {
                 let label = &bytes[walked + END.len()..];
@@ -76,9 +73,12 @@ fn body_length(body: &str) -> usize {
                 return walked + END.len() + mark.map_or(0, |length| length + 5);
             }
             b'-' if body[walked..].starts_with("-----") => break,
-            b'+' | b'/' | b'=' | b'-' | b':' | b',' | b'.' | b' ' | b'\t' | b'\r' | b'\n' | b'(' | b')' => {}
+            b'+' | b'/' | b'=' | b'-' | b':' | b',' | b'.' | b' ' | b'\t' | b'\r' | b'\n'
+            | b'(' | b')' => {}
             // Strings put together over several lines of code.
-            b'"' | b'\'' if is_seam(&bytes[walked..]) => walked += seam_length(&bytes[walked..]) - 1,
+            b'"' | b'\'' if is_seam(&bytes[walked..]) => {
+                walked += seam_length(&bytes[walked..]) - 1
+            }
             b'\\'
                 if matches!(
                     bytes.get(walked + 1),
@@ -107,7 +107,12 @@ fn seam_length(bytes: &[u8]) -> usize {
     let blanks = rest
         .iter()
         .take(64)
-        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'+' | b'\\' | b',' | b'.'))
+        .take_while(|byte| {
+            matches!(
+                byte,
+                b' ' | b'\t' | b'\n' | b'\r' | b'+' | b'\\' | b',' | b'.'
+            )
+        })
         .count();
     let has_line = rest[..blanks].contains(&b'\n');
     if has_line && rest.get(blanks) == Some(quote) {

@@ -2,6 +2,7 @@
 
 use super::assignment::Name;
 use super::name::{self, Telling};
+use super::work;
 use super::written::{blank_end, quote_at};
 
 /// What parts a name from its value.
@@ -83,6 +84,7 @@ fn attributes<'a>(name: &Name<'a>, rest: &'a str, next: usize) -> Option<Sign<'a
         while !rest.is_char_boundary(to) {
             to -= 1;
         }
+        work::did(to);
         rest[..to].contains(&closing)
     });
     (is_open && is_element).then_some(Sign {
@@ -128,10 +130,12 @@ fn is_told(value: &str) -> bool {
         return true;
     }
     let end = value.find([' ', '\n', '\t', '"', '\\', '\'']);
-    let word = value[..end.unwrap_or(value.len())].trim_end_matches(['.', ',', ';', ':', '!', '?', ')']);
+    let word =
+        value[..end.unwrap_or(value.len())].trim_end_matches(['.', ',', ';', ':', '!', '?', ')']);
     let has = |test: fn(&u8) -> bool| word.as_bytes().iter().any(test);
     let mixes = has(u8::is_ascii_alphabetic)
-        && (has(u8::is_ascii_digit) || word.contains(['!', '@', '#', '$', '%', '^', '&', '*', '+']));
+        && (has(u8::is_ascii_digit)
+            || word.contains(['!', '@', '#', '$', '%', '^', '&', '*', '+']));
     word.len() >= 5 && mixes && !word.contains(['(', '/', '<', '['])
 }
 

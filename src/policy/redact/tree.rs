@@ -7,6 +7,7 @@ use super::mark;
 use super::name::{self, Telling};
 use super::sign::Sign;
 use super::value::{is_code, is_digest, is_identifier, is_placeholder, is_stub, looks_random};
+use super::work;
 use super::written::{Written, blank_end, quote_at, quoted, space_end};
 
 /// The longest list or object that is looked through.
@@ -81,7 +82,9 @@ fn opening(text: &str, start: usize) -> usize {
     let rest = text.get(start..).unwrap_or_default();
     let length = rest.bytes().take(64);
     let length = length
-        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'(' | b'!' | b'['))
+        .take_while(|byte| {
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':' | b'(' | b'!' | b'[')
+        })
         .count();
     let behind = blank_end(text.as_bytes(), start + length);
     let is_structure = rest.starts_with(|first: char| first.is_ascii_uppercase())
@@ -108,6 +111,7 @@ impl<'a> Tree<'a, '_> {
         let mut numbers = Numbers::default();
         while place < limit {
             let byte = bytes[place];
+            work::did(1);
             if let Some(quote) = quote_at(bytes, place) {
                 if quote - place < self.level {
                     return place;
@@ -176,7 +180,11 @@ impl<'a> Tree<'a, '_> {
             if word.len() >= 4 && self.telling == Telling::Secret && !is_about {
                 self.push(start, end, self.quote);
             }
-        } else if !is_code(word) && !is_identifier(word) && self.is_secret(key, word) && looks_random(word) {
+        } else if !is_code(word)
+            && !is_identifier(word)
+            && self.is_secret(key, word)
+            && looks_random(word)
+        {
             self.push(start, end, self.quote);
         }
     }
@@ -190,9 +198,22 @@ impl<'a> Tree<'a, '_> {
     /// Reads the lines that are further in than the name's; returns where they end.
     fn lines(&mut self, name: &Name<'a>, sign: &Sign<'_>) -> Option<usize> {
         let rest = self.text.get(sign.end..)?;
-        let (first, _) = line(rest);
+        let next = self
+            .text
+            .as_bytes()
+            .get(blank_end(self.text.as_bytes(), sign.end))?;
+        if !matches!(next, b'\n' | b'\r' | b'\\' | b'|' | b'>') {
+            return None;
+        }
+        // A head of a few bytes: no long line is read to its end for nothing.
+        let mut to = rest.len().min(16);
+        while !rest.is_char_boundary(to) {
+            to -= 1;
+        }
+        let (first, _) = line(&rest[..to]);
+        work::did(first.len());
         let is_text = matches!(first.trim(), "|" | "|-" | "|+" | ">" | ">-" | ">+");
-        if !(first.trim().is_empty() || is_text) || first.len() == rest.len() {
+        if !(first.trim().is_empty() || is_text) || first.len() == to {
             return None;
         }
         let indent = indent_of(name)?;
@@ -200,6 +221,7 @@ impl<'a> Tree<'a, '_> {
         for _ in 0..MOST_LINES {
             let rest = self.text.get(place..)?;
             let (content, next) = line(rest);
+            work::did(content.len());
             let inner = content.trim_start_matches(' ');
             let is_item = inner.starts_with("- ");
             let depth = content.len() - inner.len();
@@ -234,13 +256,24 @@ impl<'a> Tree<'a, '_> {
             Some(quote) => quoted(self.text.as_bytes(), start, quote),
             None => Written {
                 start,
-                end: start + trimmed.split(" #").next().unwrap_or(trimmed).trim_end().len(),
+                end: start
+                    + trimmed
+                        .split(" #")
+                        .next()
+                        .unwrap_or(trimmed)
+                        .trim_end()
+                        .len(),
                 is_quoted: false,
             },
         };
         let text = value.of(self.text);
-        let is_list_of_names = key.is_none() && !is_text && score(text) > 0 && !text.bytes().any(|byte| byte.is_ascii_digit());
-        if is_list_of_names || (!value.is_quoted && (is_code(text) || text.starts_with(['{', '[', '&', '*', '!']))) {
+        let is_list_of_names = key.is_none()
+            && !is_text
+            && score(text) > 0
+            && !text.bytes().any(|byte| byte.is_ascii_digit());
+        if is_list_of_names
+            || (!value.is_quoted && (is_code(text) || text.starts_with(['{', '[', '&', '*', '!'])))
+        {
             return;
         }
         self.leaf(key, value);
@@ -262,7 +295,10 @@ impl<'a> Tree<'a, '_> {
                 !is_name && !is_words && !is_sentence && !(is_code(text) && score(text) > 0)
             }
             Telling::Random { digests } => {
-                looks_random(text) && (digests || !is_digest(text)) && score(text) < 0 && !text.contains(' ')
+                looks_random(text)
+                    && (digests || !is_digest(text))
+                    && score(text) < 0
+                    && !text.contains(' ')
             }
             Telling::Assigned | Telling::Nothing => false,
         }
@@ -329,7 +365,10 @@ fn line(rest: &str) -> (&str, usize) {
         match byte {
             b'\n' => return (&rest[..place], place + 1),
             b'\\' => {
-                let escapes = bytes[place..].iter().take_while(|byte| **byte == b'\\').count();
+                let escapes = bytes[place..]
+                    .iter()
+                    .take_while(|byte| **byte == b'\\')
+                    .count();
                 if bytes.get(place + escapes) == Some(&b'n') {
                     return (&rest[..place], place + escapes + 1);
                 }

@@ -33,18 +33,37 @@ pub(super) fn is_placeholder(value: &str) -> bool {
 pub(super) fn is_stub(word: &str) -> bool {
     let bytes = word.as_bytes();
     let filler = |byte: &u8| matches!(byte, b'*' | b'x' | b'X' | b'.' | b'-' | b'_' | b'#' | b'0');
-    if word.is_empty() || bytes.iter().all(filler) || word.chars().all(|sign| "•●…*.x".contains(sign)) {
+    if word.is_empty()
+        || bytes.iter().all(filler)
+        || word.chars().all(|sign| "•●…*.x".contains(sign))
+    {
         return true;
     }
     let is_same = bytes.len() >= 4 && bytes.iter().all(|byte| *byte == bytes[0]);
-    let filled = bytes.windows(5).any(|five| five.iter().all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.')));
+    let filled = bytes.windows(5).any(|five| {
+        five.iter()
+            .all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))
+    });
     if is_same || filled {
         return true;
     }
-    let small = word.get(..word.len().min(64)).unwrap_or_default().to_ascii_lowercase();
-    let heads = ["redacted", "placeholder", "change_me", "insert", "replace", "example_", "enter_", "enter-"];
+    let small = word
+        .get(..word.len().min(64))
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let heads = [
+        "redacted",
+        "placeholder",
+        "change_me",
+        "insert",
+        "replace",
+        "example_",
+        "enter_",
+        "enter-",
+    ];
     // What was drawn by chance may begin so as well.
-    (heads.iter().any(|stub| small.starts_with(stub)) || STUBS.split('|').any(|stub| small.contains(stub)))
+    (heads.iter().any(|stub| small.starts_with(stub))
+        || STUBS.split('|').any(|stub| small.contains(stub)))
         && score(word) > -6
 }
 
@@ -67,10 +86,14 @@ pub(super) fn is_code(value: &str) -> bool {
 
 /// `user.password`, `settings.SECRET_KEY`, `Foo::BAR`, `obj->field`: names and nothing but.
 fn is_path_of_names(value: &str) -> bool {
-    let mut parts = value.split("::").flat_map(|part| part.split(['.', '-', '>']));
+    let mut parts = value
+        .split("::")
+        .flat_map(|part| part.split(['.', '-', '>']));
     let is_name = |part: &str| {
         part.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-            && part.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphabetic() || byte == b'_')
     };
     (value.contains('.') || value.contains("::") || value.contains("->"))
         && parts.all(|part| part.is_empty() || is_name(part))
@@ -118,7 +141,9 @@ fn mixed_bytes(text: &str) -> usize {
         let digits = run.bytes().filter(u8::is_ascii_digit).count();
         (run.len() >= 3 && digits > 0 && digits < run.len())
             || (run.len() >= 8 && digits < run.len() && score(run) < -6)
-            || (run.len() >= 20 && digits < run.len() && !run.bytes().all(|byte| byte.is_ascii_lowercase()))
+            || (run.len() >= 20
+                && digits < run.len()
+                && !run.bytes().all(|byte| byte.is_ascii_lowercase()))
             || (run.len() >= 20 && digits < run.len() && score(run) < 4)
     });
     mixed.map(str::len).sum()
@@ -258,13 +283,37 @@ mod tests {
     #[test]
     fn placeholders() {
         for value in [
-            "", "null", "None", "***", "xxxx", "<your key>", "${KEY}", "$KEY", "{{ key }}",
-            "required.", "...", "your-api-key", "YOUR_TOKEN_HERE", "%TOKEN%", "[REDACTED]",
-            "sk-xxxxxxxxxxxx", "${{ secrets.TOKEN }}", "[secret:ab12]", "••••••", "@password@",
+            "",
+            "null",
+            "None",
+            "***",
+            "xxxx",
+            "<your key>",
+            "${KEY}",
+            "$KEY",
+            "{{ key }}",
+            "required.",
+            "...",
+            "your-api-key",
+            "YOUR_TOKEN_HERE",
+            "%TOKEN%",
+            "[REDACTED]",
+            "sk-xxxxxxxxxxxx",
+            "${{ secrets.TOKEN }}",
+            "[secret:ab12]",
+            "••••••",
+            "@password@",
         ] {
             assert!(is_placeholder(value), "{value}");
         }
-        for value in ["hunter2", "$ecret!", "$2b$12$abc", "xyz", "nullable", "yourmother7"] {
+        for value in [
+            "hunter2",
+            "$ecret!",
+            "$2b$12$abc",
+            "xyz",
+            "nullable",
+            "yourmother7",
+        ] {
             assert!(!is_placeholder(value), "{value}");
         }
     }

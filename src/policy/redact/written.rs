@@ -5,6 +5,7 @@
 
 use super::assignment::Name;
 use super::sign::Sign;
+use super::work;
 
 /// JSON inside JSON five times over; each time doubles the backslashes before a quote.
 const MOST_ESCAPES: usize = 31;
@@ -26,8 +27,11 @@ impl Written {
     }
 }
 
-/// The value behind a sign.
-pub(super) fn read(name: &Name<'_>, sign: &Sign<'_>) -> Option<Written> {
+/// So much of a value is looked at to judge it; all of it is read when it is a secret.
+pub(super) const GLANCE: usize = 512;
+
+/// The value behind a sign, up to so many bytes of it.
+pub(super) fn read(name: &Name<'_>, sign: &Sign<'_>, limit: usize) -> Option<Written> {
     let bytes = name.text.as_bytes();
     let mut start = blank_end(bytes, sign.end);
     if matches!(sign.byte, b':' | b'>' | b',') && (!sign.quote.is_empty() || sign.byte == b'>') {
@@ -35,14 +39,15 @@ pub(super) fn read(name: &Name<'_>, sign: &Sign<'_>) -> Option<Written> {
     }
     start = unwrapped(name.text, start);
     let value = match quote_at(bytes, start) {
-        Some(quote) => quoted(bytes, start, quote),
+        Some(quote) => quoted_to(bytes, start, quote, limit),
         None => Written {
             start,
-            end: start + bare_length(name, sign, start),
+            end: start + bare_length(name, sign, start, limit),
             is_quoted: false,
         },
     };
-    (value.end > value.start).then_some(value)
+    let end = (value.end..=name.text.len()).find(|end| name.text.is_char_boundary(*end))?;
+    (end > value.start).then_some(Written { end, ..value })
 }
 
 /// Where a value begins behind the letters and calls around it: `b"x"`, `Some("x")`, `String::from("x")`.
@@ -52,7 +57,10 @@ fn unwrapped(text: &str, mut start: usize) -> usize {
         let length = rest
             .bytes()
             .take(WRAPPER_BYTES)
-            .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'_' | b'.' | b'&' | b'[' | b']' | b'@' | b'#'))
+            .take_while(|byte| {
+                byte.is_ascii_alphanumeric()
+                    || matches!(byte, b':' | b'_' | b'.' | b'&' | b'[' | b']' | b'@' | b'#')
+            })
             .count();
         if rest.as_bytes().get(length) == Some(&b'(') {
             let callee = rest[..length].trim_start_matches('&');
@@ -78,16 +86,15 @@ fn unwrapped(text: &str, mut start: usize) -> usize {
     start
 }
 
-fn bare_length(name: &Name<'_>, sign: &Sign<'_>, start: usize) -> usize {
+fn bare_length(name: &Name<'_>, sign: &Sign<'_>, start: usize, limit: usize) -> usize {
     let bytes = name.text.as_bytes().get(start..).unwrap_or_default();
     // Alone on a line of an environment file, signs are a part of the value.
-    let is_line = sign.byte == b'='
-        && name.text.get(name.end..start) == Some("=")
-        && name.begins_line();
+    let is_line =
+        sign.byte == b'=' && name.text.get(name.end..start) == Some("=") && name.begins_line();
     let is_phrase = name.is_phrase();
     let is_told = sign.byte == b' ';
     let mut length = 0;
-    while let Some(byte) = bytes.get(length) {
+    while let Some(byte) = bytes.get(length).filter(|_| length < limit) {
         let next = bytes.get(length + 1);
         let ends = match byte {
             b'\r' | b'\n' | b'"' | b'\'' | b'`' | b'<' => true,
@@ -105,6 +112,7 @@ fn bare_length(name: &Name<'_>, sign: &Sign<'_>, start: usize) -> usize {
         if ends {
             break;
         }
+        work::did(1);
         // A backslash and what it escapes stay together, so that JSON stays JSON.
         length += if *byte == b'\\' && next.is_some_and(u8::is_ascii) {
             2
@@ -159,6 +167,10 @@ pub(super) fn space_end(bytes: &[u8], mut start: usize) -> usize {
 
 /// The value behind an opening quote, up to the quote that closes it, the end of the line or of the text.
 pub(super) fn quoted(bytes: &[u8], start: usize, quote: usize) -> Written {
+    quoted_to(bytes, start, quote, usize::MAX)
+}
+
+fn quoted_to(bytes: &[u8], start: usize, quote: usize, limit: usize) -> Written {
     let (level, sign) = (quote - start, bytes[quote]);
     // Three quotes open a string of several lines; to skip two of them is enough.
     let three = bytes
@@ -175,7 +187,8 @@ pub(super) fn quoted(bytes: &[u8], start: usize, quote: usize) -> Written {
         is_quoted: true,
     };
     let mut escapes = 0;
-    for (index, byte) in bytes.iter().enumerate().skip(start) {
+    for (index, byte) in bytes.iter().enumerate().skip(start).take(limit) {
+        work::did(1);
         match byte {
             b'\\' => escapes += 1,
             b'\n' | b'\r' => return written(index),
@@ -189,7 +202,14 @@ pub(super) fn quoted(bytes: &[u8], start: usize, quote: usize) -> Written {
             _ => escapes = 0,
         }
     }
-    written(bytes.len())
+    // Not within an escape.
+    written(
+        bytes
+            .len()
+            .min(start.saturating_add(limit))
+            .max(start + escapes)
+            - escapes,
+    )
 }
 
 /// Calls that hold a value and do nothing to it.
