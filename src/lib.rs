@@ -39,6 +39,9 @@ mod builder;
 mod config;
 mod diagnostic;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(doctest)]
 mod integrations;
 mod owner_only;

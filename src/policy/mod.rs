@@ -12,7 +12,11 @@ use std::borrow::Cow;
 
 pub(crate) use limit::cut;
 pub use redact::Redactor;
+#[cfg(any(test, fuzzing))]
+pub(crate) use redact::mark::halved_at;
 pub(crate) use redact::{Custom, Rules};
+#[cfg(any(test, fuzzing))]
+pub(crate) use shape::cut_borrowed as cut_value;
 
 use crate::config::{Content, Placement};
 use crate::record::{EventRecord, SpanRecord, Value};

@@ -250,9 +250,8 @@ impl<'a> Name<'a> {
         // not, and neither does `password: hunter`.
         let parted = self.text.get(self.end..value.start).unwrap_or_default();
         let is_spaced = sign.byte == b'=' && parted.contains(' ');
-        let ends_line = behind.is_empty()
-            || behind.starts_with(['\n', '\r', '"', '\'', '&', ' ', '\\', ';', '<'])
-            || self.text.len() == value.end;
+        let ends_line = behind.is_empty() || behind.starts_with(['\n', '\r', '"', '\'', '\\', '<']);
+        let ends_word = ends_line || behind.starts_with(['&', ' ', ';']);
         let is_capital = text.starts_with(|first: char| first.is_ascii_uppercase());
         let is_flag = self.as_str().starts_with('-');
         match sign.byte {
@@ -262,8 +261,9 @@ impl<'a> Name<'a> {
                 true
             }
             b',' => true,
+            b':' => !ends_line || text.contains('_'),
             _ => {
-                !ends_line
+                !ends_word
                     || text.contains('_')
                     || behind.starts_with(" =")
                     || behind.starts_with(" |")
@@ -304,7 +304,8 @@ impl<'a> Name<'a> {
 fn may_be_named(bytes: &[u8], end: usize) -> bool {
     match bytes.get(end) {
         Some(
-            b':' | b'=' | b'"' | b'\'' | b'`' | b'\\' | b'%' | b'>' | b']' | b'&' | b')' | b'\t',
+            b':' | b'=' | b'"' | b'\'' | b'`' | b'\\' | b'%' | b'>' | b']' | b'&' | b')' | b'\t'
+            | b'\n' | b'\r',
         ) => true,
         Some(b' ') => match bytes.get(end + 1) {
             Some(b':' | b'=' | b'\'' | b'"' | b'i' | b'w' | b't' | b'-' | b' ' | b'`') => true,
@@ -312,8 +313,6 @@ fn may_be_named(bytes: &[u8], end: usize) -> bool {
             Some(byte) => byte.is_ascii_graphic(),
             None => false,
         },
-        // `- name: DB_PASSWORD`, and its value in the next line.
-        Some(b'\n' | b'\r') => true,
         _ => false,
     }
 }

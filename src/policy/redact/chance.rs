@@ -24,12 +24,14 @@ static IS_LETTER: [bool; 256] = letters();
 
 const fn letters() -> [bool; 256] {
     let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        let letter = byte as u8;
-        table[byte] =
+    let mut letter = 0_u8;
+    loop {
+        table[letter as usize] =
             letter.is_ascii_alphanumeric() || matches!(letter, b'_' | b'-' | b'+' | b'/' | b'=');
-        byte += 1;
+        if letter == u8::MAX {
+            break;
+        }
+        letter += 1;
     }
     table
 }
@@ -53,10 +55,10 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span<'_>>) {
         let behind = bytes[place..].iter();
         let end = place + behind.take_while(|byte| is_letter(**byte)).count();
         work::did(end - start);
-        if end - start >= LEAST {
-            if let Some((start, end)) = judge(text, start, end) {
-                spans.push(Span::secret(start, end));
-            }
+        if end - start >= LEAST
+            && let Some((start, end)) = judge(text, start, end)
+        {
+            spans.push(Span::secret(start, end));
         }
         done = end;
         place = end + LEAST;

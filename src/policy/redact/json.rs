@@ -16,11 +16,7 @@ pub(super) fn is_broken(text: &str, clean: &str) -> bool {
 }
 
 /// The JSON with each of its texts cleaned, and what stands under a telling name replaced.
-pub(super) fn by_leaf<'a>(
-    text: &'a str,
-    clean: impl Fn(&str) -> Cow<'_, str>,
-    key: &[u8; 16],
-) -> String {
+pub(super) fn by_leaf(text: &str, clean: impl Fn(&str) -> Cow<'_, str>, key: &[u8; 16]) -> String {
     match serde_json::from_str(text) {
         Ok(value) => cleaned(value, false, &clean, key).to_string(),
         Err(_) => Value::from(super::UNAVAILABLE).to_string(),

@@ -95,11 +95,24 @@ fn within(text: &str, rule: &Rule, from: usize, end: usize) -> Found {
         return Found::Nothing;
     };
     work::did(to - from);
-    match pattern.find(&text[from..to]) {
-        Some(found) if from + found.end() >= end => {
+    let found = pattern.captures(&text[from..to]);
+    let secret = found
+        .as_ref()
+        .and_then(|found| found.get(1).or_else(|| found.get(0)));
+    let reaches = found
+        .as_ref()
+        .and_then(|found| found.get(0))
+        .is_some_and(|whole| from + whole.end() >= end);
+    match secret {
+        Some(secret) if reaches => {
+            let stop = from + secret.end();
             // The window may have cut it.
-            let stop = from + found.end();
-            Found::Secret(from + found.start(), stop + run_length(text, stop))
+            let rest = if stop == to {
+                run_length(text, stop)
+            } else {
+                0
+            };
+            Found::Secret(from + secret.start(), stop + rest)
         }
         _ => Found::Nothing,
     }
@@ -171,8 +184,7 @@ fn begins_word(text: &str, start: usize, may_follow_dash: bool) -> bool {
             .copied()
     };
     match before(1) {
-        Some(b'-' | b'.') => may_follow_dash,
-        Some(b'_') => may_follow_dash,
+        Some(b'-' | b'.' | b'_') => may_follow_dash,
         Some(byte) if byte.is_ascii_alphanumeric() => {
             (matches!(byte, b'n' | b'r' | b't' | b'b' | b'f') && before(2) == Some(b'\\'))
                 || (byte.is_ascii_hexdigit()

@@ -292,7 +292,7 @@ impl Span<'_> {
 }
 
 /// The places in their order, those that overlap made one. Of two kinds, a secret is the graver.
-fn merged<'a>(mut spans: Vec<Span<'a>>) -> impl Iterator<Item = Span<'a>> {
+fn merged(mut spans: Vec<Span<'_>>) -> impl Iterator<Item = Span<'_>> {
     spans.sort_unstable_by_key(|span| (span.start, Reverse(span.end)));
     let mut spans = spans.into_iter().peekable();
     std::iter::from_fn(move || {

@@ -9,7 +9,7 @@ pub(super) static ANCHORS: &[&str] = &[
     "pass", "pwd", "pw=", "pw:", "pw\"", "pw'", "pw\\", "pw =", "pw :", "secret", "credential", "creds", "token", "key", "auth",
     "sig=", "sig\"", "sig'", "sig:", "sig\\", "sig%", "signature", "jwt", "hmac", "session", "sid=", "sid\"", "sid'", "sid:", "sid\\",
     "phpsessid", "connstr", "conn_str", "connectionstring", "connection string", "connection_string", "mnemonic",
-    "seed phrase", "recovery phrase", "seed_phrase", "recovery_phrase", "xsrf",
+    "psk", "seed phrase", "recovery phrase", "seed_phrase", "recovery_phrase", "xsrf",
 ];
 
 /// What a name says of its value.
@@ -150,7 +150,7 @@ impl Words {
 static SECRET_WORDS: List = List::of(
     "password|passwords|passwd|passphrase|passcode|pwd|secret|secrets|credential|credentials|creds|\
     apikey|apikeys|apitoken|authtoken|accesstoken|refreshtoken|clientsecret|privatekey|secretkey|accesskey|authkey|connectionstring|\
-    connstr|mnemonic|passkey|passwort|bearertoken|accountkey|sharedkey|sharedaccesskey|encryptionkey|signingkey",
+    connstr|mnemonic|passkey|psk|passwort|bearertoken|accountkey|sharedkey|sharedaccesskey|encryptionkey|signingkey",
 );
 
 /// An ending that makes a word one of those above: `PGPASSWORD`, `dbpasswd`.

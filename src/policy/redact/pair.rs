@@ -31,9 +31,16 @@ pub(super) fn look<'a>(name: &Name<'a>, spans: &mut Vec<Span<'a>>) {
     let key = label_before(before);
     let value = match key {
         Some(key) if is_label(key) => {
-            behind(name, quote + 1).or_else(|| ahead(name, open - label_offset(before)))
+            let inner = element(name, quote + 1);
+            let value = inner.or_else(|| behind(name, quote + 1));
+            value.or_else(|| ahead(name, open - label_offset(before)))
         }
         Some(_) => None,
+        None if before.ends_with("variable ") => {
+            let brace = space_end(bytes, quote + 1);
+            let opens = bytes.get(brace) == Some(&b'{');
+            opens.then(|| behind(name, brace + 1)).flatten()
+        }
         None => tuple(name, before, quote + 1),
     };
     if let Some(value) = value {
@@ -99,6 +106,18 @@ fn is_label(key: &str) -> bool {
     LABELS
         .split('|')
         .any(|label| label.eq_ignore_ascii_case(key))
+}
+
+/// `<property name="password">x</property>`.
+fn element(name: &Name<'_>, from: usize) -> Option<Written> {
+    let rest = name.text.get(from..)?.strip_prefix('>')?;
+    let end = rest.bytes().take(REACH).position(|byte| byte == b'<')?;
+    let is_text = end > 0 && rest[end..].starts_with("</");
+    is_text.then_some(Written {
+        start: from + 1,
+        end: from + 1 + end,
+        is_quoted: true,
+    })
 }
 
 /// `, "value": "x"` behind the name.
@@ -215,16 +234,15 @@ fn yaml<'a>(name: &Name<'a>, spans: &mut Vec<Span<'a>>) {
         return;
     };
     let start = blank_end(bytes, next + key.len());
-    let value = match quote_at(bytes, start) {
-        Some(quote) => quoted(bytes, start, quote),
-        None => {
-            let rest = name.text.get(start..).unwrap_or_default();
-            let end = rest.find(['\n', '\r', '\\', '"']).unwrap_or(rest.len());
-            Written {
-                start,
-                end: start + rest[..end].trim_end().len(),
-                is_quoted: false,
-            }
+    let value = if let Some(quote) = quote_at(bytes, start) {
+        quoted(bytes, start, quote)
+    } else {
+        let rest = name.text.get(start..).unwrap_or_default();
+        let end = rest.find(['\n', '\r', '\\', '"']).unwrap_or(rest.len());
+        Written {
+            start,
+            end: start + rest[..end].trim_end().len(),
+            is_quoted: false,
         }
     };
     if value.end > value.start && telling != Telling::Nothing {

@@ -190,7 +190,7 @@ fn is_card(text: &str, place: Range<usize>) -> bool {
             _ => digit * 2 / 10 + digit * 2 % 10,
         })
         .sum();
-    is_issued && sum % 10 == 0 && is_number_alone(text, &place)
+    is_issued && sum.is_multiple_of(10) && is_number_alone(text, &place)
 }
 
 /// No digits, points or signs go on at either end, as they do in ids, decimals and versions.

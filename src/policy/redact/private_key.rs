@@ -1,4 +1,4 @@
-//! Finds private keys in PEM, PGP and PuTTY's form, in one line or many, whole or cut off.
+//! Finds private keys in PEM, PGP's form and `PuTTY`'s, in one line or many, whole or cut off.
 
 use super::{Span, mark, work};
 
@@ -9,7 +9,7 @@ const END: &str = "-----END ";
 const MARK: &str = "----";
 /// Labels are short; what is longer is no mark.
 const LABEL_BYTES: usize = 64;
-/// The line of PuTTY's form before the key itself; what is before it is public.
+/// The line of `PuTTY`'s form before the key itself; what is before it is public.
 const PUTTY: &str = "Private-Lines:";
 
 /// Whether a private key begins here; returns where it ends.
@@ -77,7 +77,7 @@ fn body_length(body: &str) -> usize {
             | b'(' | b')' => {}
             // Strings put together over several lines of code.
             b'"' | b'\'' if is_seam(&bytes[walked..]) => {
-                walked += seam_length(&bytes[walked..]) - 1
+                walked += seam_length(&bytes[walked..]) - 1;
             }
             b'\\'
                 if matches!(
@@ -95,8 +95,8 @@ fn body_length(body: &str) -> usize {
 /// `"` line end and blanks `"`, with a plus or without: between two strings that are one.
 fn is_seam(bytes: &[u8]) -> bool {
     let length = seam_length(bytes);
-    length > 1 && bytes.get(length).is_some_and(u8::is_ascii_alphanumeric)
-        || (length > 1 && bytes.get(length) == Some(&b'-'))
+    let next = bytes.get(length);
+    length > 1 && next.is_some_and(|next| next.is_ascii_alphanumeric() || *next == b'-')
 }
 
 fn seam_length(bytes: &[u8]) -> usize {

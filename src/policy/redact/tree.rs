@@ -129,11 +129,9 @@ impl<'a> Tree<'a, '_> {
             }
             match byte {
                 b'[' | b'{' | b'(' => {
-                    if byte == b'[' {
-                        if let Some(end) = mark::at(self.text, place) {
-                            place = end;
-                            continue;
-                        }
+                    if let Some(end) = mark::at(self.text, place) {
+                        place = end;
+                        continue;
                     }
                     depth += 1;
                     numbers = Numbers::default();
@@ -292,7 +290,8 @@ impl<'a> Tree<'a, '_> {
                     && !text.bytes().any(|byte| byte.is_ascii_digit())
                     && score(text) > 0;
                 let is_sentence = text.contains(' ') && text.ends_with(['.', ':', '?', '!']);
-                !is_name && !is_words && !is_sentence && !(is_code(text) && score(text) > 0)
+                let is_expression = is_code(text) && score(text) > 0;
+                !(is_name || is_words || is_sentence || is_expression)
             }
             Telling::Random { digests } => {
                 looks_random(text)

@@ -40,11 +40,11 @@ pub(super) fn is_stub(word: &str) -> bool {
         return true;
     }
     let is_same = bytes.len() >= 4 && bytes.iter().all(|byte| *byte == bytes[0]);
-    let filled = bytes.windows(5).any(|five| {
+    let is_padded = bytes.windows(5).any(|five| {
         five.iter()
             .all(|byte| matches!(byte, b'*' | b'x' | b'X' | b'.'))
     });
-    if is_same || filled {
+    if is_same || is_padded {
         return true;
     }
     let small = word
@@ -215,7 +215,7 @@ static PLACEHOLDERS: List = List::of(
     hidden|masked|str|string|&str|&'static str|bytes|int|integer|float|number|bool|boolean|text|varchar|char|option|any|object|secretstr|\
     optional[str]|option<string>|secretstring|list|dict|array|map|tuple|date|uuid|email|the|a|an|is|are|must|should|not|and|or|for|to|in|of|\
     with|this|that|your|my|was|has|it|if|on|at|by|as|be|no|from|when|which|will|can|\
-    invalid|incorrect|expired|wrong|changed|ok|yes|self|await|new|prompt|ask|n/a|todo|tbd|fixme|fake|bearer|basic|inherit|default|default_value|\
+    invalid|incorrect|expired|wrong|changed|ok|yes|self|await|new|prompt|ask|n/a|todo|tbd|fixme|sensitive|fake|bearer|basic|inherit|default|default_value|\
     password|passwd|secret|token|api_key|apikey|enabled|disabled|exists|found|private|public|present|absent|revoked|valid|redacted|unspecified|\
     key|value|name|username|user|admin_password|auto|generated|auto-generated|encrypted|plaintext|plain|env|file|keyring|prompted|stdin|vault",
 );

@@ -100,7 +100,7 @@ fn bare_length(name: &Name<'_>, sign: &Sign<'_>, start: usize, limit: usize) -> 
             b'\r' | b'\n' | b'"' | b'\'' | b'`' | b'<' => true,
             b' ' | b'\t' => !is_phrase,
             // `&str` begins with what parts queries.
-            b'&' => !is_line && length > 0,
+            b'&' => !is_line && !is_told && length > 0,
             b',' | b';' | b'>' | b')' | b'}' | b']' | b'|' | b'(' => !is_line,
             b'\\' => matches!(
                 next,

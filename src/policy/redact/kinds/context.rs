@@ -1,6 +1,6 @@
 //! Secrets known by what stands around them: headers, addresses, command lines, hashes of passwords.
 
-use super::{Kind, Test, around, key};
+use super::{Kind, Test, around, key, within};
 
 #[rustfmt::skip]
 pub(super) static KINDS: &[Kind] = &[
@@ -18,6 +18,7 @@ pub(super) static KINDS: &[Kind] = &[
     around("url-password", &["://", ":\\/"], r#":(?:\\*/){2}[^\s/@:"'`<>\\?#\[]*:([^\s/"'`<>\\?#]+)@"#, Test::Given),
     around("url-key", &["://", ":\\/"], r#":(?:\\*/){2}([^\s/@:"'`<>\\?#\[]{16,})(?::[^\s/@"'`<>\\?#]*)?@"#, Test::Userinfo),
     around("url-password-cut", &["://", ":\\/"], r#":(?:\\*/){2}[^\s/@:"'`<>\\?#\[]*:([^\s/@"'`<>\\?#…]{4,}?)(?:…|\.\.\.|\z)"#, Test::Random),
+    within("data-source", &["@tcp(", "@unix("], 96, r#"[A-Za-z0-9_.-]+:([^\s@:/"'\\]+)@(?:tcp|unix)\("#),
     around("oracle", &["jdbc:oracle"], r#"jdbc:oracle:[a-z]+:[^\s/@"'\\]+/([^\s/@"'\\]+)@"#, Test::Given),
     // Command lines. A program's name, its flag, and what follows.
     around("mysql", &["mysql", "mariadb"], r#"(?i)\b(?:mysql|mariadb)[a-z_-]*\b[^\r\n|;&]{0,200}?[ \t"']-p([^\s"'\\,=-][^\s"'\\]*)"#, Test::Given),
