@@ -16,10 +16,8 @@ use hermes::Redactor;
 use regex::Regex;
 use serde_json::Value;
 
-#[path = "../examples/redaction/draw.rs"]
-#[expect(dead_code, reason = "the alphabets alone are not asked for here")]
-mod draw;
 #[path = "../examples/redaction/vendor.rs"]
+#[expect(dead_code, reason = "the names of the forms are not asked for here")]
 mod vendor;
 
 const ROUNDS: usize = 9;

@@ -177,12 +177,12 @@ fn work_grows_with_the_text_and_no_faster() {
             "", "-", " ", "=", ": ", "\"", "\": \"", "\n", "/", "_", ".", "\\n", "x9",
         ] {
             let unit = format!("{seed}{between}");
-            let short = unit.repeat(2_000 / unit.len() + 1);
-            let long = unit.repeat(8_000 / unit.len() + 1);
+            let short = unit.repeat(1_000 / unit.len() + 1);
+            let long = unit.repeat(4_000 / unit.len() + 1);
             let (little, much) = (spent(&short), spent(&long));
             assert!(
                 much <= 6 * little + 40_000,
-                "{unit:?}: {little} for 2,000, {much} for 8,000"
+                "{unit:?}: {little} for 1,000, {much} for 4,000"
             );
             // And no text is looked at more than so often.
             assert!(
