@@ -8,6 +8,7 @@
     reason = "a benchmark that cannot measure has failed"
 )]
 
+use std::fmt::Write as _;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -105,7 +106,7 @@ fn pattern(form: &str) -> String {
             "w" => "[A-Za-z0-9_-]",
             _ => "[A-Za-z0-9]",
         };
-        pattern.push_str(&format!("{letters}{{{}}}", &class[1..]));
+        let _ = write!(pattern, "{letters}{{{}}}", &class[1..]);
         rest = after;
     }
     pattern + &regex::escape(rest)

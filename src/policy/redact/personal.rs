@@ -29,11 +29,6 @@ static FORMS: LazyLock<Option<Vec<Form>>> = LazyLock::new(|| {
     };
     Some(vec![
         form(
-            Kind::Email,
-            r"[\p{L}0-9._%+'-]{1,64}(?:@|%40)(?:[\p{L}0-9-]+\.)+\p{L}{2,24}",
-            is_email,
-        )?,
-        form(
             Kind::Uuid,
             r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}",
             stands_alone,
@@ -48,7 +43,7 @@ static FORMS: LazyLock<Option<Vec<Form>>> = LazyLock::new(|| {
         form(Kind::Ip, r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}", is_ipv4)?,
         form(
             Kind::Ip,
-            r"[0-9A-Fa-f:]{0,40}:[0-9A-Fa-f:]{0,40}:[0-9A-Fa-f:.]{0,40}",
+            r"(?:[0-9A-Fa-f]{1,4}::?){2,7}[0-9A-Fa-f]{1,4}",
             is_ipv6,
         )?,
         form(
@@ -73,6 +68,15 @@ static FORMS: LazyLock<Option<Vec<Form>>> = LazyLock::new(|| {
 pub(super) fn find(text: &str, spans: &mut Vec<Span<'_>>) -> Option<()> {
     // What is found already, by where it begins: each place is taken once.
     let mut taken: BTreeMap<usize, usize> = BTreeMap::new();
+    for place in emails(text) {
+        taken.insert(place.start, place.end);
+        spans.push(Span {
+            start: place.start,
+            end: place.end,
+            quote: "",
+            kind: Kind::Email,
+        });
+    }
     for form in FORMS.as_ref()? {
         for found in form.pattern.find_iter(text) {
             let place = trimmed(text, found.range());
@@ -129,22 +133,54 @@ fn stands_alone(text: &str, place: Range<usize>) -> bool {
     (escaped || !goes_on(before(text, &place))) && !goes_on(after(text, &place))
 }
 
-fn is_email(text: &str, place: Range<usize>) -> bool {
-    let Some((local, domain)) = text[place.clone()]
-        .split_once('@')
-        .or_else(|| text[place].split_once("%40"))
-    else {
-        return false;
-    };
-    let ending = domain
-        .rsplit('.')
-        .next()
-        .unwrap_or_default()
-        .to_ascii_lowercase();
+/// The longest part before the sign of an address, and the longest behind it.
+const LOCAL: usize = 64;
+const DOMAIN: usize = 253;
+
+/// Addresses, each found by its sign: `@`, or `%40` in a query.
+fn emails(text: &str) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let signs = text.match_indices('@').map(|(at, _)| (at, at + 1));
+    let codes = text.match_indices("%40").map(|(at, _)| (at, at + 3));
+    for (at, behind) in signs.chain(codes) {
+        let is_local = |sign: &char| sign.is_alphanumeric() || "._%+'-".contains(*sign);
+        let local: usize = text[..at]
+            .chars()
+            .rev()
+            .take(LOCAL)
+            .take_while(is_local)
+            .map(char::len_utf8)
+            .sum();
+        let is_domain = |sign: &char| sign.is_alphanumeric() || matches!(sign, '.' | '-');
+        let domain: usize = text[behind..]
+            .chars()
+            .take(DOMAIN)
+            .take_while(is_domain)
+            .map(char::len_utf8)
+            .sum();
+        let place = trimmed(text, at - local..behind + domain);
+        if place.start < at
+            && place.end > behind
+            && is_email(text, place.start..at, behind..place.end)
+        {
+            found.push(place);
+        }
+    }
+    found
+}
+
+fn is_email(text: &str, local: Range<usize>, domain: Range<usize>) -> bool {
+    let (local, domain) = (&text[local], &text[domain]);
+    let mut labels = domain.rsplit('.');
+    let ending = labels.next().unwrap_or_default().to_lowercase();
+    let is_ending =
+        (2..=24).contains(&ending.chars().count()) && ending.chars().all(char::is_alphabetic);
+    let has_name = labels.clone().count() > 0 && labels.all(|label| !label.is_empty());
     // `git@host:path` is an address of a machine, `icon@2x.png` a file.
-    local != "git"
-        && !FILES.split('|').any(|file| file == ending)
-        && !domain.starts_with(|first: char| first.is_ascii_digit() && domain.contains('x'))
+    let is_scaled =
+        domain.starts_with(|first: char| first.is_ascii_digit()) && domain.contains('x');
+    let is_file = FILES.split('|').any(|file| file == ending);
+    is_ending && has_name && local != "git" && !is_file && !is_scaled
 }
 
 fn digits(text: &str) -> impl Iterator<Item = u32> + Clone {
