@@ -1,10 +1,5 @@
 //! Holds the redactor to its aims, the documentation to what is measured, and the rules to the cases others got wrong.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot set itself up has failed"
-)]
-
 #[path = "../examples/redaction/carrier.rs"]
 mod carrier;
 #[path = "../examples/redaction/clean.rs"]
