@@ -148,6 +148,9 @@ impl<'a> Name<'a> {
 
     /// The places of the secrets that the name names.
     fn assigned(&self, sign: &Sign<'a>, telling: Telling, spans: &mut Vec<Span<'a>>) {
+        if self.ends_with("auth") && sign.byte == b'=' {
+            spans.extend(pair::credentials(self.text, sign.end));
+        }
         let Some(mut value) = read(self, sign, GLANCE) else {
             return;
         };
@@ -204,7 +207,10 @@ impl<'a> Name<'a> {
             }
             Telling::Random { digests } => {
                 let is_chance = looks_random(text)
-                    && (letters::score(text) < 0 || is_random_hex(text) || value.is_quoted)
+                    && (letters::score(text) < 0
+                        || is_random_hex(text)
+                        || value.is_quoted
+                        || sign.byte == b'>')
                     && !text.contains(' ');
                 (is_chance && (digests || !is_digest(text)) && !self.is_content(text))
                     || (self.ends_with("auth") && is_base64_pair(text))
@@ -280,7 +286,7 @@ impl<'a> Name<'a> {
             b'=' => written == "=" || (value.is_quoted && !written.ends_with("==")),
             b'>' | b' ' | b',' => true,
             _ => {
-                (value.is_quoted && !sign.quote.is_empty())
+                (value.is_quoted && (!sign.quote.is_empty() || is_no_word(value.of(self.text))))
                     || (has_part && (is_environment || value.is_quoted))
                     || (self.begins_line()
                         && !is_identifier(value.of(self.text))
@@ -298,6 +304,12 @@ impl<'a> Name<'a> {
             .map_or(before, |rest| rest.trim_end_matches(blank));
         before.is_empty() || before.ends_with('\n') || before.ends_with("\\n")
     }
+}
+
+/// One word with a digit or a sign in it.
+fn is_no_word(text: &str) -> bool {
+    !text.contains(' ')
+        && text.contains(|sign: char| sign.is_ascii_digit() || "!@#$%^&*+".contains(sign))
 }
 
 /// Whether a sign may stand here that parts a name from its value. Asked of every word, so it looks at a byte or two.

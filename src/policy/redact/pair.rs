@@ -209,6 +209,27 @@ fn tuple(name: &Name<'_>, before: &str, from: usize) -> Option<Written> {
     (is_last && value.end > value.start).then_some(value)
 }
 
+/// `auth=("bob", "x")`: the second of the two.
+pub(super) fn credentials(text: &str, from: usize) -> Option<Span<'_>> {
+    let bytes = text.as_bytes();
+    let open = space_end(bytes, from);
+    if bytes.get(open) != Some(&b'(') {
+        return None;
+    }
+    let start = space_end(bytes, open + 1);
+    let quote = quote_at(bytes, start)?;
+    let user = quoted(bytes, start, quote);
+    let comma = space_end(bytes, user.end + (quote - start) + 1);
+    if bytes.get(comma) != Some(&b',') {
+        return None;
+    }
+    let start = space_end(bytes, comma + 1);
+    let quote = quote_at(bytes, start)?;
+    let value = quoted(bytes, start, quote);
+    let is_given = value.end > value.start && !is_placeholder(value.of(text));
+    is_given.then(|| Span::secret(value.start, value.end))
+}
+
 /// `- name: DB_PASSWORD` and in the next line `value: x`.
 fn yaml<'a>(name: &Name<'a>, spans: &mut Vec<Span<'a>>) {
     let before = name.before(40).trim_end_matches([' ', '\t']);

@@ -47,7 +47,7 @@ pub(super) fn look<'a>(
         Some(b'[') => mark::at(name.text, start).is_none(),
         _ => false,
     };
-    let is_block = sign.byte == b':' && sign.quote.len() <= 1 && !opens;
+    let is_block = sign.byte == b':' && sign.quote.is_empty() && !opens;
     if !opens && !is_block {
         return false;
     }
@@ -385,7 +385,9 @@ fn indent_of(name: &Name<'_>) -> Option<usize> {
     let before = name.before(80);
     let start = before.rfind('\n').map(|at| at + 1);
     let escaped = before.rfind("\\n").map(|at| at + 2);
-    let start = start.max(escaped);
+    // A string in JSON begins a line as well.
+    let opened = before.ends_with('"').then_some(before.len());
+    let start = start.max(escaped).max(opened);
     let begun = start.unwrap_or(0);
     let blank = &before[begun..];
     let inner = blank.trim_start_matches([' ', '-', '"', '\'']);
