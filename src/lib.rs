@@ -39,6 +39,9 @@ mod builder;
 mod config;
 mod diagnostic;
 mod error;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(doctest)]
 mod integrations;
 mod owner_only;
@@ -58,6 +61,7 @@ pub use hermes_macros::{
 #[cfg(feature = "sqlite")]
 pub use insight::{Tree, TreeNode};
 pub use pipeline::{EventStats, LogStats, Stats};
+pub use policy::Redactor;
 #[cfg(feature = "sqlite")]
 pub use rebuild::Rebuilt;
 pub use record::{

@@ -22,7 +22,7 @@ use crate::capture::{Capture, CaptureFilter, Core, Dialect, Dialects, Ways};
 use crate::config::{Config, EventLog};
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::{Health, Home, Queue, Reader, Writer};
-use crate::policy::Policy;
+use crate::policy::{Policy, Rules};
 use crate::record::{WriterIdentity, now_ns, seed};
 use crate::sink::{
     Backlog, Callback, EventLogSink, LiveSink, LogCounter, LogLimits, Recent, RecentLimits,
@@ -38,6 +38,8 @@ pub(crate) struct Wishes {
     pub(crate) shares_session: bool,
     pub(crate) dialects: Vec<Dialect>,
     pub(crate) keeps_error_text: bool,
+    /// What is redacted beside secrets.
+    pub(crate) redaction: Rules,
     pub(crate) queue_capacity: usize,
     pub(crate) event_log_limits: LogLimits,
     pub(crate) subscribers: Vec<Callback>,
@@ -71,6 +73,7 @@ where
         config.content,
         wishes.keeps_error_text,
         store.redaction_key,
+        wishes.redaction,
     ));
     if !wishes.subscribers.is_empty() {
         let diagnostics = Arc::clone(diagnostics);

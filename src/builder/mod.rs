@@ -1,6 +1,7 @@
 //! What code can set, what it means beside the environment, and the layer and the guard it gets.
 
 mod apply;
+mod redaction;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::logs::WithIds;
 use crate::record::Value;
 use crate::sink::{Batch, Callback, LogLimits, RecentLimits};
 use crate::telemetry::Telemetry;
+use redaction::Redaction;
 
 /// Spans that may wait for the writer. Each takes two thirds of a kilobyte, used or not.
 const QUEUE_CAPACITY: usize = 8_192;
@@ -57,6 +59,7 @@ pub struct Builder {
     service_version: Option<String>,
     resource: Vec<(String, Value)>,
     store_path: Option<PathBuf>,
+    redaction: Redaction,
     event_log: Option<PathBuf>,
     event_log_limits: LogLimits,
     retention_days: Option<u32>,
@@ -344,12 +347,15 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// None at present: a setting that makes no sense, a store or a collector that cannot be
-    /// reached give a line on stderr each, and the program runs on.
+    /// [`ErrorKind::InvalidInput`] for a [`redact_pattern`](Self::redact_pattern) that cannot be used.
+    /// Nothing else: a setting that makes no sense, a store or a collector that cannot be reached
+    /// give a line on stderr each, and the program runs on.
     pub fn build<S>(mut self) -> Result<(HermesLayer<S>, Telemetry), Error>
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
     {
+        // Before anything is opened: what was to be redacted and cannot be must not be kept.
+        let redaction = self.redaction.rules()?;
         let mut config = Config::from_env();
         self.apply_to(&mut config);
         let diagnostics = Arc::new(Diagnostics::open(
@@ -370,6 +376,7 @@ impl Builder {
             shares_session: self.shares_session,
             dialects: self.dialects,
             keeps_error_text: !self.drops_error_text,
+            redaction,
             queue_capacity: self.queue_capacity.unwrap_or(QUEUE_CAPACITY),
             event_log_limits: self.event_log_limits,
             recent: recent_limits(self.recent_traces),

@@ -1,16 +1,15 @@
-//! Cuts a text to a length, after redaction, so that neither a character nor a redaction token is halved.
+//! Cuts a text to a length, after redaction, so that neither a character nor the mark of a secret is halved.
 
 use std::borrow::Cow;
 
+use super::redact::mark;
+
 /// What stands where a text was cut.
-const MARK: char = '…';
-/// How the token begins that stands for a secret, and how long it is: `[secret:ab12]`.
-const TOKEN: &str = "[secret:";
-const TOKEN_BYTES: usize = 13;
+const CUT: char = '…';
 
 /// At most `max_chars` characters of the text, the mark of the cut among them.
 ///
-/// A redaction token that does not fit is left out whole: half a token would look like text that leaked.
+/// A mark of a redaction that does not fit is left out whole: half of one would look like text that leaked.
 pub(crate) fn cut(text: &str, max_chars: usize) -> Cow<'_, str> {
     // A text never has more characters than bytes, so most need no counting.
     if text.len() <= max_chars {
@@ -26,21 +25,11 @@ pub(crate) fn cut(text: &str, max_chars: usize) -> Cow<'_, str> {
     if places.next().is_none() {
         return Cow::Borrowed(text);
     }
-    let end = halved_token(text, end).unwrap_or(end);
-    let mut kept = String::with_capacity(end + MARK.len_utf8());
+    let end = mark::halved_at(text, end).unwrap_or(end);
+    let mut kept = String::with_capacity(end + CUT.len_utf8());
     kept.push_str(&text[..end]);
-    kept.push(MARK);
+    kept.push(CUT);
     Cow::Owned(kept)
-}
-
-/// Where the token begins that a cut at `end` would halve.
-fn halved_token(text: &str, end: usize) -> Option<usize> {
-    let bytes = text.as_bytes();
-    let nearest = end.saturating_sub(TOKEN_BYTES - 1);
-    (nearest..end).rev().find(|start| {
-        let token = bytes.get(*start..start + TOKEN_BYTES);
-        token.is_some_and(|token| token.starts_with(TOKEN.as_bytes()) && token.ends_with(b"]"))
-    })
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ impl Policy {
         } else {
             PLAIN_CHARS
         };
-        self.text(message, chars)
+        self.text(message, chars, Sensitivity::Content)
     }
 
     /// A field's value as it leaves; `None`: it does not.
@@ -65,7 +65,7 @@ mod tests {
     use crate::record::Value;
 
     fn policy(content: Content) -> Policy {
-        Policy::new(content, true, [7; 16])
+        Policy::new(content, true, [7; 16], crate::policy::Rules::default())
     }
 
     #[test]

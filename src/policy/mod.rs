@@ -7,14 +7,18 @@
 mod limit;
 #[cfg(feature = "otlp-logs")]
 mod log;
-mod patterns;
 mod redact;
 mod shape;
 
 use std::borrow::Cow;
 
 pub(crate) use limit::cut;
-use redact::Redactor;
+pub use redact::Redactor;
+#[cfg(any(test, fuzzing))]
+pub(crate) use redact::mark::halved_at;
+pub(crate) use redact::{Custom, Rules};
+#[cfg(any(test, fuzzing))]
+pub(crate) use shape::cut_borrowed as cut_value;
 
 use crate::config::{Content, Placement};
 use crate::record::{EventRecord, SpanRecord, Value};
@@ -36,12 +40,12 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// `key` makes the same secret get the same token.
-    pub(crate) fn new(content: Content, error_text: bool, key: [u8; 16]) -> Self {
+    /// `key` makes the same secret get the same mark; the rules are those beside the ones that always hold.
+    pub(crate) fn new(content: Content, error_text: bool, key: [u8; 16], rules: Rules) -> Self {
         Policy {
             content,
             error_text,
-            redactor: Redactor::new(key),
+            redactor: Redactor::with_key(key, rules),
         }
     }
 
@@ -77,18 +81,19 @@ impl Policy {
             self.clean(value, Sensitivity::Content);
         }
         for event in &mut record.events {
-            self.clean_text(&mut event.name, ERROR_CHARS);
+            self.clean_text(&mut event.name, ERROR_CHARS, Sensitivity::Content);
             for (_, value) in &mut event.attributes {
                 self.clean(value, Sensitivity::Content);
             }
         }
         if let Some(name) = &mut record.given_name {
-            self.clean_text(name, PLAIN_CHARS);
+            self.clean_text(name, PLAIN_CHARS, Sensitivity::Plain);
         }
         if let Some(failure) = &mut record.failure {
-            self.clean_text(&mut failure.error_type, PLAIN_CHARS);
+            self.clean_text(&mut failure.error_type, PLAIN_CHARS, Sensitivity::Plain);
             let message = failure.message.take().filter(|_| self.error_text);
-            failure.message = message.map(|message| self.text(&message, ERROR_CHARS));
+            failure.message =
+                message.map(|message| self.text(&message, ERROR_CHARS, Sensitivity::Content));
         }
         if let Some(exception) = exception(record) {
             record.events.push(exception);
@@ -122,21 +127,29 @@ impl Policy {
 
     /// A status description or a name of another library's span.
     pub(crate) fn foreign_text(&self, text: &str) -> String {
-        self.text(text, ERROR_CHARS)
+        self.text(text, ERROR_CHARS, Sensitivity::Content)
     }
 
     /// A word that names something, as it may be kept.
     pub(crate) fn label(&self, text: &str) -> String {
-        self.text(text, PLAIN_CHARS)
+        self.text(text, PLAIN_CHARS, Sensitivity::Plain)
     }
 
-    fn text(&self, text: &str, chars: usize) -> String {
-        cut(&self.redactor.redact(text), chars).into_owned()
+    fn text(&self, text: &str, chars: usize, sensitivity: Sensitivity) -> String {
+        cut(&self.redact(text, sensitivity), chars).into_owned()
+    }
+
+    /// What identifies people goes from their words alone: a session's id, which may be a UUID, leads from span to span.
+    fn redact<'a>(&self, text: &'a str, sensitivity: Sensitivity) -> Cow<'a, str> {
+        match sensitivity {
+            Sensitivity::Content => self.redactor.redact(text),
+            Sensitivity::Plain => self.redactor.redact_name(text),
+        }
     }
 
     /// Most texts are short and clean: they stay where they are.
-    fn clean_text(&self, text: &mut Cow<'static, str>, chars: usize) {
-        let clean = match self.redactor.redact(text) {
+    fn clean_text(&self, text: &mut Cow<'static, str>, chars: usize, sensitivity: Sensitivity) {
+        let clean = match self.redact(text, sensitivity) {
             Cow::Borrowed(clean) => match cut(clean, chars) {
                 Cow::Borrowed(_) => return,
                 Cow::Owned(short) => short,
@@ -154,16 +167,23 @@ impl Policy {
         match value {
             // Most values are short and clean: they stay where they are.
             Value::Text(text) => {
-                let clean = shape::cut(self.redactor.redact(text), chars);
+                let clean = shape::cut(self.redact(text, sensitivity), chars);
                 if let Cow::Owned(clean) = clean {
                     *text = Cow::Owned(clean);
                 }
             }
             Value::Texts(texts) => {
-                for text in texts {
-                    if let Cow::Owned(clean) = shape::cut(self.redactor.redact(text), chars) {
-                        *text = clean;
+                // What was split over neighbours is seen as one.
+                let pieces: Vec<&str> = texts.iter().map(String::as_str).collect();
+                let clean = match sensitivity {
+                    Sensitivity::Content => self.redactor.redact_pieces(&pieces),
+                    Sensitivity::Plain => {
+                        let names = pieces.iter().map(|name| self.redact(name, sensitivity));
+                        names.map(Cow::into_owned).collect()
                     }
+                };
+                for (text, clean) in texts.iter_mut().zip(clean) {
+                    *text = shape::cut(Cow::Owned(clean), chars).into_owned();
                 }
             }
             Value::Bool(_) | Value::Int(_) | Value::Double(_) => {}
@@ -251,12 +271,12 @@ fn is_well_known(key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::Policy;
+    use super::{Policy, Rules};
     use crate::config::{Content, Placement};
     use crate::record::Value;
 
     fn policy(content: Content) -> Policy {
-        Policy::new(content, true, [7; 16])
+        Policy::new(content, true, [7; 16], Rules::default())
     }
 
     #[test]

@@ -19,6 +19,12 @@ pub(super) fn cut(text: Cow<'_, str>, chars: usize) -> Cow<'_, str> {
     Cow::Owned(limit::cut(&text, chars).into_owned())
 }
 
+/// The same of a text that stays where it is.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn cut_borrowed(text: &str, chars: usize) -> Cow<'_, str> {
+    cut(Cow::Borrowed(text), chars)
+}
+
 /// Shortens the texts of a JSON value, then its lists, until it fits.
 fn shortened(mut json: Json, chars: usize) -> String {
     let mut leaf = chars / 2;

@@ -34,6 +34,7 @@ mod otlp_logs;
 mod owned;
 mod propagation;
 mod recent;
+mod redaction;
 mod runs;
 mod sampling;
 mod session;

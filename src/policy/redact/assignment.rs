@@ -1,64 +1,59 @@
 //! Finds secrets by the name they are assigned to, in whatever notation: JSON inside JSON, code, URLs, command lines.
-//!
-//! The value is read by hand, for the quote that closes it is the one with as many backslashes as the one that opened
-//! it; so the document around keeps its structure.
 
-use std::sync::LazyLock;
-
-use regex::{Regex, RegexBuilder};
-
+use super::Span;
 use super::name::{self, Telling};
-use super::value::{is_code, is_digest, is_placeholder, is_short_number, looks_random};
-use super::{Span, is_token_at};
+use super::sign::{Sign, find_sign};
+use super::value::{
+    is_base64_pair, is_code, is_digest, is_identifier, is_placeholder, is_random_hex,
+    is_short_number, looks_random,
+};
+use super::written::{GLANCE, Written, blank_end, quote_at, read};
+use super::{letters, mark, pair, tree};
 
-/// The longest name that is looked at; what is longer is no name.
-const NAME_BYTES: usize = 96;
-
-/// JSON inside JSON five times over; each time doubles the backslashes before a quote.
-const MOST_ESCAPES: usize = 31;
-
-static NAMES: LazyLock<Option<Regex>> =
-    LazyLock::new(|| RegexBuilder::new(name::NEEDLE).unicode(false).build().ok());
-
-/// Finds `NAME=value`, `name: value`, `"name": "value"`, `--name value`; `None` where it cannot search.
-pub(super) fn find<'a>(text: &'a str, spans: &mut Vec<Span<'a>>) -> Option<()> {
-    let mut done = 0;
-    for hit in NAMES.as_ref()?.find_iter(text) {
-        if hit.start() < done {
-            continue;
-        }
-        let name = Name::around(text, hit.start(), hit.end());
-        if let Some(span) = name.and_then(|name| name.secret()) {
-            done = span.end;
-            spans.push(span);
-        }
-    }
-    Some(())
+/// A name in a text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name<'a> {
+    pub(super) text: &'a str,
+    pub(super) start: usize,
+    pub(super) end: usize,
 }
 
-/// A name in a text, with everything around it.
-#[derive(Clone, Copy)]
-struct Name<'a> {
+/// How far a text has been looked at, so that no part of it is looked at often.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// Names before this place are done with.
+    pub(super) done: usize,
+    pub(super) walked: tree::Walked,
+}
+
+/// Finds `NAME=value`, `name: value`, `"name": "value"`, `--name value` and the like around a word of the name.
+pub(super) fn look<'a>(
     text: &'a str,
     start: usize,
     end: usize,
-}
-
-/// What parts a name from its value.
-struct Sign<'a> {
-    byte: u8,
-    /// The quote that closed the name.
-    quote: &'a str,
-    /// Where the value may begin.
-    end: usize,
-}
-
-/// A value and how it is written.
-#[derive(Clone, Copy)]
-struct Written {
-    start: usize,
-    end: usize,
-    is_quoted: bool,
+    spans: &mut Vec<Span<'a>>,
+    progress: &mut Progress,
+) {
+    let Some(name) = Name::around(text, start, end) else {
+        return;
+    };
+    progress.done = name.end;
+    let Some(sign) = find_sign(&name) else {
+        pair::look(&name, spans);
+        return;
+    };
+    let telling = name::telling(name.as_str());
+    if telling == Telling::Nothing {
+        return;
+    }
+    let found = spans.len();
+    let is_tree = telling != Telling::Assigned
+        && tree::look(&name, &sign, telling, spans, &mut progress.walked);
+    if !is_tree {
+        name.assigned(&sign, telling, spans);
+    }
+    let last = spans.get(found..).and_then(<[Span<'_>]>::last);
+    progress.done = last.map_or(name.end, |last| last.end.max(name.end));
 }
 
 impl<'a> Name<'a> {
@@ -67,26 +62,30 @@ impl<'a> Name<'a> {
         let bytes = text.as_bytes();
         let is_part =
             |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-        // The needle may have taken the separator along, or have a space inside it.
-        let hit = &text[start..end];
+        // The literal may have taken the sign along, or have a space inside it.
+        let hit = text.get(start..end)?;
         let hit = hit
-            .split(['\\', '"', '\'', ':', '='])
+            .split(['\\', '"', '\'', ':', '=', '%'])
             .next()
             .unwrap_or(hit)
             .trim_end();
         let end = start + hit.len();
         let after = bytes[end..]
             .iter()
-            .take(NAME_BYTES)
+            .take(name::MOST_BYTES)
             .take_while(|byte| is_part(byte))
             .count();
+        // Most words of prose end here.
+        if after == name::MOST_BYTES || !may_be_named(bytes, end + after) {
+            return None;
+        }
         let before = bytes[..start]
             .iter()
             .rev()
-            .take(NAME_BYTES)
+            .take(name::MOST_BYTES)
             .take_while(|byte| is_part(byte))
             .count();
-        if after == NAME_BYTES || before == NAME_BYTES {
+        if before == name::MOST_BYTES {
             return None;
         }
         let mut name = Name {
@@ -101,7 +100,7 @@ impl<'a> Name<'a> {
             // The letter belongs to an escaped line end before the name.
             name.start += 1;
         }
-        if name.is_one_of(&["key", "token"]) && name.byte_before() == Some(b' ') {
+        if name.is_one_of(&["key", "keys", "token"]) && name.byte_before() == Some(b' ') {
             // "API key: ..." is a name of two words.
             let before = bytes[..name.start - 1].iter().rev();
             name.start -= 1 + before
@@ -109,22 +108,23 @@ impl<'a> Name<'a> {
                 .take_while(|byte| byte.is_ascii_alphanumeric())
                 .count();
         }
-        // A token of an earlier pass is no name with a value.
+        // A mark of an earlier pass is no name with a value.
         let bracket = name.start.checked_sub(1);
-        (!bracket.is_some_and(|bracket| is_token_at(text, bracket))).then_some(name)
+        let is_mark = bracket.is_some_and(|bracket| mark::at(text, bracket).is_some());
+        (!is_mark).then_some(name)
     }
 
-    fn as_str(&self) -> &'a str {
+    pub(super) fn as_str(&self) -> &'a str {
         self.text.get(self.start..self.end).unwrap_or_default()
     }
 
-    fn is_one_of(&self, words: &[&str]) -> bool {
+    pub(super) fn is_one_of(&self, words: &[&str]) -> bool {
         words
             .iter()
             .any(|word| self.as_str().eq_ignore_ascii_case(word))
     }
 
-    fn ends_with(&self, ending: &str) -> bool {
+    pub(super) fn ends_with(&self, ending: &str) -> bool {
         let name = self.as_str();
         let start = name.len().checked_sub(ending.len());
         start
@@ -132,232 +132,213 @@ impl<'a> Name<'a> {
             .is_some_and(|end| end.eq_ignore_ascii_case(ending))
     }
 
-    fn byte_before(&self) -> Option<u8> {
+    pub(super) fn byte_before(&self) -> Option<u8> {
         self.start
             .checked_sub(1)
             .map(|index| self.text.as_bytes()[index])
     }
 
-    /// The place of the secret that the name names.
-    fn secret(&self) -> Option<Span<'a>> {
-        let Sign {
-            byte: sign,
-            quote,
-            end,
-        } = self.sign()?;
-        let telling = name::telling(self.as_str());
-        if telling == Telling::Nothing {
-            return None;
+    pub(super) fn before(&self, bytes: usize) -> &'a str {
+        let mut from = self.start.saturating_sub(bytes);
+        while !self.text.is_char_boundary(from) {
+            from += 1;
         }
-        let mut value = self.value(end, sign)?;
-        let written = |value: Written| self.text.get(value.start..value.end).unwrap_or_default();
-        if sign == b':' && !value.is_quoted && is_placeholder(written(value)) {
-            // `password: str = "..."`: what follows the colon is the type.
-            let rest = self.text[value.end..].trim_start_matches([' ', '\t']);
-            value = self.value(self.text.len() - rest.strip_prefix('=')?.len(), b'=')?;
+        self.text.get(from..self.start).unwrap_or_default()
+    }
+
+    /// The places of the secrets that the name names.
+    fn assigned(&self, sign: &Sign<'a>, telling: Telling, spans: &mut Vec<Span<'a>>) {
+        if self.ends_with("auth") && sign.byte == b'=' {
+            spans.extend(pair::credentials(self.text, sign.end));
         }
-        let text = written(value);
-        let is_secret = match telling {
-            Telling::Secret => value.is_quoted || !is_short_number(text),
-            Telling::Assigned => {
-                !is_short_number(text) && self.is_assigned(sign, quote, end, value)
-            }
-            Telling::Random { digests } => looks_random(text) && (digests || !is_digest(text)),
-            Telling::Nothing => false,
+        let Some(mut value) = read(self, sign, GLANCE) else {
+            return;
         };
-        // A list or an object is looked into, not replaced; and code is not what it returns.
-        let is_tree = text.starts_with(['[', '{']);
-        let is_call = self.text[value.end..].starts_with('(') || is_code(text);
-        if !is_secret || is_placeholder(text) || (!value.is_quoted && (is_tree || is_call)) {
-            return None;
+        let mut parted = Sign { ..*sign };
+        if sign.byte == b':' && !value.is_quoted && is_type(self.text, value) {
+            // `password: str = "..."`: what follows the colon is the type.
+            let rest = self.text[value.end..].trim_start_matches([' ', '\t', '>', ']']);
+            let Some(rest) = rest.strip_prefix('=') else {
+                return;
+            };
+            let after = Sign {
+                byte: b'=',
+                quote: sign.quote,
+                start: self.text.len() - rest.len() - 1,
+                end: self.text.len() - rest.len(),
+            };
+            let Some(behind) = read(self, &after, GLANCE) else {
+                return;
+            };
+            if !behind.is_quoted {
+                return;
+            }
+            value = behind;
+            parted = after;
         }
-        let is_json_number = !value.is_quoted && sign == b':';
-        Some(Span {
-            start: value.start,
-            end: value.end,
-            quote: if is_json_number { quote } else { "" },
-        })
+        if self.is_secret(sign, telling, value) {
+            let value = read(self, &parted, usize::MAX).unwrap_or(value);
+            let is_json_number = !value.is_quoted && sign.byte == b':';
+            spans.push(Span {
+                start: value.start,
+                end: value.end,
+                quote: if is_json_number { sign.quote } else { "" },
+                kind: mark::Kind::Secret,
+            });
+        }
+    }
+
+    fn is_secret(&self, sign: &Sign<'_>, telling: Telling, value: Written) -> bool {
+        let text = value.of(self.text);
+        if is_placeholder(text) || text.is_empty() {
+            return false;
+        }
+        if !value.is_quoted && self.is_code(sign, value) {
+            return false;
+        }
+        // The name of another variable is no secret, and neither is what is shown to people.
+        let names_another =
+            is_identifier(text) && text.len() > 3 && name::telling(text) != Telling::Nothing;
+        match telling {
+            Telling::Secret if value.is_quoted => !names_another && !self.is_sentence(text),
+            Telling::Secret => !is_short_number(text) && !names_another,
+            Telling::Assigned => {
+                !is_short_number(text) && !names_another && self.is_assigned(sign, value)
+            }
+            Telling::Random { digests } => {
+                let is_chance = looks_random(text)
+                    && (letters::score(text) < 0
+                        || is_random_hex(text)
+                        || value.is_quoted
+                        || sign.byte == b'>')
+                    && !text.contains(' ');
+                (is_chance && (digests || !is_digest(text)) && !self.is_content(text))
+                    || (self.ends_with("auth") && is_base64_pair(text))
+            }
+            Telling::Nothing => false,
+        }
+    }
+
+    /// A signature of a model's thinking is as long as a text, and no key.
+    fn is_content(&self, value: &str) -> bool {
+        self.is_one_of(&["signature"]) && value.len() > 128
+    }
+
+    /// What is shown to people under the name: "Enter your password.", "This field is required."
+    fn is_sentence(&self, value: &str) -> bool {
+        if !value.contains(' ') || self.is_phrase() {
+            return false;
+        }
+        let ends = value.trim_end().ends_with(['.', '?', '!', ':', '…']);
+        let mut words = value.split(' ');
+        let says = words.any(|word| {
+            SENTENCE_WORDS
+                .split('|')
+                .any(|known| known.eq_ignore_ascii_case(word))
+        });
+        ends || says
+    }
+
+    pub(super) fn is_phrase(&self) -> bool {
+        self.ends_with("phrase") || self.ends_with("mnemonic")
+    }
+
+    /// Whether a value without quotes is an expression, which says where the secret is and not what it is.
+    fn is_code(&self, sign: &Sign<'_>, value: Written) -> bool {
+        let (text, behind) = (value.of(self.text), &self.text[value.end..]);
+        if text.starts_with(['[', '{', '(']) || behind.starts_with('(') || is_code(text) {
+            return true;
+        }
+        if !is_identifier(text) {
+            return false;
+        }
+        // `f(password=pwd)` and `{password: pwd}` pass on what they were given; `PASSWORD=hunter` alone on its line does
+        // not, and neither does `password: hunter`.
+        let parted = self.text.get(self.end..value.start).unwrap_or_default();
+        let is_spaced = sign.byte == b'=' && parted.contains(' ');
+        let ends_line = behind.is_empty() || behind.starts_with(['\n', '\r', '"', '\'', '\\', '<']);
+        let ends_word = ends_line || behind.starts_with(['&', ' ', ';']);
+        let is_capital = text.starts_with(|first: char| first.is_ascii_uppercase());
+        let is_flag = self.as_str().starts_with('-');
+        match sign.byte {
+            _ if is_flag => false,
+            b'=' if is_spaced => true,
+            b':' if is_capital && text.bytes().skip(1).any(|byte| byte.is_ascii_lowercase()) => {
+                true
+            }
+            b',' => true,
+            b':' => !ends_line || text.contains('_'),
+            _ => {
+                !ends_word
+                    || text.contains('_')
+                    || behind.starts_with(" =")
+                    || behind.starts_with(" |")
+            }
+        }
     }
 
     /// "All tests pass: ..." and "pass ==" are prose; `pass=x`, `"pass": "x"` and `DB_PASS: x` are not.
-    fn is_assigned(&self, sign: u8, quote: &str, end: usize, value: Written) -> bool {
-        let written = self.text.get(self.end..end).unwrap_or_default();
+    fn is_assigned(&self, sign: &Sign<'_>, value: Written) -> bool {
+        let written = self.text.get(self.end..sign.end).unwrap_or_default();
         let is_environment = !self.as_str().bytes().any(|byte| byte.is_ascii_lowercase());
-        match sign {
+        let has_part = self.as_str().contains(['_', '-']);
+        match sign.byte {
             b'=' => written == "=" || (value.is_quoted && !written.ends_with("==")),
-            b'>' => true,
+            b'>' | b' ' | b',' => true,
             _ => {
-                (value.is_quoted && !quote.is_empty())
-                    || (is_environment && self.as_str().contains('_'))
+                (value.is_quoted && (!sign.quote.is_empty() || is_no_word(value.of(self.text))))
+                    || (has_part && (is_environment || value.is_quoted))
+                    || (self.begins_line()
+                        && !is_identifier(value.of(self.text))
+                        && !self.text[value.end..].starts_with(' '))
             }
         }
     }
 
-    fn sign(&self) -> Option<Sign<'a>> {
-        let bytes = self.text.as_bytes();
-        let at = |index: usize| bytes.get(index).copied();
-        let closed = quote_at(bytes, self.end).map_or(self.end, |quote| quote + 1);
-        let quote = self.text.get(self.end..closed)?;
-        // `os.environ["API_KEY"] = ...`
-        let closed = if at(closed) == Some(b']') {
-            closed + 1
-        } else {
-            closed
-        };
-        let next = blank_end(bytes, closed);
-        let found = |byte: u8, length: usize| {
-            Some(Sign {
-                byte,
-                quote,
-                end: next + length,
-            })
-        };
-        let is_flag = self.as_str().starts_with("--") && next > closed;
-        match at(next)? {
-            b':' if at(next + 1) == Some(b'=') => found(b'=', 2),
-            b':' if at(next + 1) != Some(b':') => found(b':', 1),
-            b'=' if matches!(at(next + 1), Some(b'=' | b'>')) => found(b'=', 2),
-            b'=' => found(b'=', 1),
-            b'%' if self.text[next..].starts_with("%3D")
-                || self.text[next..].starts_with("%3d") =>
-            {
-                found(b'=', 3)
-            }
-            // An element of XML.
-            b'>' if self.byte_before() == Some(b'<') => found(b'>', 1),
-            b'-' if is_flag => None,
-            _ if is_flag => found(b'=', 0),
-            // SQL: `WITH PASSWORD 'x'`.
-            b'\'' if next > closed && self.ends_with("password") => found(b'=', 0),
-            _ => None,
-        }
-    }
-
-    fn value(&self, behind: usize, sign: u8) -> Option<Written> {
-        let bytes = self.text.as_bytes();
-        let mut start = blank_end(bytes, behind);
-        // Strings of some languages have a letter before their quote.
-        let has_letter = bytes
-            .get(start)
-            .is_some_and(|byte| b"bBrRuUfF".contains(byte));
-        if has_letter && quote_at(bytes, start + 1) == Some(start + 1) {
-            start += 1;
-        }
-        let value = match quote_at(bytes, start) {
-            Some(quote) => quoted_value(bytes, start, quote),
-            None => Written {
-                start,
-                end: start + self.bare_length(start, sign),
-                is_quoted: false,
-            },
-        };
-        (value.end > value.start).then_some(value)
-    }
-
-    fn bare_length(&self, start: usize, sign: u8) -> usize {
-        let bytes = self.text.as_bytes().get(start..).unwrap_or_default();
-        // Alone on a line of an environment file, signs are a part of the value.
-        let is_line =
-            sign == b'=' && self.text.get(self.end..start) == Some("=") && self.begins_line();
-        let is_phrase = self.ends_with("phrase") || self.ends_with("mnemonic");
-        let mut length = 0;
-        while let Some(byte) = bytes.get(length) {
-            let next = bytes.get(length + 1);
-            let ends = match byte {
-                b'\r' | b'\n' | b'"' | b'\'' | b'`' | b'<' => true,
-                b' ' | b'\t' => !is_phrase,
-                // `&str` begins with what parts queries.
-                b'&' => !is_line && length > 0,
-                b',' | b';' | b'>' | b')' | b'}' | b']' | b'|' | b'(' => !is_line,
-                b'\\' => matches!(next, None | Some(b'n' | b'r' | b't' | b'"' | b'\'' | b'u')),
-                _ => false,
-            };
-            if ends {
-                break;
-            }
-            // A backslash and what it escapes stay together, so that JSON stays JSON.
-            length += if *byte == b'\\' && next.is_some_and(u8::is_ascii) {
-                2
-            } else {
-                1
-            };
-        }
-        length
-    }
-
-    fn begins_line(&self) -> bool {
+    pub(super) fn begins_line(&self) -> bool {
         let blank = [' ', '\t'];
-        let before = self
-            .text
-            .get(..self.start)
-            .unwrap_or_default()
-            .trim_end_matches(blank);
-        let before = before
-            .strip_suffix("export")
+        let before = self.before(64).trim_end_matches(blank);
+        let before = ["export", "set", "setx", "ENV", "ARG"]
+            .iter()
+            .find_map(|word| before.strip_suffix(word))
             .map_or(before, |rest| rest.trim_end_matches(blank));
         before.is_empty() || before.ends_with('\n') || before.ends_with("\\n")
     }
 }
 
-/// Where the quote is that begins at `start`, behind the backslashes which a string inside a string has.
-fn quote_at(bytes: &[u8], start: usize) -> Option<usize> {
-    let escapes = bytes
-        .get(start..)?
-        .iter()
-        .take(MOST_ESCAPES)
-        .take_while(|byte| **byte == b'\\')
-        .count();
-    let quote = start + escapes;
-    matches!(bytes.get(quote), Some(b'"' | b'\'')).then_some(quote)
+/// One word with a digit or a sign in it.
+fn is_no_word(text: &str) -> bool {
+    !text.contains(' ')
+        && text.contains(|sign: char| sign.is_ascii_digit() || "!@#$%^&*+".contains(sign))
 }
 
-fn blank_end(bytes: &[u8], start: usize) -> usize {
-    let rest = bytes.get(start..).unwrap_or_default();
-    start
-        + rest
-            .iter()
-            .take_while(|byte| matches!(byte, b' ' | b'\t'))
-            .count()
+/// Whether a sign may stand here that parts a name from its value. Asked of every word, so it looks at a byte or two.
+fn may_be_named(bytes: &[u8], end: usize) -> bool {
+    match bytes.get(end) {
+        Some(
+            b':' | b'=' | b'"' | b'\'' | b'`' | b'\\' | b'%' | b'>' | b']' | b'&' | b')' | b'\t'
+            | b'\n' | b'\r',
+        ) => true,
+        Some(b' ') => match bytes.get(end + 1) {
+            Some(b':' | b'=' | b'\'' | b'"' | b'i' | b'w' | b't' | b'-' | b' ' | b'`') => true,
+            // A flag, a line of netrc or of a Dockerfile.
+            Some(byte) => byte.is_ascii_graphic(),
+            None => false,
+        },
+        _ => false,
+    }
 }
 
-/// The value behind an opening quote, up to the quote that closes it, the end of the line or of the text.
-fn quoted_value(bytes: &[u8], start: usize, quote: usize) -> Written {
-    let (level, sign) = (quote - start, bytes[quote]);
-    // Three quotes open a string of several lines; to skip two of them is enough.
-    let three = bytes
-        .get(quote..quote + 3)
-        .is_some_and(|three| three.iter().all(|byte| *byte == sign));
-    let start = if level == 0 && three {
-        quote + 3
-    } else {
-        quote + 1
-    };
-    let mut escapes = 0;
-    for (index, byte) in bytes.iter().enumerate().skip(start) {
-        match byte {
-            b'\\' => escapes += 1,
-            b'\n' | b'\r' => {
-                return Written {
-                    start,
-                    end: index,
-                    is_quoted: true,
-                };
-            }
-            // With n backslashes before the opening quote, a closing one has n too, and a multiple of 2(n + 1) more where
-            // the value ends in backslashes; with fewer it closes the string around.
-            _ if *byte == sign && (escapes < level || escapes % (2 * (level + 1)) == level) => {
-                return Written {
-                    start,
-                    end: index - escapes.min(level),
-                    is_quoted: true,
-                };
-            }
-            _ => escapes = 0,
-        }
-    }
-    Written {
-        start,
-        end: bytes.len(),
-        is_quoted: true,
-    }
+/// `&str`, `Option<String>`, `str`: what stands between a colon and an equals sign.
+fn is_type(text: &str, value: Written) -> bool {
+    let written = value.of(text);
+    let behind = text[value.end..].trim_start_matches([' ', '>', ']']);
+    is_placeholder(written)
+        || (behind.starts_with('=') && !behind.starts_with("==") && {
+            let start = blank_end(text.as_bytes(), text.len() - behind.len() + 1);
+            quote_at(text.as_bytes(), start).is_some() || text[start..].starts_with(['b', 'r'])
+        })
 }
+
+/// Words of which sentences are made, and secrets hardly ever.
+const SENTENCE_WORDS: &str = "the|a|an|is|are|your|for|to|must|not|required|please|enter|field|this|of|was|has|have|cannot|should|will|with|new|old|confirm";

@@ -1,40 +1,79 @@
-//! Finds secrets in a text and puts tokens in their place, the same token for the same secret.
+//! Finds secrets in a text and puts marks in their place, the same mark for the same secret.
 //!
-//! An identifier costs a look at its letters, other clean text one pass of one automaton, which says what is worth a
-//! closer look. What is found is collected first and replaced at once, so rules neither see nor spoil each other's work,
-//! and a value keeps its quotes.
+//! One walk over the text says where a closer look is worth it: at vendors' literals, at words of telling
+//! names, at the heads of private keys. A second walk, in steps, finds long words that were drawn by chance. What is found
+//! is collected first and replaced at once, so rules neither see nor spoil each other's work, and a value keeps its quotes.
 
+mod anchors;
 mod assignment;
-mod mark;
+mod chance;
+mod custom;
+mod json;
+mod kinds;
+mod letters;
+mod list;
+pub(crate) mod mark;
+mod matcher;
 mod name;
+mod pair;
+mod personal;
+mod pieces;
 mod private_key;
+mod sign;
+#[cfg(test)]
+mod laws;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod value;
+mod work;
+mod written;
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::fmt;
-use std::hash::Hasher;
-use std::sync::{LazyLock, OnceLock};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
-use regex::{Regex, RegexSet, RegexSetBuilder};
-use siphasher::sip::SipHasher13;
-
-use super::patterns::{SHAPES, Test};
-use value::{is_base64_pair, is_placeholder, is_scheme, looks_random};
+use anchors::{ANCHORS, Looker};
+use assignment::Progress;
+pub(crate) use custom::Custom;
+use matcher::Found;
 
 /// What stands for a text that could not be searched: the raw text never does.
 const UNAVAILABLE: &str = "[redaction-unavailable]";
-/// How a token begins, and how long it is: `[secret:ab12]`.
-const TOKEN: &str = "[secret:";
-const TOKEN_BYTES: usize = 13;
-/// A text still not clean after these was made to be so.
-const MOST_PASSES: usize = 4;
+/// A text that is not clean after these is withheld. Each one but the last leaves less to be found; most texts take one,
+/// and hardly any takes three.
+const MOST_PASSES: usize = 6;
+/// A longer text is withheld: it would keep the thread busy for seconds, and no more than some of it would be kept.
+const MOST_BYTES: usize = 256 * 1024 * 1024;
 
-/// Replaces secrets; the key makes tokens comparable within one store and meaningless outside it.
-pub(crate) struct Redactor {
+/// Takes secrets out of texts: what Hermes does to everything before it is kept or sent.
+///
+/// A secret is replaced by a mark, `[secret:ab12]`. The mark is made with the key of the redactor: under one key the same
+/// secret has the same mark, so that one sees where it turns up, and under another key another one, so that marks of two
+/// stores tell nothing. JSON stays JSON, a text that was redacted is left as it is when it is redacted again, and the time
+/// it takes grows with the length of the text and no faster.
+///
+/// Hermes has one of its own with the key of its store; this type is for texts of your own, and to try rules.
+///
+/// ```
+/// let redactor = hermes::Redactor::new();
+/// let clean = redactor.redact("PGPASSWORD=correct-horse psql -h db");
+/// assert!(clean.starts_with("PGPASSWORD=[secret:") && clean.ends_with("] psql -h db"));
+/// assert_eq!(redactor.redact("nothing to hide"), "nothing to hide");
+/// ```
+pub struct Redactor {
     key: [u8; 16],
+    rules: Rules,
+}
+
+/// What is redacted beside secrets.
+#[derive(Debug, Default)]
+pub(crate) struct Rules {
+    /// What identifies people: addresses, numbers.
+    pub(crate) personal: bool,
+    /// The user's own patterns.
+    pub(crate) custom: Vec<Custom>,
 }
 
 impl fmt::Debug for Redactor {
@@ -43,183 +82,227 @@ impl fmt::Debug for Redactor {
     }
 }
 
+impl Default for Redactor {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Redactor {
-    pub(crate) fn new(key: [u8; 16]) -> Self {
-        Self { key }
-    }
-
-    /// The text with a token in place of each secret; borrowed where it stays as it is. Cut the text afterwards, never
-    /// before.
-    pub(crate) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        if !mark::is_in(text) {
-            return Cow::Borrowed(text);
+    /// With a key that was drawn by chance: its marks are comparable with each other, and with no others.
+    #[must_use]
+    pub fn new() -> Self {
+        let mut key = [0; 16];
+        for half in key.chunks_mut(8) {
+            // Keyed anew by the standard library for each state.
+            let drawn = RandomState::new().build_hasher().finish();
+            half.copy_from_slice(&drawn.to_le_bytes()[..half.len()]);
         }
-        self.search(text)
+        Self::with_key(key, Rules::default())
     }
 
-    fn search<'a>(&self, text: &'a str) -> Cow<'a, str> {
+    /// What identifies people goes as well: e-mail addresses, telephone numbers, cards, IBANs, IP addresses, social
+    /// security numbers and UUIDs, each with a mark of its own kind, `[email:ab12]`.
+    #[must_use]
+    pub fn personal_data(mut self) -> Self {
+        self.rules.personal = true;
+        self
+    }
+
+    /// A pattern of your own, in the syntax of the `regex` crate. Where it has groups, the first one is the secret.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), hermes::Error> {
+    /// let redactor = hermes::Redactor::new().pattern(r"\bACME-(\d{6})\b")?;
+    /// assert!(redactor.redact("badge ACME-123456").starts_with("badge ACME-[secret:"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput), and why, for a pattern that cannot be read, grows too
+    /// large, or matches nothing at all everywhere.
+    pub fn pattern(mut self, pattern: &str) -> Result<Self, crate::Error> {
+        self.rules.custom.push(Custom::new(pattern)?);
+        Ok(self)
+    }
+
+    /// The names of the kinds of secrets that are known by their form, vendor by vendor.
+    ///
+    /// ```
+    /// assert!(hermes::Redactor::known_kinds().any(|kind| kind == "github-personal"));
+    /// ```
+    pub fn known_kinds() -> impl Iterator<Item = &'static str> {
+        kinds::all().map(|kind| kind.id)
+    }
+
+    pub(crate) fn with_key(key: [u8; 16], rules: Rules) -> Self {
+        Self { key, rules }
+    }
+
+    /// The text with a mark in place of each secret; borrowed where it stays as it is. Cut it afterwards, never before.
+    ///
+    /// What cannot be searched comes back as `[redaction-unavailable]`.
+    #[must_use]
+    pub fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.clean(text, self.rules.personal)
+    }
+
+    /// The text as [`redact`](Self::redact) makes it, with what identifies people left: for names and ids.
+    pub(crate) fn redact_name<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.clean(text, false)
+    }
+
+    fn clean<'a>(&self, text: &'a str, personal: bool) -> Cow<'a, str> {
+        let flat = self.flat(text, personal);
+        match flat {
+            // Nothing was found, or JSON was not asked for.
+            Cow::Owned(clean) if json::is_broken(text, &clean) => Cow::Owned(json::by_leaf(
+                text,
+                |leaf| self.flat(leaf, personal),
+                &self.key,
+            )),
+            flat => flat,
+        }
+    }
+
+    fn flat<'a>(&self, text: &'a str, personal: bool) -> Cow<'a, str> {
+        if text.len() > MOST_BYTES {
+            return Cow::Borrowed(UNAVAILABLE);
+        }
         let mut clean = Cow::Borrowed(text);
-        // A token may stand where a space kept two values apart; the passes after the first see to that, and to it that
-        // redacting twice is redacting once. Clean text has one pass, and hardly any has three.
+        // A mark may stand where a space kept two values apart; the passes after the first see to that, and to it that
+        // redacting twice is redacting once.
         for _ in 0..MOST_PASSES {
-            match self.pass(&clean) {
-                Pass::Clean => break,
-                Pass::Redacted(text) => clean = Cow::Owned(text),
-                Pass::Failed => return Cow::Owned(UNAVAILABLE.to_owned()),
-            }
-        }
-        clean
-    }
-
-    fn pass(&self, text: &str) -> Pass {
-        let Some(needles) = NEEDLES.as_ref() else {
-            return Pass::Failed;
-        };
-        let found = needles.matches(text);
-        let mut spans = Vec::new();
-        for rule in &found {
-            let searched = match rule.checked_sub(SHAPES.len()) {
-                None => find_shape(text, rule, &mut spans),
-                Some(0) => assignment::find(text, &mut spans),
-                Some(_) => {
-                    private_key::find(text, &mut spans);
-                    Some(())
-                }
+            let Some(spans) = self.search(&clean, personal) else {
+                return Cow::Borrowed(UNAVAILABLE);
             };
-            if searched.is_none() {
-                return Pass::Failed;
+            if spans.is_empty() {
+                return clean;
+            }
+            match self.replace(&clean, spans) {
+                Some(Replaced::Same) => return clean,
+                Some(Replaced::Text(text)) => clean = Cow::Owned(text),
+                None => return Cow::Borrowed(UNAVAILABLE),
             }
         }
-        if spans.is_empty() {
-            Pass::Clean
-        } else {
-            self.replace(text, spans).unwrap_or(Pass::Failed)
-        }
+        Cow::Borrowed(UNAVAILABLE)
     }
 
-    fn replace<'a>(&self, text: &'a str, mut spans: Vec<Span<'a>>) -> Option<Pass> {
-        // The tokens of an earlier pass stay, unless they are a part of something larger.
-        let tokens = text
-            .match_indices(TOKEN)
-            .filter(|(start, _)| is_token_at(text, *start));
-        spans.extend(tokens.map(|(start, _)| Span {
-            start,
-            end: start + TOKEN_BYTES,
-            quote: "",
-        }));
-        spans.sort_unstable_by_key(|span| (span.start, Reverse(span.end)));
-        let (mut clean, mut done, mut is_clean) = (String::with_capacity(text.len()), 0, true);
-        let mut spans = spans.into_iter().peekable();
-        while let Some(mut span) = spans.next() {
-            while let Some(next) = spans.next_if(|next| next.start < span.end) {
-                span.end = span.end.max(next.end);
+    /// Every place to be replaced, in no order; `None` where it cannot be searched.
+    fn search<'a>(&self, text: &'a str, personal: bool) -> Option<Vec<Span<'a>>> {
+        let anchors = ANCHORS.as_ref()?;
+        let mut spans = Vec::new();
+        let mut progress = Progress::default();
+        let mut keys_done = 0;
+        // Up to where each kind is done; made when the first kind is met.
+        let mut kinds_done: Vec<usize> = Vec::new();
+        anchors.hits(text, |start, end, lookers| {
+            for looker in lookers {
+                match *looker {
+                    Looker::Name if start >= progress.done => {
+                        assignment::look(text, start, end, &mut spans, &mut progress);
+                    }
+                    Looker::PrivateKey if start >= keys_done => {
+                        keys_done = private_key::look(text, start, end, &mut spans);
+                    }
+                    Looker::Kind(number) => {
+                        if kinds_done.get(number).is_some_and(|done| start < *done) {
+                            continue;
+                        }
+                        let done = match matcher::look(text, anchors.rule(number)?, start, end) {
+                            Found::Nothing => continue,
+                            Found::Failed => return None,
+                            Found::Passed(done) => done,
+                            Found::Secret(first, last) => {
+                                spans.push(Span::secret(first, last));
+                                last
+                            }
+                        };
+                        kinds_done.resize(anchors.rules().len(), 0);
+                        kinds_done[number] = done;
+                    }
+                    Looker::Name | Looker::PrivateKey => {}
+                }
             }
+            Some(())
+        })?;
+        chance::find(text, &mut spans);
+        for custom in &self.rules.custom {
+            custom.find(text, &mut spans);
+        }
+        if personal {
+            personal::find(text, &mut spans)?;
+        }
+        Some(spans)
+    }
+
+    fn replace<'a>(&self, text: &'a str, mut spans: Vec<Span<'a>>) -> Option<Replaced> {
+        // The marks of an earlier pass stay, unless they are a part of something larger.
+        spans.extend(mark::all(text).map(|mark| Span::secret(mark.start, mark.end)));
+        let (mut clean, mut done, mut is_same) = (String::with_capacity(text.len()), 0, true);
+        for span in merged(spans) {
             let secret = text.get(span.start..span.end)?;
             clean.push_str(text.get(done..span.start)?);
-            if secret.len() == TOKEN_BYTES && is_token_at(text, span.start) {
+            if mark::is_whole(secret) {
                 clean.push_str(secret);
             } else {
                 clean.push_str(span.quote);
-                clean.push_str(&self.token(secret));
+                clean.push_str(&mark::of(&self.key, span.kind, secret));
                 clean.push_str(span.quote);
-                is_clean = false;
+                is_same = false;
             }
             done = span.end;
         }
         clean.push_str(text.get(done..)?);
-        Some(if is_clean {
-            Pass::Clean
+        Some(if is_same {
+            Replaced::Same
         } else {
-            Pass::Redacted(clean)
+            Replaced::Text(clean)
         })
     }
-
-    fn token(&self, secret: &str) -> String {
-        let mut hasher = SipHasher13::new_with_key(&self.key);
-        // The same secret is written with more backslashes in JSON inside JSON; its token stays the same.
-        for part in secret.split('\\') {
-            hasher.write(part.as_bytes());
-        }
-        format!("{TOKEN}{:04x}]", hasher.finish() & 0xffff)
-    }
 }
 
-/// What one search of the text came to.
-enum Pass {
-    Clean,
-    Redacted(String),
-    Failed,
+/// What replacing came to.
+enum Replaced {
+    /// All that was found were marks.
+    Same,
+    Text(String),
 }
 
-/// A secret's place; the quotes are those that a bare JSON number needs when a token takes its place.
+/// A place to be replaced; the quotes are those that a bare JSON number needs when a mark takes its place.
+#[derive(Clone, Copy, Debug)]
 struct Span<'a> {
     start: usize,
     end: usize,
     quote: &'a str,
+    kind: mark::Kind,
 }
 
-/// One needle for each shape, then the names', then the private keys'.
-static NEEDLES: LazyLock<Option<RegexSet>> = LazyLock::new(|| {
-    let needles = SHAPES
-        .iter()
-        .map(|shape| shape.needle)
-        .chain([name::NEEDLE, private_key::NEEDLE]);
-    RegexSetBuilder::new(needles).unicode(false).build().ok()
-});
-
-/// The shapes' patterns, each made when its needle is first met: most programs meet few.
-static PATTERNS: [OnceLock<Option<Regex>>; SHAPES.len()] =
-    [const { OnceLock::new() }; SHAPES.len()];
-
-fn pattern(rule: usize) -> Option<&'static Regex> {
-    let compile = || {
-        let shape = SHAPES.get(rule)?;
-        // Words are words of ASCII here: that is what keys consist of, and it is what the fast engines can do.
-        let ascii = shape
-            .pattern
-            .replace(r"\b", r"(?-u:\b)")
-            .replace(r"\d", "[0-9]");
-        let whole = if shape.is_word {
-            // The letter of an escape and the digits of a percent code are no part of the word behind them.
-            format!(r"(?:(?-u:\b)|_|\\[nrtbf]|%[0-9A-Fa-f]{{2}})({ascii})")
-        } else {
-            ascii
-        };
-        Regex::new(&whole).ok()
-    };
-    PATTERNS.get(rule)?.get_or_init(compile).as_ref()
-}
-
-fn find_shape(text: &str, rule: usize, spans: &mut Vec<Span<'_>>) -> Option<()> {
-    let (regex, shape) = (pattern(rule)?, SHAPES.get(rule)?);
-    for found in regex.captures_iter(text) {
-        let Some(secret) = found.get(1).or_else(|| found.get(0)) else {
-            continue;
-        };
-        let passes = match shape.test {
-            Test::Any => true,
-            Test::Random => looks_random(secret.as_str()),
-            Test::Credential => !is_placeholder(secret.as_str()) && !is_scheme(secret.as_str()),
-            Test::Pair => is_base64_pair(secret.as_str()),
-        };
-        if passes {
-            spans.push(Span {
-                start: secret.start(),
-                end: secret.end(),
-                quote: "",
-            });
+impl Span<'_> {
+    const fn secret(start: usize, end: usize) -> Self {
+        Span {
+            start,
+            end,
+            quote: "",
+            kind: mark::Kind::Secret,
         }
     }
-    Some(())
 }
 
-fn is_token_at(text: &str, start: usize) -> bool {
-    let token = text.as_bytes().get(start..start + TOKEN_BYTES);
-    token.is_some_and(|token| {
-        token.starts_with(TOKEN.as_bytes())
-            && token.ends_with(b"]")
-            && token[TOKEN.len()..TOKEN_BYTES - 1]
-                .iter()
-                .all(u8::is_ascii_hexdigit)
+/// The places in their order, those that overlap made one. Of two kinds, a secret is the graver.
+fn merged(mut spans: Vec<Span<'_>>) -> impl Iterator<Item = Span<'_>> {
+    spans.sort_unstable_by_key(|span| (span.start, Reverse(span.end)));
+    let mut spans = spans.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let mut span = spans.next()?;
+        while let Some(next) = spans.next_if(|next| next.start < span.end) {
+            span.end = span.end.max(next.end);
+            if next.kind == mark::Kind::Secret {
+                span.kind = mark::Kind::Secret;
+            }
+        }
+        Some(span)
     })
 }

@@ -133,7 +133,7 @@ mod tests {
 
     use super::{LogLine, Records, severity};
     use crate::config::{Content, Placement};
-    use crate::policy::Policy;
+    use crate::policy::{Policy, Rules};
     use crate::record::{SpanId, TraceId, Value};
 
     #[test]
@@ -152,7 +152,12 @@ mod tests {
 
     #[test]
     fn a_record_says_what_its_event_said_and_messages_are_structured() {
-        let policy = Policy::new(Content::Exported(Placement::ON_SPAN), true, [7; 16]);
+        let policy = Policy::new(
+            Content::Exported(Placement::ON_SPAN),
+            true,
+            [7; 16],
+            Rules::default(),
+        );
         let messages = r#"[{"role":"user","parts":[{"type":"text","content":"hi","n":null}]}]"#;
         let record = Records::new(policy.into()).of(LogLine {
             time: UNIX_EPOCH,
