@@ -76,8 +76,8 @@ pub use span::{spawn, spawn_blocking};
 #[cfg(feature = "sqlite")]
 pub use store::{
     Agent, CronEvent, ErrorEvent, EventFilter, FeedbackEvent, GatewayEvent, MemoryEvent, ModelCall,
-    PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged, SkillEvent, SpanEvent,
-    Store, ToolCall,
+    PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged, SearchFilter, SearchHit,
+    SkillEvent, SpanEvent, Store, ToolCall,
 };
 pub use telemetry::Telemetry;
 pub use wire::{FinishedEvent, FinishedSpan, RecentSpan, RecentTrace};

@@ -182,6 +182,13 @@ pub(crate) fn withhold_content(record: &mut SpanRecord) {
     }
 }
 
+/// Whether events of a record, as it may be kept, carry content.
+#[cfg(feature = "sqlite")]
+pub(crate) fn has_content_in_events(record: &SpanRecord) -> bool {
+    let mut names = record.events.iter().flat_map(|event| &event.attributes);
+    names.any(|(name, _)| !is_kept_of_event(name))
+}
+
 /// The span event that carries the error of a failed span, from what is left of its text.
 fn exception(record: &SpanRecord) -> Option<EventRecord> {
     let failure = record.failure.as_ref()?;

@@ -11,9 +11,10 @@ use super::connect::{failure, is_damage};
 use crate::error::{Error, ErrorKind};
 
 /// The schema's changes, oldest first. `PRAGMA user_version` counts how many a store has seen.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
 ];
 
 /// `PRAGMA application_id` of our stores.
@@ -234,7 +235,7 @@ mod tests {
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "the store at {} has schema version 7, this build knows up to 2: update hermes \
+                    "the store at {} has schema version 7, this build knows up to 3: update hermes \
                      or choose another HERMES_TELEMETRY_DB",
                     path.display()
                 )
