@@ -50,7 +50,7 @@ pub mod __private;
 
 pub use builder::{Builder, HermesLayer, builder, init};
 pub use capture::Dialect;
-pub use config::{ContentCapture, LogExport, TailSampling};
+pub use config::{ContentCapture, ContentClass, LogExport, TailSampling};
 pub use error::{Error, ErrorKind};
 pub use hermes_macros::{
     agent, approval, chat, embedding, instrument, reranker, retriever, session, tool, turn,

@@ -4,6 +4,7 @@
 //! every sink sees only what [`Policy::keep`] or [`Policy::export`] made of a record. Redaction comes
 //! before cutting, so that no half of a secret survives.
 
+mod class;
 mod limit;
 #[cfg(feature = "otlp-logs")]
 mod log;
@@ -13,10 +14,11 @@ mod shape;
 
 use std::borrow::Cow;
 
+use class::Holds;
 pub(crate) use limit::cut;
 use redact::Redactor;
 
-use crate::config::{Content, Placement};
+use crate::config::{Classes, ContentClass, ContentRules, Placement};
 use crate::record::{EventRecord, SpanRecord, Value};
 use crate::semconv::{Fact, Sensitivity, exception, is_plain_of_event};
 
@@ -30,16 +32,16 @@ const ERROR_CHARS: usize = 500;
 /// The rules in force, fixed when Hermes is built.
 #[derive(Debug)]
 pub(crate) struct Policy {
-    content: Content,
+    content: ContentRules,
     error_text: bool,
     redactor: Redactor,
 }
 
 impl Policy {
     /// `key` makes the same secret get the same token.
-    pub(crate) fn new(content: Content, error_text: bool, key: [u8; 16]) -> Self {
+    pub(crate) fn new(content: impl Into<ContentRules>, error_text: bool, key: [u8; 16]) -> Self {
         Policy {
-            content,
+            content: content.into(),
             error_text,
             redactor: Redactor::new(key),
         }
@@ -47,15 +49,41 @@ impl Policy {
 
     /// Whether content is captured at all.
     pub(crate) fn captures_content(&self) -> bool {
-        self.content != Content::Off
+        self.content.kept != Classes::NONE
+    }
+
+    /// Whether anything of a fact is kept, where it is content.
+    pub(crate) fn captures(&self, fact: Fact) -> bool {
+        fact.sensitivity() == Sensitivity::Plain || Holds::of(fact).is_any(self.content.kept)
+    }
+
+    /// What may be kept of a fact that is JSON, before it becomes text.
+    pub(crate) fn keeps_of(
+        &self,
+        fact: Fact,
+        json: serde_json::Value,
+    ) -> Option<serde_json::Value> {
+        Holds::of(fact).left_of_json(json, self.content.kept)
+    }
+
+    /// Whether fields are kept that no table knows.
+    pub(crate) fn captures_unknown(&self) -> bool {
+        self.content.kept.has(ContentClass::Other)
+    }
+
+    /// Whether fields leave that no table knows.
+    pub(crate) fn exports_unknown(&self) -> bool {
+        self.content.leaving.has(ContentClass::Other)
+    }
+
+    /// Whether whatever content is kept may leave as well.
+    pub(crate) fn exports_all_content(&self) -> bool {
+        self.captures_content() && self.content.leaving == self.content.kept
     }
 
     /// Where content stands on exported spans.
     pub(crate) fn content_placement(&self) -> Placement {
-        match self.content {
-            Content::Exported(placement) => placement,
-            Content::Off | Content::Local => Placement::NOWHERE,
-        }
+        self.content.placement
     }
 
     /// The record as it may be kept on this machine.
@@ -67,9 +95,7 @@ impl Policy {
 
     /// Makes of a record what may be kept on this machine.
     pub(crate) fn clean_in_place(&self, record: &mut SpanRecord) {
-        if !self.captures_content() {
-            withhold_content(record);
-        }
+        withhold(record, self.content.kept);
         for (fact, value) in record.facts.values_mut() {
             self.clean(value, fact.sensitivity());
         }
@@ -98,9 +124,7 @@ impl Policy {
     /// The record as it may leave this machine.
     pub(crate) fn export(&self, record: &SpanRecord) -> SpanRecord {
         let mut kept = self.keep(record);
-        if self.content_placement() == Placement::NOWHERE {
-            withhold_content(&mut kept);
-        }
+        withhold(&mut kept, self.content.leaving);
         kept
     }
 
@@ -113,8 +137,11 @@ impl Policy {
             None if is_well_known(key) => Sensitivity::Plain,
             None => Sensitivity::Content,
         };
-        if sensitivity == Sensitivity::Content && !self.content_placement().on_span {
-            return None;
+        if sensitivity == Sensitivity::Content {
+            if !self.content_placement().on_span {
+                return None;
+            }
+            value = left_of(value, Holds::named(key), self.content.leaving)?;
         }
         self.clean(&mut value, sensitivity);
         Some(value)
@@ -168,6 +195,61 @@ impl Policy {
             }
             Value::Bool(_) | Value::Int(_) | Value::Double(_) => {}
         }
+    }
+}
+
+/// Takes out of a record what is content of other kinds than these.
+fn withhold(record: &mut SpanRecord, allowed: Classes) {
+    if allowed == Classes::ALL {
+        return;
+    }
+    if allowed == Classes::NONE {
+        return withhold_content(record);
+    }
+    let mut withheld = Vec::new();
+    for (fact, value) in record.facts.values_mut() {
+        let is_content = fact.sensitivity() == Sensitivity::Content;
+        if is_content && !is_left(value, Holds::of(fact), allowed) {
+            withheld.push(fact);
+        }
+    }
+    record.facts.retain(|fact| !withheld.contains(&fact));
+    record
+        .extra
+        .retain_mut(|(name, value)| is_left(value, Holds::named(name), allowed));
+    for event in &mut record.events {
+        event.attributes.retain_mut(|(name, value)| {
+            is_kept_of_event(name) || is_left(value, Holds::named(name), allowed)
+        });
+    }
+}
+
+/// Leaves of a value what is of these kinds; whether that is anything.
+fn is_left(value: &mut Value, holds: Holds, allowed: Classes) -> bool {
+    let all = std::mem::replace(value, Value::Bool(false));
+    match left_of(all, holds, allowed) {
+        Some(left) => {
+            *value = left;
+            true
+        }
+        None => false,
+    }
+}
+
+/// What is left of a value; `None`: nothing.
+fn left_of(value: Value, holds: Holds, allowed: Classes) -> Option<Value> {
+    if !holds.is_any(allowed) {
+        return None;
+    }
+    match value {
+        Value::Text(text) => {
+            let left = match holds.left_of(&text, allowed)? {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(left) => Some(left),
+            };
+            Some(Value::Text(left.map_or(text, Cow::Owned)))
+        }
+        value => Some(value),
     }
 }
 
@@ -259,7 +341,7 @@ fn is_well_known(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::Policy;
-    use crate::config::{Content, Placement};
+    use crate::config::{Content, ContentCapture, ContentClass, ContentRules, Placement};
     use crate::record::Value;
 
     fn policy(content: Content) -> Policy {

@@ -93,7 +93,7 @@ impl Call {
     /// States content; `text` is called only where content is kept.
     pub fn content(&self, fact: Fact, text: impl FnOnce() -> String) {
         if let Some((core, open)) = &self.open
-            && core.policy.captures_content()
+            && core.policy.captures(fact)
             && let Some(text) = quietly(text)
         {
             open.set(fact, text);
@@ -123,6 +123,7 @@ impl Call {
         if core.policy.captures_content() {
             if let Some(query) = request::query(&json)
                 && open.kind() == Some(Kind::Reranker)
+                && core.policy.captures(Fact::Query)
             {
                 open.set(Fact::Query, query);
             }
@@ -134,7 +135,9 @@ impl Call {
                 ),
                 (Fact::ToolDefinitions, request::tool_definitions(&json)),
             ] {
-                if let Some(content) = content {
+                if let Some(content) =
+                    content.and_then(|content| core.policy.keeps_of(fact, content))
+                {
                     open.set(fact, content.to_string());
                 }
             }
