@@ -29,9 +29,7 @@ pub(crate) fn cut(text: &str, max_chars: usize) -> Cow<'_, str> {
         chars: text[..body.end].chars().count(),
         before: body.lost_before,
     };
-    // The first guess leaves room for the longest number that can come of it.
-    let longest = sign(lost.chars.saturating_add(lost.before)).chars().count();
-    let Some(room) = max_chars.checked_sub(longest).filter(|room| *room > 0) else {
+    let Some(room) = room(max_chars, lost.chars + lost.before).filter(|room| *room > 0) else {
         return Cow::Borrowed(if max_chars > 0 { "…" } else { "" });
     };
     let end = text
@@ -44,6 +42,13 @@ pub(crate) fn cut(text: &str, max_chars: usize) -> Cow<'_, str> {
     let mut kept = text[..end].to_owned();
     kept.push_str(&sign(lost.chars - kept_chars + lost.before));
     Cow::Owned(kept)
+}
+
+/// How many of so many characters are left beside the number of those that are not.
+fn room(max_chars: usize, all: usize) -> Option<usize> {
+    let beside = |lost: usize| max_chars.checked_sub(sign(lost).chars().count());
+    // What is left makes the number smaller, and perhaps shorter, than if nothing were.
+    beside(all.saturating_sub(beside(all)?))
 }
 
 /// What says that so many characters are gone.
@@ -127,7 +132,7 @@ mod tests {
             ("abc", 3, "abc"),
             ("äöü", 3, "äöü"),
             ("äöüß", 3, "…"),
-            (&long, 20, "aaaaaaa…[+93 chars]"),
+            (&long, 20, "aaaaaaaa…[+92 chars]"),
             (&"😀".repeat(50), 20, "😀😀😀😀😀😀😀😀…[+42 chars]"),
             (
                 "a key [secret:ab12] and more words",

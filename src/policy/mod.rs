@@ -17,6 +17,7 @@ use std::borrow::Cow;
 use class::Holds;
 pub(crate) use limit::cut;
 use redact::Redactor;
+pub(crate) use shape::cut as cut_value;
 
 use crate::config::{Classes, ContentClass, ContentRules, Placement};
 use crate::record::{EventRecord, SpanRecord, Value};
@@ -126,6 +127,17 @@ impl Policy {
         let mut kept = self.keep(record);
         withhold(&mut kept, self.content.leaving);
         kept
+    }
+
+    /// A record that is kept, without what must not leave.
+    #[cfg(feature = "otlp-logs")]
+    pub(crate) fn leaving<'r>(&self, kept: &'r SpanRecord) -> Cow<'r, SpanRecord> {
+        if self.exports_all_content() {
+            return Cow::Borrowed(kept);
+        }
+        let mut leaving = kept.clone();
+        withhold(&mut leaving, self.content.leaving);
+        Cow::Owned(leaving)
     }
 
     /// The value of an attribute that another library put on its own span; `None`: not exported.

@@ -14,7 +14,7 @@ const AROUND_SIGN: usize = 10;
 
 /// At most `chars` characters of the text; where it is JSON, what comes back is JSON too: its longest
 /// texts are cut first, then what comes last is left out. Each cut place says how much is gone.
-pub(super) fn cut(text: Cow<'_, str>, chars: usize) -> Cow<'_, str> {
+pub(crate) fn cut(text: Cow<'_, str>, chars: usize) -> Cow<'_, str> {
     // Bytes are never fewer than characters, so most texts need no counting.
     if text.len() <= chars || text.chars().nth(chars).is_none() {
         return text;
@@ -79,7 +79,9 @@ fn cut_text(text: &str, longest: usize) -> Cow<'_, str> {
     }
     let body = limit::body(text);
     let all = signs(&text[..body.end]).count();
-    let room = longest.saturating_sub(limit::sign(all + body.lost_before).chars().count());
+    // An escape is one character that takes several places: the longest number has room.
+    let number = limit::sign(all + body.lost_before);
+    let room = longest.saturating_sub(number.chars().count());
     let mut chars = 0;
     let end = signs(&text[..body.end])
         .find(|(start, length)| {
