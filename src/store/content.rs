@@ -5,13 +5,13 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::row::ContentRow;
-use super::split;
+use super::split::{self, Said};
 
 const IS_ANY: &str = "SELECT EXISTS (SELECT 1 FROM tel_contents)";
 
 const FIND_TEXT: &str = "SELECT id FROM tel_texts WHERE hash = ?1 AND text = ?2";
 const INSERT_TEXT: &str = "INSERT INTO tel_texts (hash, text) VALUES (?1, ?2)";
-const INDEX_TEXT: &str = "INSERT INTO tel_search (rowid, words) VALUES (?1, ?2)";
+const INDEX_TEXT: &str = "INSERT INTO tel_search (rowid, words, role) VALUES (?1, ?2, ?3)";
 
 const FIND_LINK: &str = "SELECT id FROM tel_links WHERE before = ?1 AND text = ?2";
 const INSERT_LINK: &str = "INSERT INTO tel_links (before, text) VALUES (?1, ?2)";
@@ -20,7 +20,7 @@ const INSERT: &str =
     "INSERT OR REPLACE INTO tel_contents (span, place, is_list, link) VALUES (?1, ?2, ?3, ?4)";
 
 const LOOSEN: &str =
-    "INSERT OR IGNORE INTO tel_loose_links SELECT link FROM tel_contents WHERE span = ?1";
+    "INSERT OR IGNORE INTO tel_loose_links SELECT link, span FROM tel_contents WHERE span = ?1";
 const CLEAR: &str = "DELETE FROM tel_contents WHERE span = ?1";
 
 const NEXT_LOOSE: &str = "SELECT link FROM tel_loose_links LIMIT 1";
@@ -140,9 +140,10 @@ fn text(connection: &Connection, said: &str) -> rusqlite::Result<(i64, bool)> {
         .prepare_cached(INSERT_TEXT)?
         .execute(params![hash, said])?;
     let id = connection.last_insert_rowid();
+    let said = Said::read(said);
     connection
         .prepare_cached(INDEX_TEXT)?
-        .execute(params![id, split::words(said)])?;
+        .execute(params![id, said.words, said.role])?;
     Ok((id, true))
 }
 
@@ -182,8 +183,8 @@ pub(super) fn index(connection: &Connection) -> rusqlite::Result<()> {
     let mut insert = connection.prepare(INDEX_TEXT)?;
     let mut rows = texts.query([])?;
     while let Some(row) = rows.next()? {
-        let words = split::words(row.get_ref(1)?.as_str().unwrap_or_default());
-        insert.execute(params![row.get::<_, i64>(0)?, words])?;
+        let said = Said::read(row.get_ref(1)?.as_str().unwrap_or_default());
+        insert.execute(params![row.get::<_, i64>(0)?, said.words, said.role])?;
     }
     Ok(())
 }

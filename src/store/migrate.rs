@@ -280,6 +280,49 @@ mod tests {
     }
 
     #[test]
+    fn the_content_of_older_stores_stays_readable() {
+        use crate::store::RunFilter;
+        let folder = tempfile::tempdir().unwrap();
+        for version in [1, 2] {
+            let path = folder.path().join(format!("{version}.db"));
+            let older = Connection::open(&path).unwrap();
+            for migration in &super::MIGRATIONS[..version] {
+                older.execute_batch(migration).unwrap();
+            }
+            older
+                .pragma_update(None, "user_version", i32::try_from(version).unwrap())
+                .unwrap();
+            older
+                .execute_batch(
+                    r#"INSERT INTO tel_scopes VALUES (1, '0102030405060708090a0b0c0d0e0f10',
+                        '1112131415161718191a1b1c1d1e1f20', 'old');
+                    INSERT INTO tel_run_rows (id, start_ns, end_ns, status) VALUES (1, 5, 6, 'ok');
+                    INSERT INTO tel_shapes VALUES (1, 'hermes.chat', 'LLM', 'CLIENT', 'chat', 'chat ', 'x');
+                    INSERT INTO tel_attributes VALUES (1, 'gen_ai.input.messages', 'value', 0);
+                    INSERT INTO tel_span_rows (id, scope, span_id, start_ns, end_ns, status, step, shape,
+                        attr_values, extra_json, events_json)
+                    VALUES (1, 1, '0102030405060708', 5, 6, 'ok', 1, 1, '["[{\"role\":\"user\"}]"]',
+                        '{"order.id":7}', '[{"name":"hello","time_ns":5,"attributes":{"a":"b"}}]');"#,
+                )
+                .unwrap();
+            drop(older);
+            let store = Store::open(&path).unwrap();
+            let run = &store.runs(&RunFilter::default()).unwrap()[0];
+            let span = &store.spans_of_run(run.run_id).unwrap()[0];
+            assert_eq!(
+                span.attributes["gen_ai.input.messages"],
+                r#"[{"role":"user"}]"#
+            );
+            assert_eq!(span.attributes["order.id"], 7);
+            assert_eq!(span.events[0].attributes["a"], "b");
+            assert_eq!(
+                super::version(&Connection::open(&path).unwrap()).unwrap(),
+                newest()
+            );
+        }
+    }
+
+    #[test]
     fn a_newer_version_in_the_log_is_seen() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("telemetry.db");

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use super::column::next;
 use super::connect::failure;
 use super::read::Store;
-use super::split;
+use super::split::Said;
 use crate::error::Error;
 use crate::record::{RunId, SpanId, TraceId};
 
@@ -50,6 +50,8 @@ pub struct SearchFilter {
     pub session_id: Option<String>,
     /// Those said by spans of this `hermes.span.kind`: `LLM` or `TOOL`, for instance.
     pub kind: Option<String>,
+    /// Those of messages that have this role: `user` or `assistant`, for instance.
+    pub role: Option<String>,
     /// Those said by spans that started at this time or later, in nanoseconds since the Unix epoch.
     pub since_ns: Option<i64>,
     /// Those said by spans that started before this time.
@@ -79,6 +81,13 @@ impl SearchFilter {
     #[must_use]
     pub fn kind(mut self, kind: impl Into<String>) -> Self {
         self.kind = Some(kind.into());
+        self
+    }
+
+    /// What was said in messages of this role.
+    #[must_use]
+    pub fn role(mut self, role: impl Into<String>) -> Self {
+        self.role = Some(role.into());
         self
     }
 
@@ -161,7 +170,7 @@ fn search(
     let mut hits = Vec::new();
     let mut matching = connection.prepare_cached(MATCHING)?;
     let mut said = connection.prepare_cached(SAID)?;
-    let mut rows = matching.query([wanted.expression()])?;
+    let mut rows = matching.query([wanted.expression(filter.role.as_deref())])?;
     while hits.len() < limit
         && let Some(row) = rows.next()?
     {
@@ -190,7 +199,7 @@ fn search(
             let text: String = connection
                 .prepare_cached(TEXT)?
                 .query_row([id], |row| row.get(0))?;
-            hit.snippet = wanted.snippet(&split::words(&text));
+            hit.snippet = wanted.snippet(&Said::read(&text).words);
             hits.push(hit);
         }
     }
@@ -221,13 +230,16 @@ impl Wanted {
     }
 
     /// The same in the words of the index. Between quotes, nothing means anything there.
-    fn expression(&self) -> String {
+    fn expression(&self, role: Option<&str>) -> String {
         let phrases = self.0.iter().map(|(words, is_beginning)| {
-            let words: String = words.chars().filter(|sign| *sign != '\0').collect();
             let ending = if *is_beginning { "*" } else { "" };
-            format!("\"{words}\"{ending}")
+            format!("{}{ending}", quoted(words))
         });
-        phrases.collect::<Vec<_>>().join(" ")
+        let words = phrases.collect::<Vec<_>>().join(" ");
+        match role {
+            Some(role) => format!("words : ({words}) AND role : {}", quoted(role)),
+            None => format!("words : ({words})"),
+        }
     }
 
     /// The words around the first of those that were looked for, in one line.
@@ -252,6 +264,14 @@ impl Wanted {
         }
         snippet
     }
+}
+
+fn quoted(words: &str) -> String {
+    let words: String = words
+        .chars()
+        .filter(|sign| !matches!(sign, '\0' | '"'))
+        .collect();
+    format!("\"{words}\"")
 }
 
 /// Where a word begins in a text, in upper or lower case.

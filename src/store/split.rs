@@ -53,16 +53,31 @@ fn object(text: &str) -> Option<&str> {
     (bare.starts_with('{') && bare.ends_with('}')).then_some(text)
 }
 
-/// What people and models say in a text: its own words, or those in its JSON.
-pub(super) fn words(text: &str) -> String {
-    let is_json = text.trim_start().starts_with(['{', '[']);
-    match is_json.then(|| serde_json::from_str(text)) {
-        Some(Ok(json)) => {
-            let mut words = String::with_capacity(text.len());
-            gather(&json, &mut words);
-            words
+/// What is said in a text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    /// Its own words, or those in its JSON.
+    pub(super) words: String,
+    /// Who says it, where it is a message.
+    pub(super) role: Option<String>,
+}
+
+impl Said {
+    pub(super) fn read(text: &str) -> Said {
+        let is_json = text.trim_start().starts_with(['{', '[']);
+        let Some(Ok(json)) = is_json.then(|| serde_json::from_str::<Value>(text)) else {
+            return Said {
+                words: text.to_owned(),
+                role: None,
+            };
+        };
+        let mut words = String::with_capacity(text.len());
+        gather(&json, &mut words);
+        let role = json.get("role").and_then(Value::as_str);
+        Said {
+            words,
+            role: role.map(str::to_owned),
         }
-        _ => text.to_owned(),
     }
 }
 
@@ -88,7 +103,7 @@ fn gather(json: &Value, words: &mut String) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{objects, words};
+    use super::{Said, objects};
 
     #[test]
     fn only_lists_of_objects_are_cut() {
@@ -115,8 +130,10 @@ mod tests {
     #[test]
     fn the_words_of_json_are_its_texts_without_its_structure() {
         let text = r#"{"role":"user","parts":[{"type":"text","content":"two\nlines"},{"n":7}]}"#;
-        assert_eq!(words(text), "two\nlines\n7");
-        assert_eq!(words("{no json"), "{no json");
+        let said = Said::read(text);
+        assert_eq!(said.words, "two\nlines\n7");
+        assert_eq!(said.role.as_deref(), Some("user"));
+        assert_eq!(Said::read("{no json").words, "{no json");
     }
 
     proptest! {

@@ -117,6 +117,9 @@ fn what_was_said_is_found_once_in_the_first_span_that_said_it() {
     assert_eq!(found("number*", SearchFilter::best(4)), 4);
     assert_eq!(found("number*", all().session("s-2")), 4);
     assert_eq!(found("number*", all().session("s-3")), 0);
+    assert_eq!(found("number*", all().role("user")), 5);
+    assert_eq!(found("number*", all().role("\" OR")), 0);
+    assert_eq!(found("user", all()), 0);
     assert_eq!(found("number*", all().kind("llm")), 10);
     assert_eq!(found("number*", all().kind("TOOL")), 0);
     let second = spans.iter().map(|span| span.start_ns).max().unwrap();

@@ -30,18 +30,19 @@ CREATE TABLE tel_contents (
 ) WITHOUT ROWID;
 CREATE INDEX tel_contents_by_link ON tel_contents (link);
 
--- Links that nobody may say any more: whoever prunes looks at them.
+-- Links that nobody may say any more, with the span that said them: whoever prunes looks at them.
 CREATE TABLE tel_loose_links (
-    link INTEGER PRIMARY KEY
+    link INTEGER PRIMARY KEY,
+    span INTEGER
 );
 
 CREATE TRIGGER tel_contents_go_with_their_span AFTER DELETE ON tel_span_rows BEGIN
-    INSERT OR IGNORE INTO tel_loose_links SELECT link FROM tel_contents WHERE span = OLD.id;
+    INSERT OR IGNORE INTO tel_loose_links SELECT link, span FROM tel_contents WHERE span = OLD.id;
     DELETE FROM tel_contents WHERE span = OLD.id;
 END;
 
--- The words of `tel_texts`, by its `id`, and not the texts again.
-CREATE VIRTUAL TABLE tel_search USING fts5(words, content='', contentless_delete=1);
+-- The words of `tel_texts`, by its `id`, and not the texts again; of a message, the role that says them.
+CREATE VIRTUAL TABLE tel_search USING fts5(words, role, content='', contentless_delete=1);
 
 CREATE VIEW tel_content_texts AS
 SELECT
