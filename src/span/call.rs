@@ -100,6 +100,15 @@ impl Call {
         }
     }
 
+    /// States messages, without what may not be kept of them.
+    fn messages(&self, fact: Fact, messages: serde_json::Value) {
+        if let Some((core, open)) = &self.open
+            && let Some(kept) = core.policy.keeps_of(fact, messages)
+        {
+            open.set(fact, kept.to_string());
+        }
+    }
+
     /// States where the call goes. Userinfo, query and fragment are cut off before it is kept.
     pub fn base_url(&self, url: impl FnOnce() -> String) {
         if let Some((_, open)) = &self.open
@@ -342,7 +351,7 @@ pub(crate) fn state_response<T: ModelResponse + ?Sized>(call: &Call, response: &
         if call.keeps_content()
             && let Some(messages) = response.output_messages()
         {
-            call.content(Fact::OutputMessages, || messages.to_string());
+            call.messages(Fact::OutputMessages, messages);
         }
     });
 }
