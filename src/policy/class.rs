@@ -277,7 +277,7 @@ mod tests {
         ];
         let allowed: Vec<_> = all.into_iter().filter(|class| *class != withheld).collect();
         let left = Holds::of(fact).left_of(text, Classes::of(&allowed));
-        left.map(|left| left.into_owned())
+        left.map(std::borrow::Cow::into_owned)
     }
 
     /// One history in the shapes that are around; each kind of content says its own name.

@@ -383,4 +383,29 @@ mod tests {
         let on = policy(Content::Exported(Placement::ON_SPAN));
         assert!(on.foreign_value("prompt_text", Value::from("hi")).is_some());
     }
+
+    #[test]
+    fn foreign_values_leave_kind_by_kind() {
+        let exported = Content::Exported(Placement::ON_SPAN);
+        let without_reasoning = [(ContentClass::Reasoning, ContentCapture::Local)];
+        let policy = Policy::new(
+            ContentRules::new(exported, &without_reasoning),
+            true,
+            [7; 16],
+        );
+        let answer = r#"[{"role":"assistant","parts":[{"type":"thinking","content":"a"},{"type":"text","content":"b"}]}]"#;
+        for name in ["gen_ai.output.messages", "answer.of.nobody"] {
+            let left = policy.foreign_value(name, Value::from(answer)).unwrap();
+            let left = left.to_text().into_owned();
+            assert!(
+                !left.contains("thinking") && left.contains("\"b\""),
+                "{left}"
+            );
+        }
+        let local = ContentRules::new(Content::Local, &[(ContentClass::Other, ContentCapture::On)]);
+        let policy = Policy::new(local, true, [7; 16]);
+        let leaves = |name| policy.foreign_value(name, Value::from("a")).is_some();
+        assert!(leaves("answer.of.nobody") && !leaves("gen_ai.output.messages"));
+        assert!(!policy.exports_all_content() && policy.captures_content());
+    }
 }

@@ -139,7 +139,7 @@ impl Current {
             }
             Some(Kind::Tool) if keeps(Fact::ToolResult) => open.set(Fact::ToolResult, text),
             Some(Kind::Turn) if keeps(Fact::AssistantResponse) => {
-                open.set(Fact::AssistantResponse, text)
+                open.set(Fact::AssistantResponse, text);
             }
             Some(Kind::Retriever | Kind::Reranker) if keeps(Fact::Documents) => {
                 open.set(Fact::Documents, text);

@@ -13,7 +13,7 @@ fn history(length: usize) -> Vec<Value> {
             "lorem ".repeat(20)
         )
     };
-    let message = |at: usize| json!({ "role": if at % 2 == 0 { "user" } else { "assistant" }, "content": text(at) });
+    let message = |at: usize| json!({ "role": if at.is_multiple_of(2) { "user" } else { "assistant" }, "content": text(at) });
     (0..length).map(message).collect()
 }
 
@@ -223,6 +223,60 @@ fn every_input_is_found_and_no_secret_is() {
         found[0].snippet.contains("[secret:"),
         "{}",
         found[0].snippet
+    );
+}
+
+#[test]
+fn a_salvaged_store_is_searched_as_well() {
+    let bench = bench();
+    bench.run(|| session("s-1", 4));
+    let store = bench.telemetry.store().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let saved = folder.path().join("saved.db");
+    assert!(Store::salvage(store.path(), &saved).unwrap().is_complete);
+    let saved = Store::open(&saved).unwrap();
+    let all = SearchFilter::default();
+    assert_eq!(
+        saved.search("number3", &all).unwrap(),
+        store.search("number3", &all).unwrap()
+    );
+    let run = bench.runs()[0].run_id;
+    assert_eq!(
+        saved.spans_of_run(run).unwrap(),
+        store.spans_of_run(run).unwrap()
+    );
+}
+
+#[test]
+fn what_was_withdrawn_is_not_found() {
+    #[hermes::session(id = "s-1")]
+    fn session() {
+        let outer = tracing::info_span!(
+            "chat",
+            gen_ai.operation.name = "chat",
+            gen_ai.request.model = "m",
+        );
+        let _outer = outer.enter();
+        // The same call, told by the library below: it is withdrawn when both are over.
+        let inner = tracing::info_span!(
+            "chat",
+            gen_ai.operation.name = "chat",
+            gen_ai.request.model = "m",
+            custom.field = "innerword",
+        );
+        inner.in_scope(|| ());
+    }
+    let bench = bench();
+    bench.run(session);
+    let store = bench.telemetry.store().unwrap();
+    let spans = bench.all_spans();
+    let hits = store.search("innerword", &SearchFilter::default()).unwrap();
+    let says_it = format!("{spans:?}").contains("innerword");
+    assert_eq!(hits.len(), usize::from(says_it), "{spans:#?}");
+    assert_eq!(bench.sql::<i64>("SELECT count(*) FROM tel_loose_links"), 0);
+    assert_eq!(
+        bench.sql::<i64>("SELECT count(*) FROM tel_texts"),
+        bench.sql::<i64>("SELECT count(DISTINCT text) FROM tel_links")
     );
 }
 
