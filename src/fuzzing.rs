@@ -1,5 +1,7 @@
 //! What the fuzz targets run: one function a target, which the tests drive too, on a stable compiler.
 
+use std::borrow::Cow;
+
 use serde::de::IgnoredAny;
 
 use crate::Redactor;
@@ -39,9 +41,9 @@ pub fn truncate(data: &[u8]) {
     let clean = Redactor::new().redact(&text).into_owned();
     let short = cut(&clean, chars);
     assert!(short.chars().count() <= chars, "{clean:?} became {short:?}");
-    if let Some(kept) = short
-        .strip_suffix('…')
-        .filter(|kept| clean.starts_with(kept))
+    if let Some((kept, _)) = short
+        .rsplit_once('…')
+        .filter(|(kept, _)| clean.starts_with(kept))
     {
         assert_eq!(
             halved_at(&clean, kept.len()),
@@ -50,11 +52,14 @@ pub fn truncate(data: &[u8]) {
         );
     }
     assert!(
-        cut_value(&clean, chars).chars().count() <= chars,
+        cut_value(Cow::Borrowed(&clean), chars).chars().count() <= chars,
         "{clean:?}"
     );
     let is_tree = clean.trim_start().starts_with(['{', '[']) && is_json(&clean);
-    assert!(!is_tree || is_json(&cut_value(&clean, chars)), "{clean:?}");
+    assert!(
+        !is_tree || is_json(&cut_value(Cow::Borrowed(&clean), chars)),
+        "{clean:?}"
+    );
 }
 
 /// Whatever the variables of the environment hold, they are read.

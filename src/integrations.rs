@@ -1,4 +1,4 @@
-//! The pages of `docs/integrations`, whose code is compiled and run with the documentation's tests. Those of rig, genai and
+//! The pages of `docs/integrations` and `docs/PRIVACY.md`, whose code is compiled and run with the documentation's tests. Those of rig, genai and
 //! swiftide are compiled with these libraries, in `tests/ecosystem`.
 
 #[doc = include_str!("../docs/PRIVACY.md")]
@@ -52,3 +52,6 @@ mod sub_agents {}
 #[cfg(feature = "reqwest-middleware")]
 #[doc = include_str!("../docs/integrations/tower.md")]
 mod tower {}
+
+#[doc = include_str!("../docs/PRIVACY.md")]
+mod privacy {}

@@ -53,7 +53,7 @@ pub mod __private;
 
 pub use builder::{Builder, HermesLayer, builder, init};
 pub use capture::Dialect;
-pub use config::{ContentCapture, LogExport, TailSampling};
+pub use config::{ContentCapture, ContentClass, LogExport, TailSampling};
 pub use error::{Error, ErrorKind};
 pub use hermes_macros::{
     agent, approval, chat, embedding, instrument, reranker, retriever, session, tool, turn,
@@ -80,8 +80,8 @@ pub use span::{spawn, spawn_blocking};
 #[cfg(feature = "sqlite")]
 pub use store::{
     Agent, CronEvent, ErrorEvent, EventFilter, FeedbackEvent, GatewayEvent, MemoryEvent, ModelCall,
-    PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged, SkillEvent, SpanEvent,
-    Store, ToolCall,
+    PrunePlan, Pruned, RecordedSpan, Retention, Run, RunFilter, Salvaged, SearchFilter, SearchHit,
+    SkillEvent, SpanEvent, Store, ToolCall,
 };
 pub use telemetry::Telemetry;
 pub use wire::{FinishedEvent, FinishedSpan, RecentSpan, RecentTrace};

@@ -40,7 +40,8 @@ impl Rows {
             let rows = statement.query_map([], read).unwrap();
             rows.collect::<Result<Vec<_>, _>>().unwrap()
         };
-        let schema = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY rowid";
+        let schema = "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL
+            AND name NOT LIKE 'tel_search%' ORDER BY rowid";
         let mut statement = connection.prepare(schema).unwrap();
         let schema = statement.query_map([], |row| row.get(0)).unwrap();
         Rows {

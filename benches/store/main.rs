@@ -1,7 +1,8 @@
 //! How fast spans reach the store, beside what `SQLite` could do, and what they take there.
 //!
 //! `cargo bench --bench store` (two minutes), and with `-- --grow` (3 million rows), `-- --soak`
-//! (10 million spans), `-- --rows N` another number of spans for the run chosen.
+//! (10 million spans), `-- --rows N` another number of spans for the run chosen; `-- --content` what
+//! recorded conversations take with content on.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 #![expect(
     clippy::unwrap_used,
@@ -10,6 +11,7 @@
 
 mod agent;
 mod ceiling;
+mod conversation;
 mod cpu;
 
 use std::path::Path;
@@ -17,7 +19,7 @@ use std::time::{Duration, Instant};
 
 use agent::Mix;
 use ceiling::{Ids, Rows};
-use hermes::Telemetry;
+use hermes::{Builder, Telemetry};
 use tempfile::TempDir;
 use tracing::Dispatch;
 use tracing_subscriber::layer::SubscriberExt;
@@ -57,6 +59,8 @@ fn main() {
         grow(rows.unwrap_or(GROWN));
     } else if has("--soak") {
         soak(rows.unwrap_or(SOAK));
+    } else if has("--content") {
+        conversation::print();
     } else {
         compare(rows.unwrap_or(SPANS));
         sizes();
@@ -76,12 +80,16 @@ impl Hermes {
     }
 
     fn with_queue(capacity: Option<usize>) -> Self {
+        Self::set_up(|builder| match capacity {
+            Some(capacity) => builder.queue_capacity(capacity),
+            None => builder,
+        })
+    }
+
+    fn set_up(set_up: impl FnOnce(Builder) -> Builder) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut builder = hermes::builder().store_path(folder.path().join("store.db"));
-        if let Some(capacity) = capacity {
-            builder = builder.queue_capacity(capacity);
-        }
-        let (layer, telemetry) = builder.build().unwrap();
+        let builder = hermes::builder().store_path(folder.path().join("store.db"));
+        let (layer, telemetry) = set_up(builder).build().unwrap();
         Hermes {
             telemetry,
             dispatch: Dispatch::new(tracing_subscriber::registry().with(layer)),

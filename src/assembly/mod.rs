@@ -19,7 +19,7 @@ pub(crate) use logs::Logs;
 
 use crate::builder::HermesLayer;
 use crate::capture::{Capture, CaptureFilter, Core, Dialect, Dialects, Ways};
-use crate::config::{Config, EventLog};
+use crate::config::{Config, ContentRules, EventLog};
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::{Health, Home, Queue, Reader, Writer};
 use crate::policy::{Policy, Rules};
@@ -70,7 +70,7 @@ where
     let backlog = export::backlog(config, &health, diagnostics);
     let store = open_store(config, &identity, diagnostics, &mut sinks, backlog.as_ref());
     let policy = Arc::new(Policy::new(
-        config.content,
+        ContentRules::new(config.content, &config.content_classes),
         wishes.keeps_error_text,
         store.redaction_key,
         wishes.redaction,

@@ -17,6 +17,7 @@ impl Builder {
         if let Some(content) = self.content {
             config.content = config.content.set(content);
         }
+        config.content_classes.append(&mut self.content_classes);
         let export = &mut config.export;
         if let Some(list) = self.exporters.take() {
             let (exporters, unknown) = config::exporters_named(&list, export.otlp_protocol);

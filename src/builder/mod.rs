@@ -15,7 +15,7 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::assembly::{Wishes, assemble};
 use crate::capture::Dialect;
-use crate::config::{Config, ContentCapture, LogExport, TailSampling};
+use crate::config::{ClassWishes, Config, ContentCapture, ContentClass, LogExport, TailSampling};
 use crate::diagnostic::Diagnostics;
 use crate::error::{Error, ErrorKind};
 use crate::logs::WithIds;
@@ -73,6 +73,7 @@ pub struct Builder {
     log_export: Option<LogExport>,
     semconv: Option<String>,
     content: Option<ContentCapture>,
+    content_classes: ClassWishes,
     capture_filter: Option<String>,
     capture_all: bool,
     shares_session: bool,
@@ -287,6 +288,24 @@ impl Builder {
     /// What is kept of content. Default: `HERMES_OTEL_CAPTURE_CONTENT`, else nothing.
     pub fn capture_content(mut self, content: ContentCapture) -> Self {
         self.content = Some(content);
+        self
+    }
+
+    /// What is kept of one kind of content, whatever is said of content in general; the last word on
+    /// a kind holds. What may not be kept is taken out of the messages that it stands in, and what may
+    /// be kept and not leave is taken out of what leaves.
+    ///
+    /// ```
+    /// use hermes::{ContentCapture, ContentClass};
+    ///
+    /// let builder = hermes::builder()
+    ///     .capture_content(ContentCapture::On)
+    ///     .capture_class(ContentClass::UserMessage, ContentCapture::Local)
+    ///     .capture_class(ContentClass::Reasoning, ContentCapture::Off);
+    /// # drop(builder);
+    /// ```
+    pub fn capture_class(mut self, class: ContentClass, content: ContentCapture) -> Self {
+        self.content_classes.push((class, content));
         self
     }
 

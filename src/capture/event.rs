@@ -17,7 +17,6 @@ pub(super) fn event_record(
         ("level".into(), metadata.level().as_str().into()),
         ("target".into(), metadata.target().into()),
     ];
-    let keeps_content = core.policy.captures_content();
     // Libraries put whole request bodies into their log lines. The program's own lines are its
     // author's words, and stay, redacted, as error texts do.
     let is_own = crate_of(metadata.target()) == crate_of(open.metadata().target());
@@ -25,8 +24,11 @@ pub(super) fn event_record(
     for (key, value) in said.extra {
         if key != "message" {
             attributes.push((key, value));
-        } else if keeps_content || is_own {
+        } else if is_own || core.policy.exports_unknown() {
             name = value.to_text().into_owned().into();
+        } else if core.policy.captures_unknown() {
+            // What must not leave stands where it can be taken out.
+            attributes.push((key, value));
         }
     }
     let facts = said

@@ -28,7 +28,7 @@ pub(crate) enum Content {
 }
 
 /// Where exported content stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Placement {
     /// As attributes of the span.
     pub(crate) on_span: bool,

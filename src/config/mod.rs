@@ -4,6 +4,7 @@
 //! Names and defaults are those of the contract's section 4. A value that cannot be read gives a
 //! warning that names the variable, the value and what is used instead; it never stops the agent.
 
+mod class;
 mod content;
 mod environment;
 mod log_export;
@@ -12,6 +13,8 @@ mod tail;
 
 use std::path::PathBuf;
 
+pub use class::ContentClass;
+pub(crate) use class::{ClassWishes, Classes, ContentRules};
 pub use content::ContentCapture;
 pub(crate) use content::{Content, Placement};
 use environment::Environment;
@@ -30,6 +33,8 @@ pub(crate) struct Config {
     /// False turns everything off, the store too.
     pub(crate) enabled: bool,
     pub(crate) content: Content,
+    /// What code says of single kinds of content.
+    pub(crate) content_classes: ClassWishes,
     pub(crate) capture_filter: Option<String>,
     pub(crate) store_path: Option<PathBuf>,
     pub(crate) event_log: EventLog,
@@ -135,6 +140,7 @@ impl Config {
         Config {
             enabled,
             content,
+            content_classes: ClassWishes::new(),
             capture_filter: env.get("HERMES_CAPTURE"),
             store_path: env.store_path(),
             event_log: env.event_log(),

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{KEPT_CHARS, PLAIN_CHARS, Policy, is_kept_of_event};
-use crate::config::Placement;
+use super::{Holds, KEPT_CHARS, PLAIN_CHARS, Policy, is_kept_of_event, left_of};
 use crate::record::Value;
 use crate::semconv::Sensitivity;
 
@@ -11,17 +10,17 @@ impl Policy {
     /// Whether a message may leave. That of the program's own crates is its author's words, and leaves
     /// redacted, as error texts do; libraries put whole request bodies into theirs.
     pub(crate) fn may_log_message(&self, is_own: bool) -> bool {
-        is_own || self.may_log_content()
+        is_own || self.exports_unknown()
     }
 
     /// Whether a field may leave: one that no table knows is content.
     pub(crate) fn may_log_field(&self, name: &str) -> bool {
-        is_kept_of_event(name) || self.may_log_content()
+        is_kept_of_event(name) || Holds::named(name).is_any(self.content.leaving)
     }
 
     /// A message as it leaves.
     pub(crate) fn logged_message(&self, message: &str) -> String {
-        let chars = if self.may_log_content() {
+        let chars = if self.exports_unknown() {
             KEPT_CHARS
         } else {
             PLAIN_CHARS
@@ -33,6 +32,9 @@ impl Policy {
     pub(crate) fn logged_value(&self, name: &str, mut value: Value) -> Option<Value> {
         if !self.may_log_field(name) {
             return None;
+        }
+        if !is_kept_of_event(name) {
+            value = left_of(value, Holds::named(name), self.content.leaving)?;
         }
         if let Value::Text(text) = &mut value {
             // What a value is may be told by its name alone: `password`.
@@ -51,10 +53,6 @@ impl Policy {
         };
         self.clean(&mut value, sensitivity);
         Some(value)
-    }
-
-    fn may_log_content(&self) -> bool {
-        self.content_placement() != Placement::NOWHERE
     }
 }
 

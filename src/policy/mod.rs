@@ -4,6 +4,7 @@
 //! every sink sees only what [`Policy::keep`] or [`Policy::export`] made of a record. Redaction comes
 //! before cutting, so that no half of a secret survives.
 
+mod class;
 mod limit;
 #[cfg(feature = "otlp-logs")]
 mod log;
@@ -12,15 +13,15 @@ mod shape;
 
 use std::borrow::Cow;
 
+use class::Holds;
 pub(crate) use limit::cut;
 pub use redact::Redactor;
 #[cfg(any(test, fuzzing))]
 pub(crate) use redact::mark::halved_at;
 pub(crate) use redact::{Custom, Rules};
-#[cfg(any(test, fuzzing))]
-pub(crate) use shape::cut_borrowed as cut_value;
+pub(crate) use shape::cut as cut_value;
 
-use crate::config::{Content, Placement};
+use crate::config::{Classes, ContentClass, ContentRules, Placement};
 use crate::record::{EventRecord, SpanRecord, Value};
 use crate::semconv::{Fact, Sensitivity, exception, is_plain_of_event};
 
@@ -34,16 +35,21 @@ const ERROR_CHARS: usize = 500;
 /// The rules in force, fixed when Hermes is built.
 #[derive(Debug)]
 pub(crate) struct Policy {
-    content: Content,
+    content: ContentRules,
     error_text: bool,
     redactor: Redactor,
 }
 
 impl Policy {
     /// `key` makes the same secret get the same mark; the rules are those beside the ones that always hold.
-    pub(crate) fn new(content: Content, error_text: bool, key: [u8; 16], rules: Rules) -> Self {
+    pub(crate) fn new(
+        content: impl Into<ContentRules>,
+        error_text: bool,
+        key: [u8; 16],
+        rules: Rules,
+    ) -> Self {
         Policy {
-            content,
+            content: content.into(),
             error_text,
             redactor: Redactor::with_key(key, rules),
         }
@@ -51,15 +57,41 @@ impl Policy {
 
     /// Whether content is captured at all.
     pub(crate) fn captures_content(&self) -> bool {
-        self.content != Content::Off
+        self.content.kept != Classes::NONE
+    }
+
+    /// Whether anything of a fact is kept, where it is content.
+    pub(crate) fn captures(&self, fact: Fact) -> bool {
+        fact.sensitivity() == Sensitivity::Plain || Holds::of(fact).is_any(self.content.kept)
+    }
+
+    /// What may be kept of a fact that is JSON, before it becomes text.
+    pub(crate) fn keeps_of(
+        &self,
+        fact: Fact,
+        json: serde_json::Value,
+    ) -> Option<serde_json::Value> {
+        Holds::of(fact).left_of_json(json, self.content.kept)
+    }
+
+    /// Whether fields are kept that no table knows.
+    pub(crate) fn captures_unknown(&self) -> bool {
+        self.content.kept.has(ContentClass::Other)
+    }
+
+    /// Whether fields leave that no table knows.
+    pub(crate) fn exports_unknown(&self) -> bool {
+        self.content.leaving.has(ContentClass::Other)
+    }
+
+    /// Whether whatever content is kept may leave as well.
+    pub(crate) fn exports_all_content(&self) -> bool {
+        self.captures_content() && self.content.leaving == self.content.kept
     }
 
     /// Where content stands on exported spans.
     pub(crate) fn content_placement(&self) -> Placement {
-        match self.content {
-            Content::Exported(placement) => placement,
-            Content::Off | Content::Local => Placement::NOWHERE,
-        }
+        self.content.placement
     }
 
     /// The record as it may be kept on this machine.
@@ -71,9 +103,7 @@ impl Policy {
 
     /// Makes of a record what may be kept on this machine.
     pub(crate) fn clean_in_place(&self, record: &mut SpanRecord) {
-        if !self.captures_content() {
-            withhold_content(record);
-        }
+        withhold(record, self.content.kept);
         for (fact, value) in record.facts.values_mut() {
             self.clean(value, fact.sensitivity());
         }
@@ -103,10 +133,19 @@ impl Policy {
     /// The record as it may leave this machine.
     pub(crate) fn export(&self, record: &SpanRecord) -> SpanRecord {
         let mut kept = self.keep(record);
-        if self.content_placement() == Placement::NOWHERE {
-            withhold_content(&mut kept);
-        }
+        withhold(&mut kept, self.content.leaving);
         kept
+    }
+
+    /// A record that is kept, without what must not leave.
+    #[cfg(feature = "otlp-logs")]
+    pub(crate) fn leaving<'r>(&self, kept: &'r SpanRecord) -> Cow<'r, SpanRecord> {
+        if self.exports_all_content() {
+            return Cow::Borrowed(kept);
+        }
+        let mut leaving = kept.clone();
+        withhold(&mut leaving, self.content.leaving);
+        Cow::Owned(leaving)
     }
 
     /// The value of an attribute that another library put on its own span; `None`: not exported.
@@ -118,8 +157,11 @@ impl Policy {
             None if is_well_known(key) => Sensitivity::Plain,
             None => Sensitivity::Content,
         };
-        if sensitivity == Sensitivity::Content && !self.content_placement().on_span {
-            return None;
+        if sensitivity == Sensitivity::Content {
+            if !self.content_placement().on_span {
+                return None;
+            }
+            value = left_of(value, Holds::named(key), self.content.leaving)?;
         }
         self.clean(&mut value, sensitivity);
         Some(value)
@@ -191,6 +233,61 @@ impl Policy {
     }
 }
 
+/// Takes out of a record what is content of other kinds than these.
+fn withhold(record: &mut SpanRecord, allowed: Classes) {
+    if allowed == Classes::ALL {
+        return;
+    }
+    if allowed == Classes::NONE {
+        return withhold_content(record);
+    }
+    let mut withheld = Vec::new();
+    for (fact, value) in record.facts.values_mut() {
+        let is_content = fact.sensitivity() == Sensitivity::Content;
+        if is_content && !is_left(value, Holds::of(fact), allowed) {
+            withheld.push(fact);
+        }
+    }
+    record.facts.retain(|fact| !withheld.contains(&fact));
+    record
+        .extra
+        .retain_mut(|(name, value)| is_left(value, Holds::named(name), allowed));
+    for event in &mut record.events {
+        event.attributes.retain_mut(|(name, value)| {
+            is_kept_of_event(name) || is_left(value, Holds::named(name), allowed)
+        });
+    }
+}
+
+/// Leaves of a value what is of these kinds; whether that is anything.
+fn is_left(value: &mut Value, holds: Holds, allowed: Classes) -> bool {
+    let all = std::mem::replace(value, Value::Bool(false));
+    match left_of(all, holds, allowed) {
+        Some(left) => {
+            *value = left;
+            true
+        }
+        None => false,
+    }
+}
+
+/// What is left of a value; `None`: nothing.
+fn left_of(value: Value, holds: Holds, allowed: Classes) -> Option<Value> {
+    if !holds.is_any(allowed) {
+        return None;
+    }
+    match value {
+        Value::Text(text) => {
+            let left = match holds.left_of(&text, allowed)? {
+                Cow::Borrowed(_) => None,
+                Cow::Owned(left) => Some(left),
+            };
+            Some(Value::Text(left.map_or(text, Cow::Owned)))
+        }
+        value => Some(value),
+    }
+}
+
 /// Takes out of a record what is content.
 pub(crate) fn withhold_content(record: &mut SpanRecord) {
     record
@@ -200,6 +297,13 @@ pub(crate) fn withhold_content(record: &mut SpanRecord) {
     for event in &mut record.events {
         event.attributes.retain(|(name, _)| is_kept_of_event(name));
     }
+}
+
+/// Whether events of a record, as it may be kept, carry content.
+#[cfg(feature = "sqlite")]
+pub(crate) fn has_content_in_events(record: &SpanRecord) -> bool {
+    let mut names = record.events.iter().flat_map(|event| &event.attributes);
+    names.any(|(name, _)| !is_kept_of_event(name))
 }
 
 /// The span event that carries the error of a failed span, from what is left of its text.
@@ -272,7 +376,7 @@ fn is_well_known(key: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{Policy, Rules};
-    use crate::config::{Content, Placement};
+    use crate::config::{Content, ContentCapture, ContentClass, ContentRules, Placement};
     use crate::record::Value;
 
     fn policy(content: Content) -> Policy {
@@ -301,5 +405,31 @@ mod tests {
         );
         let on = policy(Content::Exported(Placement::ON_SPAN));
         assert!(on.foreign_value("prompt_text", Value::from("hi")).is_some());
+    }
+
+    #[test]
+    fn foreign_values_leave_kind_by_kind() {
+        let exported = Content::Exported(Placement::ON_SPAN);
+        let without_reasoning = [(ContentClass::Reasoning, ContentCapture::Local)];
+        let policy = Policy::new(
+            ContentRules::new(exported, &without_reasoning),
+            true,
+            [7; 16],
+            Rules::default(),
+        );
+        let answer = r#"[{"role":"assistant","parts":[{"type":"thinking","content":"a"},{"type":"text","content":"b"}]}]"#;
+        for name in ["gen_ai.output.messages", "answer.of.nobody"] {
+            let left = policy.foreign_value(name, Value::from(answer)).unwrap();
+            let left = left.to_text().into_owned();
+            assert!(
+                !left.contains("thinking") && left.contains("\"b\""),
+                "{left}"
+            );
+        }
+        let local = ContentRules::new(Content::Local, &[(ContentClass::Other, ContentCapture::On)]);
+        let policy = Policy::new(local, true, [7; 16], Rules::default());
+        let leaves = |name| policy.foreign_value(name, Value::from("a")).is_some();
+        assert!(leaves("answer.of.nobody") && !leaves("gen_ai.output.messages"));
+        assert!(!policy.exports_all_content() && policy.captures_content());
     }
 }

@@ -93,10 +93,19 @@ impl Call {
     /// States content; `text` is called only where content is kept.
     pub fn content(&self, fact: Fact, text: impl FnOnce() -> String) {
         if let Some((core, open)) = &self.open
-            && core.policy.captures_content()
+            && core.policy.captures(fact)
             && let Some(text) = quietly(text)
         {
             open.set(fact, text);
+        }
+    }
+
+    /// States messages, without what may not be kept of them.
+    fn messages(&self, fact: Fact, messages: serde_json::Value) {
+        if let Some((core, open)) = &self.open
+            && let Some(kept) = core.policy.keeps_of(fact, messages)
+        {
+            open.set(fact, kept.to_string());
         }
     }
 
@@ -123,6 +132,7 @@ impl Call {
         if core.policy.captures_content() {
             if let Some(query) = request::query(&json)
                 && open.kind() == Some(Kind::Reranker)
+                && core.policy.captures(Fact::Query)
             {
                 open.set(Fact::Query, query);
             }
@@ -134,7 +144,9 @@ impl Call {
                 ),
                 (Fact::ToolDefinitions, request::tool_definitions(&json)),
             ] {
-                if let Some(content) = content {
+                if let Some(content) =
+                    content.and_then(|content| core.policy.keeps_of(fact, content))
+                {
                     open.set(fact, content.to_string());
                 }
             }
@@ -339,7 +351,7 @@ pub(crate) fn state_response<T: ModelResponse + ?Sized>(call: &Call, response: &
         if call.keeps_content()
             && let Some(messages) = response.output_messages()
         {
-            call.content(Fact::OutputMessages, || messages.to_string());
+            call.messages(Fact::OutputMessages, messages);
         }
     });
 }

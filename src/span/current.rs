@@ -125,21 +125,23 @@ impl Current {
         let Some(open) = self.nearest(SPEAKERS) else {
             return self;
         };
-        let keeps_content = self.keeps_content();
+        let keeps = |fact| self.keeps(fact);
         match open.kind() {
             Some(Kind::Chat) => {
                 let chars = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
                 open.set(Fact::AssistantContentChars, chars);
-                if keeps_content {
+                if keeps(Fact::OutputMessages) {
                     open.set(
                         Fact::OutputMessages,
                         crate::wire::message_json("assistant", text),
                     );
                 }
             }
-            Some(Kind::Tool) if keeps_content => open.set(Fact::ToolResult, text),
-            Some(Kind::Turn) if keeps_content => open.set(Fact::AssistantResponse, text),
-            Some(Kind::Retriever | Kind::Reranker) if keeps_content => {
+            Some(Kind::Tool) if keeps(Fact::ToolResult) => open.set(Fact::ToolResult, text),
+            Some(Kind::Turn) if keeps(Fact::AssistantResponse) => {
+                open.set(Fact::AssistantResponse, text);
+            }
+            Some(Kind::Retriever | Kind::Reranker) if keeps(Fact::Documents) => {
                 open.set(Fact::Documents, text);
             }
             _ => {}
@@ -236,9 +238,9 @@ impl Current {
             .find(|open| open.kind().is_some_and(|kind| kinds.contains(&kind)))
     }
 
-    fn keeps_content(&self) -> bool {
+    fn keeps(&self, fact: Fact) -> bool {
         self.spans
             .as_ref()
-            .is_some_and(|(core, _)| core.policy.captures_content())
+            .is_some_and(|(core, _)| core.policy.captures(fact))
     }
 }

@@ -11,9 +11,10 @@ use super::connect::{failure, is_damage};
 use crate::error::{Error, ErrorKind};
 
 /// The schema's changes, oldest first. `PRAGMA user_version` counts how many a store has seen.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
 ];
 
 /// `PRAGMA application_id` of our stores.
@@ -234,7 +235,7 @@ mod tests {
             assert_eq!(
                 error.to_string(),
                 format!(
-                    "the store at {} has schema version 7, this build knows up to 2: update hermes \
+                    "the store at {} has schema version 7, this build knows up to 3: update hermes \
                      or choose another HERMES_TELEMETRY_DB",
                     path.display()
                 )
@@ -276,6 +277,49 @@ mod tests {
         let sessions: Vec<_> = runs.iter().map(|run| run.session_id.as_deref()).collect();
         assert_eq!(sessions.last(), Some(&Some("old")));
         assert_eq!((runs.len(), runs[1].parent_run_id), (2, None));
+    }
+
+    #[test]
+    fn the_content_of_older_stores_stays_readable() {
+        use crate::store::RunFilter;
+        let folder = tempfile::tempdir().unwrap();
+        for version in [1, 2] {
+            let path = folder.path().join(format!("{version}.db"));
+            let older = Connection::open(&path).unwrap();
+            for migration in &super::MIGRATIONS[..version] {
+                older.execute_batch(migration).unwrap();
+            }
+            older
+                .pragma_update(None, "user_version", i32::try_from(version).unwrap())
+                .unwrap();
+            older
+                .execute_batch(
+                    r#"INSERT INTO tel_scopes VALUES (1, '0102030405060708090a0b0c0d0e0f10',
+                        '1112131415161718191a1b1c1d1e1f20', 'old');
+                    INSERT INTO tel_run_rows (id, start_ns, end_ns, status) VALUES (1, 5, 6, 'ok');
+                    INSERT INTO tel_shapes VALUES (1, 'hermes.chat', 'LLM', 'CLIENT', 'chat', 'chat ', 'x');
+                    INSERT INTO tel_attributes VALUES (1, 'gen_ai.input.messages', 'value', 0);
+                    INSERT INTO tel_span_rows (id, scope, span_id, start_ns, end_ns, status, step, shape,
+                        attr_values, extra_json, events_json)
+                    VALUES (1, 1, '0102030405060708', 5, 6, 'ok', 1, 1, '["[{\"role\":\"user\"}]"]',
+                        '{"order.id":7}', '[{"name":"hello","time_ns":5,"attributes":{"a":"b"}}]');"#,
+                )
+                .unwrap();
+            drop(older);
+            let store = Store::open(&path).unwrap();
+            let run = &store.runs(&RunFilter::default()).unwrap()[0];
+            let span = &store.spans_of_run(run.run_id).unwrap()[0];
+            assert_eq!(
+                span.attributes["gen_ai.input.messages"],
+                r#"[{"role":"user"}]"#
+            );
+            assert_eq!(span.attributes["order.id"], 7);
+            assert_eq!(span.events[0].attributes["a"], "b");
+            assert_eq!(
+                super::version(&Connection::open(&path).unwrap()).unwrap(),
+                newest()
+            );
+        }
     }
 
     #[test]

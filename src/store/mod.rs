@@ -3,6 +3,7 @@
 mod aside;
 mod column;
 mod connect;
+mod content;
 mod event;
 mod hex;
 mod inherited;
@@ -27,8 +28,10 @@ mod salvage;
 #[cfg(test)]
 mod sample;
 mod scope;
+mod search;
 mod shape;
 mod span_row;
+mod split;
 mod step;
 #[cfg_attr(
     not(feature = "otlp"),
@@ -51,9 +54,10 @@ pub use recorded::{
 };
 pub use retention::{PrunePlan, Pruned, Retention};
 pub(crate) use row::{
-    Attributes, Export, ModelCallRow, Owed, RootRow, Row, SpanRow, Stage, StepRow, ToolCallRow,
-    WithdrawnRow,
+    Attributes, ContentRow, Export, ModelCallRow, Owed, RootRow, Row, SpanRow, Stage, StepRow,
+    ToolCallRow, WithdrawnRow,
 };
 pub use salvage::Salvaged;
+pub use search::{SearchFilter, SearchHit};
 pub(crate) use shape::is_in_column;
 pub(crate) use write::{WriteError, Writer};

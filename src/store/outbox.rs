@@ -9,17 +9,14 @@ use std::time::Duration;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::connect::{self, failure};
-use super::hex::Hex;
 use super::liveness;
 use super::put::Landed;
 use super::recorded::RecordedSpan;
 use super::row::{Export, SpanRow};
-use super::span_row::Context;
+use super::span_row::{self, Context};
 use super::write::{WriteError, Writer};
 use crate::error::Error;
 use crate::record::now_ns;
-
-const FIND: &str = "SELECT id FROM tel_span_rows WHERE scope = ?1 AND span_id = ?2";
 
 const PUT: &str = "
     INSERT OR REPLACE INTO tel_outbox (id, exits, may_carry_content, is_ready, writer)
@@ -71,12 +68,9 @@ pub(super) fn note(
     context: Context<'_>,
 ) -> rusqlite::Result<Option<i64>> {
     let id = || match landed {
-        Landed::New => Ok(connection.last_insert_rowid()),
-        _ => connection
-            .prepare_cached(FIND)?
-            .query_row(params![context.scope.id, Hex::from(row.span_id)], |row| {
-                row.get(0)
-            }),
+        // The contents of a row come after it, and have numbers of their own.
+        Landed::New if row.contents.is_empty() => Ok(connection.last_insert_rowid()),
+        _ => span_row::id(connection, row, context),
     };
     match export {
         // What is new was not owed before.

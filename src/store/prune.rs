@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::connect::{self, is_busy};
+use super::content;
 use super::liveness;
 use super::place::PlaceLock;
 use super::retention::{Cutoff, Fill, Retention, candidates};
@@ -30,6 +31,7 @@ const TRACES: i64 = 64;
 const SPANS: i64 = 64;
 const ROWS: i64 = 256;
 const PAGES: i64 = 64;
+const LINKS: usize = 256;
 
 /// How often the log is asked to shrink while readers hold it.
 const LOG_TRIES: u32 = 40;
@@ -309,14 +311,17 @@ impl Pruner {
         Ok(true)
     }
 
-    /// Takes the next spans of runs that are to go; false where there are none left.
+    /// Takes the next spans of runs that are to go, and what they alone said; false where there is none
+    /// left.
     fn take_chosen(&mut self, connection: &mut Connection) -> rusqlite::Result<bool> {
-        if next_run(connection)?.is_none() {
+        if next_run(connection)?.is_none() && !content::is_loose(connection)? {
             return Ok(false);
         }
         let transaction = immediate(connection)?;
         let begun = Instant::now();
         let mut spans = 0;
+        // First what nobody says any more since the last step.
+        while begun.elapsed() < STEP && content::collect(&transaction, LINKS)? {}
         while begun.elapsed() < STEP
             && let Some(run_id) = next_run(&transaction)?
         {

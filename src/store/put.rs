@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::content::Contents;
 use super::hex::Hex;
 use super::outbox;
 use super::row::{Export, Row, SpanRow, WithdrawnRow};
@@ -34,6 +35,7 @@ pub(super) struct Put<'t, 'r> {
     writer: &'t Identity,
     inserts: Inserts<'t>,
     shapes: &'t mut Shapes,
+    contents: &'t mut Contents,
     scopes: Scopes,
     runs: BTreeMap<RunId, Tally<'r>>,
     retried: Vec<(RunId, SpanId)>,
@@ -61,12 +63,14 @@ impl<'t, 'r> Put<'t, 'r> {
         connection: &'t Connection,
         writer: &'t Identity,
         shapes: &'t mut Shapes,
+        contents: &'t mut Contents,
     ) -> Self {
         Put {
             connection,
             writer,
             inserts: Inserts::new(connection),
             shapes,
+            contents,
             scopes: Scopes::default(),
             runs: BTreeMap::new(),
             retried: Vec::new(),
@@ -106,6 +110,7 @@ impl<'t, 'r> Put<'t, 'r> {
         for row in self.withdrawn {
             run::withdraw(self.connection, row)?;
         }
+        self.contents.settle(self.connection)?;
         Ok(self.owed)
     }
 
@@ -148,6 +153,7 @@ impl<'t, 'r> Put<'t, 'r> {
         if let Some((run_id, end_ns, id)) = removed {
             step::remove(self.connection, &run_id, span)?;
             outbox::remove(self.connection, id)?;
+            self.contents.loosened();
             // Not now: what this batch counted is not yet added to its runs.
             self.miscounted.extend(end_ns.map(|_| run_id));
         }
@@ -188,6 +194,7 @@ impl<'t, 'r> Put<'t, 'r> {
         } else {
             return Ok((Landed::TooLate, None));
         };
+        say(self.connection, self.contents, &landed, row, context)?;
         // Most stores owe nothing to anybody.
         let owed = match row.export {
             Export::None => None,
@@ -195,6 +202,28 @@ impl<'t, 'r> Put<'t, 'r> {
         };
         Ok((landed, owed))
     }
+}
+
+/// Notes what a span says. Most stores hold no content, and are asked nothing here.
+fn say(
+    connection: &Connection,
+    contents: &mut Contents,
+    landed: &Landed,
+    row: &SpanRow<'_>,
+    context: Context<'_>,
+) -> rusqlite::Result<()> {
+    let is_new = matches!(landed, Landed::New);
+    if row.contents.is_empty() && (is_new || !contents.is_any()) {
+        return Ok(());
+    }
+    let id = if is_new {
+        connection.last_insert_rowid()
+    } else {
+        let id = span_row::id(connection, row, context)?;
+        contents.clear(connection, id)?;
+        id
+    };
+    contents.put(connection, id, &row.contents)
 }
 
 #[cfg(test)]

@@ -44,6 +44,8 @@ pub(crate) struct SpanRow<'a> {
     /// Attributes that no table knows, as a JSON object.
     pub(crate) extra_json: Option<String>,
     pub(crate) events_json: Option<String>,
+    /// What of the above is content, and stored once for all who say it.
+    pub(crate) contents: Vec<ContentRow<'a>>,
     pub(crate) links_json: Option<String>,
     /// The failed step that this one tries again.
     pub(crate) retries: Option<SpanId>,
@@ -53,6 +55,23 @@ pub(crate) struct SpanRow<'a> {
     pub(crate) root: Option<RootRow<'a>>,
     pub(crate) step: Option<StepRow<'a>>,
     pub(crate) export: Export,
+}
+
+/// A text that is content: redacted, and cut as it is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct ContentRow<'a> {
+    /// The number of the attribute among those of its span that are content, or one of these below.
+    pub(crate) place: i64,
+    pub(crate) text: Cow<'a, str>,
+}
+
+impl ContentRow<'_> {
+    /// In place of `extra_json`.
+    pub(crate) const EXTRA: i64 = -1;
+    /// In place of `events_json`.
+    pub(crate) const EVENTS: i64 = -2;
+    /// What the column says then.
+    pub(crate) const ELSEWHERE: &'static str = "";
 }
 
 /// What a row says of the span's export.
@@ -94,7 +113,9 @@ pub(crate) struct Attributes<'a> {
     pub(crate) known: u64,
     /// Of these, those whose value a column has anyway.
     pub(crate) in_column: u64,
-    /// The values of the others in order, as a JSON array; `None` where there are none.
+    /// Of the others, those whose value is content.
+    pub(crate) in_content: u64,
+    /// The values of the rest in order, as a JSON array; `None` where there are none.
     pub(crate) values: Option<&'a str>,
 }
 

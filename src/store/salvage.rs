@@ -8,15 +8,16 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
 
 use super::connect::{self, Opening, failure, is_damage};
+use super::content;
 use super::migrate::beside;
 use super::place::{PlaceLock, SIDE_FILES};
 use super::read::Store;
 use crate::error::{Error, ErrorKind};
 use crate::semconv::Kind;
 
-/// The tables of a store, those made by its indexes left out.
-const TABLES: &str =
-    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
+/// The tables of a store, those made by its indexes left out, and the index of words, which is made anew.
+const TABLES: &str = "SELECT name FROM sqlite_schema
+    WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'tel_search%'";
 
 const COLUMNS: &str = "SELECT name FROM pragma_table_info(?1) ORDER BY cid";
 
@@ -148,6 +149,7 @@ fn copy(
         }
     }
     mend(&copy.to).map_err(failed)?;
+    content::index(&copy.to).map_err(failed)?;
     connect::shrink_log(&copy.to).map_err(failed)?;
     Ok(copy.salvaged)
 }

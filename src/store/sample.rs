@@ -48,6 +48,7 @@ impl Sample {
             attributes: Attributes::default(),
             extra_json: None,
             events_json: None,
+            contents: Vec::new(),
             links_json: None,
             retries: None,
             is_failed_step: false,

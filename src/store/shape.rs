@@ -26,12 +26,14 @@ const INSERT_ATTRIBUTE: &str =
 #[derive(Debug, Default)]
 pub(super) struct Shapes(HashMap<Key, i64>);
 
-/// Which slots of a kind have a value, and which of these have it in a column of their own.
+/// Which slots of a kind have a value, which of these have it in a column of their own, and which among
+/// the contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Key {
     kind: Kind,
     known: u64,
     in_column: u64,
+    in_content: u64,
 }
 
 impl Shapes {
@@ -45,6 +47,7 @@ impl Shapes {
             kind: row.kind,
             known: row.attributes.known,
             in_column: row.attributes.in_column,
+            in_content: row.attributes.in_content,
         };
         if let Some(&id) = self.0.get(&key) {
             return Ok(id);
@@ -101,15 +104,17 @@ impl Key {
     /// Each attribute with the column that has its value, and its place there.
     fn attributes(self) -> Vec<(&'static str, &'static str, Option<i64>)> {
         let mut attributes = Vec::new();
-        let mut places = 0..;
+        let (mut places, mut content_places) = (0.., 0..);
         for (at, slot) in slots(self.kind).iter().enumerate() {
             if self.known & 1 << at == 0 {
                 continue;
             }
-            let (source, place) = if self.in_column & 1 << at == 0 {
-                ("value", places.next())
-            } else {
+            let (source, place) = if self.in_column & 1 << at != 0 {
                 (column(slot.fact).unwrap_or("value"), None)
+            } else if self.in_content & 1 << at != 0 {
+                ("content", content_places.next())
+            } else {
+                ("value", places.next())
             };
             attributes.extend(slot.names.iter().map(|&name| (name, source, place)));
         }

@@ -2,12 +2,14 @@
 
 use std::sync::LazyLock;
 
-use rusqlite::{CachedStatement, Connection, Statement};
+use rusqlite::{CachedStatement, Connection, Statement, params};
 
 use super::hex::Hex;
 use super::row::{ModelCallRow, SpanRow, StepRow, ToolCallRow};
 use super::scope::Scope;
 use crate::record::{CostStatus, ErrorClass, ResultClass};
+
+const FIND: &str = "SELECT id FROM tel_span_rows WHERE scope = ?1 AND span_id = ?2";
 
 /// What a row has beside its span.
 #[derive(Clone, Copy)]
@@ -262,6 +264,19 @@ pub(super) fn replace(
     context: Context<'_>,
 ) -> rusqlite::Result<bool> {
     update(connection, &UPDATES[1], row, context)
+}
+
+/// The number of the row.
+pub(super) fn id(
+    connection: &Connection,
+    row: &SpanRow<'_>,
+    context: Context<'_>,
+) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(FIND)?
+        .query_row(params![context.scope.id, Hex::from(row.span_id)], |row| {
+            row.get(0)
+        })
 }
 
 fn update(

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode, TransactionBehavior, params};
 
 use super::connect::{self, BUSY, Opening, failure, is_damage, is_passing};
+use super::content::Contents;
 use super::inherited::Opened;
 use super::liveness::{self, Lock};
 use super::place::Footprint;
@@ -48,6 +49,7 @@ pub(crate) struct Writer {
     pub(super) path: PathBuf,
     pub(super) identity: Identity,
     pub(super) shapes: Shapes,
+    contents: Contents,
     pub(super) lock: Lock,
     /// The files that the connection works on.
     pub(super) footprint: Footprint,
@@ -108,6 +110,7 @@ impl Writer {
         }
         let _ = liveness::sweep(&connection, path);
         let number = register(&connection, lock.writer()).map_err(failed)?;
+        let contents = Contents::of(&connection).map_err(failed)?;
         // The pipeline tries again by itself, and must hear of a shutdown meanwhile.
         connection.busy_timeout(BUSY).map_err(failed)?;
         Ok(Writer {
@@ -118,6 +121,7 @@ impl Writer {
                 number,
             },
             shapes: Shapes::default(),
+            contents,
             lock: lock.clone(),
             footprint: Footprint::of(path, file)?,
             _opened: opened,
@@ -214,7 +218,12 @@ impl Writer {
         let transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let mut put = Put::new(&transaction, &self.identity, &mut self.shapes);
+        let mut put = Put::new(
+            &transaction,
+            &self.identity,
+            &mut self.shapes,
+            &mut self.contents,
+        );
         let mut refused = 0;
         for row in rows {
             match how {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde_json::json;
 
 use super::message;
-use crate::policy::cut;
+use crate::policy::cut_value;
 use crate::record::{Facts, SpanRecord, Value};
 use crate::semconv::{
     self, Attribute, Fact, Form, Naming, Sensitivity, openinference_provider, openinference_system,
@@ -93,7 +93,7 @@ fn value(row: &Attribute, facts: &Facts, length: Length) -> Option<Value> {
     match row.form {
         Form::Raw => Some(known.clone()),
         Form::Cut(_) if length == Length::Full => Some(known.clone()),
-        Form::Cut(chars) => Some(Value::from(cut(&known.to_text(), chars).into_owned())),
+        Form::Cut(chars) => Some(Value::from(cut_value(known.to_text(), chars).into_owned())),
         Form::Provider => Some(Value::from(provider_name(known.as_str()?))),
         Form::System => Some(Value::from(provider_system(known.as_str()?))),
         Form::OpenInferenceProvider => Some(Value::from(openinference_provider(known.as_str()?))),

@@ -17,6 +17,8 @@ mod attributes;
 mod clients;
 mod collected;
 mod content;
+mod content_classes;
+mod content_store;
 mod events;
 mod dialects;
 mod export;

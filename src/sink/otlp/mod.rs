@@ -62,7 +62,7 @@ use self::resend::Resender;
 use self::setup::{Setup, sampler};
 use self::tail::Tail;
 use self::tally::Tally;
-use crate::config::{ExportConfig, Placement, TailSampling};
+use crate::config::{ExportConfig, TailSampling};
 use crate::policy::Policy;
 use crate::sink::backlog::Terms;
 use crate::sink::{Backlog, ExportCounter, Wire};
@@ -112,7 +112,8 @@ impl Outlet {
         let exits = lines.iter().fold(0, |exits, line| exits | line.bit());
         let terms = Terms {
             exits,
-            may_carry_content: policy.content_placement() != Placement::NOWHERE,
+            // What is kept and must not leave cannot be told apart in the store if the rules change.
+            may_carry_content: policy.exports_all_content(),
             are_judged: config.tail.is_some(),
         };
         let size = QueueSize::from_env();

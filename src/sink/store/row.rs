@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use super::known::Known;
 use super::provider::Providers;
+use crate::policy;
 use crate::record::{CostStatus, EndReason, ResultClass, SpanRecord, Status, Value};
-use crate::semconv::{Fact, Form, Kind, Profile, slots};
+use crate::semconv::{Fact, Form, Kind, Profile, Sensitivity, slots};
 use crate::store::{
-    Attributes, Export, ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow, WithdrawnRow,
-    is_in_column,
+    Attributes, ContentRow, Export, ModelCallRow, RootRow, Row, SpanRow, StepRow, ToolCallRow,
+    WithdrawnRow, is_in_column,
 };
 use crate::wire;
 
@@ -50,7 +51,8 @@ impl Rows {
         } else {
             let known = Known::of(&record.facts);
             let attributes = self.attributes(record, &known);
-            let span = span_row(record, &known, attributes);
+            let mut span = span_row(record, &known, attributes);
+            span.contents = contents(record, &known, &mut span);
             if record.end_ns.is_some() {
                 Row::Closed(span)
             } else {
@@ -83,6 +85,10 @@ impl Rows {
                 attributes.in_column |= 1 << at;
                 continue;
             }
+            if formed.is_none() && is_content(slot.fact, value) {
+                attributes.in_content |= 1 << at;
+                continue;
+            }
             let is_first = self.values.len() == start;
             self.values.push(if is_first { '[' } else { ',' });
             match formed {
@@ -95,6 +101,43 @@ impl Rows {
         }
         attributes
     }
+}
+
+/// Whether a value is content that is stored once for all who say it: lists of words are not worth it.
+fn is_content(fact: Fact, value: &Value) -> bool {
+    fact.sensitivity() == Sensitivity::Content && matches!(value, Value::Text(_))
+}
+
+/// What a span says, taken out of the columns that would have it. Spans without content pay for one look
+/// at the bits.
+fn contents<'a>(
+    record: &'a SpanRecord,
+    known: &Known<'a>,
+    span: &mut SpanRow<'a>,
+) -> Vec<ContentRow<'a>> {
+    let mut contents = Vec::new();
+    if span.attributes.in_content != 0 {
+        let said = slots(record.kind).iter().enumerate();
+        let said = said.filter(|(at, _)| span.attributes.in_content & 1 << at != 0);
+        let texts = said.filter_map(|(_, slot)| known.get(slot.fact).and_then(Value::as_str));
+        contents.extend((0..).zip(texts).map(|(place, text)| ContentRow {
+            place,
+            text: Cow::Borrowed(text),
+        }));
+    }
+    let mut take = |place, column: &mut Option<String>| {
+        if let Some(text) = column.replace(ContentRow::ELSEWHERE.to_owned()) {
+            let text = Cow::Owned(text);
+            contents.push(ContentRow { place, text });
+        }
+    };
+    if span.extra_json.is_some() {
+        take(ContentRow::EXTRA, &mut span.extra_json);
+    }
+    if span.events_json.is_some() && policy::has_content_in_events(record) {
+        take(ContentRow::EVENTS, &mut span.events_json);
+    }
+    contents
 }
 
 fn withdrawn_row(record: &SpanRecord) -> WithdrawnRow {
@@ -140,6 +183,7 @@ fn span_row<'a>(
         attributes,
         extra_json: wire::extra_json(record),
         events_json: wire::events_json(record),
+        contents: Vec::new(),
         links_json: wire::links_json(record),
         retries: record.retries,
         is_failed_step: record.is_failed_step(),

@@ -66,7 +66,8 @@ impl Details {
         if self.wanted.details {
             let mut fields = wire::attributes_without_content(record, self.naming);
             if self.policy.content_placement().on_event {
-                fields.extend(wire::content_attributes(record, self.naming));
+                let leaving = self.policy.leaving(record);
+                fields.extend(wire::content_attributes(&leaving, self.naming));
             }
             self.send(
                 record,
