@@ -46,8 +46,10 @@ impl Kind {
 
 /// Digits of the keyed hash in a mark.
 const DIGITS: usize = 4;
-/// The longest mark: brackets, the longest word, a colon, the digits.
-const MOST_BYTES: usize = 2 + 6 + 1 + DIGITS;
+/// What stands for a text that could not be searched: the raw text never does.
+pub(super) const UNAVAILABLE: &str = "[redaction-unavailable]";
+/// The longest that stands for something else.
+const MOST_BYTES: usize = UNAVAILABLE.len();
 
 /// The mark of a text. Without the key, nobody can try which text it stands for.
 pub(super) fn of(key: &[u8; 16], kind: Kind, text: &str) -> String {
@@ -95,9 +97,12 @@ pub(super) fn is_whole(text: &str) -> bool {
 /// Where the mark begins that a cut at this place would halve.
 pub(crate) fn halved_at(text: &str, cut: usize) -> Option<usize> {
     let nearest = cut.saturating_sub(MOST_BYTES - 1);
-    (nearest..cut)
-        .rev()
-        .find(|start| at(text, *start).is_some_and(|end| end > cut))
+    (nearest..cut).rev().find(|start| {
+        let is_unavailable = || text.as_bytes()[*start..].starts_with(UNAVAILABLE.as_bytes());
+        let end =
+            at(text, *start).or_else(|| is_unavailable().then_some(start + UNAVAILABLE.len()));
+        end.is_some_and(|end| end > cut)
+    })
 }
 
 #[cfg(test)]
@@ -123,6 +128,8 @@ mod tests {
         ] {
             assert_eq!(at(text, 0), None, "{text}");
         }
+        assert_eq!(halved_at("a[redaction-unavailable]", 12), Some(1));
+        assert_eq!(halved_at("a[redaction-unavailable]", 24), None);
     }
 
     #[test]

@@ -37,10 +37,9 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use anchors::{ANCHORS, Looker};
 use assignment::Progress;
 pub(crate) use custom::Custom;
+use mark::UNAVAILABLE;
 use matcher::Found;
 
-/// What stands for a text that could not be searched: the raw text never does.
-const UNAVAILABLE: &str = "[redaction-unavailable]";
 /// A text that is not clean after these is withheld. Each one but the last leaves less to be found; most texts take one,
 /// and hardly any takes three.
 const MOST_PASSES: usize = 6;
