@@ -330,6 +330,29 @@ mod tests {
         }
     }
 
+    /// What took longer than in proportion would not come to an end here.
+    #[test]
+    fn megabytes_of_any_shape_are_cut() {
+        let shapes = [
+            format!("[{}\"\"]", "\"\\u00e9\",".repeat(1 << 19)),
+            format!("[\"{}\"]", "\\\"[".repeat(1 << 20)),
+            format!("[\"{}\"]", "[secret:ab12]".repeat(1 << 18)),
+            format!("{{{}\"z\":0}}", "\"key\":[{}],".repeat(1 << 18)),
+            format!("{}{}", "[".repeat(1 << 20), "]".repeat(1 << 20)),
+            "[".repeat(1 << 22),
+            "…[+1 chars]".repeat(1 << 18),
+        ];
+        for text in shapes {
+            let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok();
+            for chars in [100, 65_536] {
+                let short = cut(Cow::Borrowed(&text), chars);
+                assert!(short.chars().count() <= chars);
+                let is_still = serde_json::from_str::<serde::de::IgnoredAny>(&short).is_ok();
+                assert!(is_still || !is_json, "{:.200}", short);
+            }
+        }
+    }
+
     #[test]
     fn escapes_and_their_pairs_stay_whole() {
         let text = format!(r#"["{}"]"#, r"\ud83d\ude00\n\u00e9".repeat(300));
