@@ -42,6 +42,7 @@ mod error;
 #[cfg(doctest)]
 mod integrations;
 mod owner_only;
+pub mod privacy;
 mod telemetry;
 
 #[doc(hidden)]

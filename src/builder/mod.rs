@@ -1,6 +1,7 @@
 //! What code can set, what it means beside the environment, and the layer and the guard it gets.
 
 mod apply;
+mod settings;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,13 +15,15 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::assembly::{Wishes, assemble};
 use crate::capture::Dialect;
-use crate::config::{Config, ContentCapture, LogExport, TailSampling};
+use crate::config::{ContentCapture, LogExport, TailSampling};
 use crate::diagnostic::Diagnostics;
 use crate::error::{Error, ErrorKind};
 use crate::logs::WithIds;
+use crate::privacy::Privacy;
 use crate::record::Value;
 use crate::sink::{Batch, Callback, LogLimits, RecentLimits};
 use crate::telemetry::Telemetry;
+use settings::Files;
 
 /// Spans that may wait for the writer. Each takes two thirds of a kilobyte, used or not.
 const QUEUE_CAPACITY: usize = 8_192;
@@ -78,6 +81,7 @@ pub struct Builder {
     queue_capacity: Option<usize>,
     subscribers: Vec<Callback>,
     recent_traces: Option<usize>,
+    files: Files,
 }
 
 /// Starts setting Hermes up; see [`Builder`].
@@ -350,8 +354,8 @@ impl Builder {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
     {
-        let mut config = Config::from_env();
-        self.apply_to(&mut config);
+        let config = self.configure();
+        let privacy = Privacy::new(&config, !self.drops_error_text);
         let diagnostics = Arc::new(Diagnostics::open(
             config.verbosity,
             config.log_file.as_deref(),
@@ -362,7 +366,7 @@ impl Builder {
         if !config.enabled {
             return Ok((
                 tracing_subscriber::layer::Identity::new().boxed(),
-                Telemetry::off(),
+                Telemetry::off(privacy),
             ));
         }
         let wishes = Wishes {
@@ -375,7 +379,7 @@ impl Builder {
             recent: recent_limits(self.recent_traces),
             subscribers: self.subscribers,
         };
-        Ok(assemble(&config, wishes, &diagnostics))
+        Ok(assemble(&config, privacy, wishes, &diagnostics))
     }
 
     /// Builds, and installs the global subscriber: Hermes, and a layer that logs to stderr as

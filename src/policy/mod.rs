@@ -4,6 +4,7 @@
 //! every sink sees only what [`Policy::keep`] or [`Policy::export`] made of a record. Redaction comes
 //! before cutting, so that no half of a secret survives.
 
+mod gate;
 mod limit;
 #[cfg(feature = "otlp-logs")]
 mod log;
@@ -13,10 +14,12 @@ mod shape;
 
 use std::borrow::Cow;
 
+pub use gate::{Decision, Reason};
+pub(crate) use gate::{Gate, Permit};
 pub(crate) use limit::cut;
 use redact::Redactor;
 
-use crate::config::{Content, Placement};
+use crate::config::{Content, ContentRedaction, Placement};
 use crate::record::{EventRecord, SpanRecord, Value};
 use crate::semconv::{Fact, Sensitivity, exception, is_plain_of_event};
 
@@ -31,6 +34,7 @@ const ERROR_CHARS: usize = 500;
 #[derive(Debug)]
 pub(crate) struct Policy {
     content: Content,
+    content_redaction: ContentRedaction,
     error_text: bool,
     redactor: Redactor,
 }
@@ -40,9 +44,16 @@ impl Policy {
     pub(crate) fn new(content: Content, error_text: bool, key: [u8; 16]) -> Self {
         Policy {
             content,
+            content_redaction: ContentRedaction::None,
             error_text,
             redactor: Redactor::new(key),
         }
+    }
+
+    /// What is taken out beside secrets.
+    pub(crate) fn content_redaction(mut self, redaction: ContentRedaction) -> Self {
+        self.content_redaction = redaction;
+        self
     }
 
     /// Whether content is captured at all.
@@ -169,6 +180,11 @@ impl Policy {
             Value::Bool(_) | Value::Int(_) | Value::Double(_) => {}
         }
     }
+}
+
+/// A word for people, of what came from outside: its secrets are told apart by nothing.
+pub(crate) fn label(text: &str) -> String {
+    Policy::new(Content::Off, false, [0; 16]).label(text)
 }
 
 /// Takes out of a record what is content.

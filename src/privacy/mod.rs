@@ -1,0 +1,68 @@
+//! What may be kept and what may leave: asked for, shown, changed and looked at before it leaves.
+//!
+//! ```
+//! # let home = tempfile::tempdir().unwrap();
+//! # let file = home.path().join("telemetry.toml");
+//! # let privacy = hermes::builder().settings_file(&file).privacy();
+//! // let privacy = hermes::builder().privacy();
+//! let status = privacy.status();
+//! println!("{status}");
+//! assert!(status.plane("local").unwrap().is_open());
+//! assert!(!status.plane("aggregate").unwrap().is_open());
+//! ```
+
+mod consent;
+mod edit;
+#[cfg(all(feature = "sqlite", feature = "otlp"))]
+mod preview;
+mod status;
+
+use std::path::PathBuf;
+
+pub use consent::{ConsentChange, Origin};
+#[cfg(all(feature = "sqlite", feature = "otlp"))]
+pub use preview::Preview;
+pub use status::{FileStatus, PlaneStatus, SettingStatus};
+
+use crate::config::{Config, Content, ContentRedaction, ExportConfig, Planes, ScopeFile};
+pub use crate::config::{ConsentState, Source};
+use crate::policy::Gate;
+pub use crate::policy::{Decision, Reason};
+#[cfg(all(feature = "sqlite", feature = "otlp"))]
+pub use crate::sink::{PreviewAttribute, PreviewEvent, PreviewSpan, Why};
+
+/// The settings of planes and consent as they were when they were read, with the source of each.
+///
+/// [`Builder::privacy`](crate::Builder::privacy) reads them without starting anything;
+/// [`Telemetry::privacy`](crate::Telemetry::privacy) has those that a running agent obeys. What is changed in the
+/// files afterwards is obeyed by whatever reads them next.
+#[derive(Clone, Debug)]
+pub struct Privacy {
+    gate: Gate,
+    planes: Planes,
+    files: Vec<ScopeFile>,
+    export: ExportConfig,
+    content: Content,
+    content_redaction: ContentRedaction,
+    keeps_error_text: bool,
+    /// The file that the user may change.
+    path: Option<PathBuf>,
+    troubles: Vec<String>,
+}
+
+impl Privacy {
+    pub(crate) fn new(config: &Config, keeps_error_text: bool) -> Self {
+        let gate = Gate::new(config);
+        Privacy {
+            content: gate.content(config.content),
+            gate,
+            planes: config.planes.clone(),
+            files: config.files.clone(),
+            export: config.export.clone(),
+            content_redaction: config.content_redaction,
+            keeps_error_text,
+            path: config.user_file.clone(),
+            troubles: config.warnings.clone(),
+        }
+    }
+}
