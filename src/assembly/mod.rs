@@ -55,7 +55,7 @@ pub(crate) fn assemble<S>(
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
 {
-    let gate = Gate::new(config);
+    let gate = Gate::of(config);
     let health = Arc::new(Health::default());
     let home = Home::here(Arc::clone(diagnostics));
     let queue = Arc::new(Queue::new(wishes.queue_capacity, Arc::clone(&health), home));

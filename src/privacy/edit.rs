@@ -67,11 +67,16 @@ impl Edit {
     /// Writes one key of the first level. A reader sees the file as it was, or as it is then.
     pub(super) fn set(&mut self, key: &str, text: &str) -> Result<(), Error> {
         let mut value = Value::from(text);
-        if let Some(Item::Value(former)) = self.document.get(key) {
-            // The comment behind it, and the spaces.
-            *value.decor_mut() = former.decor().clone();
+        match self.document.get_mut(key) {
+            // The key stays, with the comments around it.
+            Some(Item::Value(former)) => {
+                *value.decor_mut() = former.decor().clone();
+                *former = value;
+            }
+            _ => {
+                self.document.insert(key, Item::Value(value));
+            }
         }
-        self.document.insert(key, Item::Value(value));
         self.write()
             .map_err(|source| unwritable(&self.path, source))
     }

@@ -52,7 +52,7 @@ pub struct Privacy {
 
 impl Privacy {
     pub(crate) fn new(config: &Config, keeps_error_text: bool) -> Self {
-        let gate = Gate::new(config);
+        let gate = Gate::of(config);
         Privacy {
             content: gate.content(config.content),
             gate,

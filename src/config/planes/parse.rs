@@ -108,7 +108,7 @@ impl Reading<'_> {
         let line = item.span().map_or(0, |span| line(self.text, span.start));
         let kind = item.type_name();
         self.told.push(format!(
-            "line {line}: `{name}` is {expected}, and a value of type {kind} that is none stands there; correct it"
+            "line {line}: `{name}` is {expected}, and what stands there (a value of type {kind}) is not; correct it"
         ));
     }
 

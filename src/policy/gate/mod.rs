@@ -208,7 +208,7 @@ impl Permit {
 }
 
 impl Gate {
-    pub(crate) fn new(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config) -> Self {
         Gate {
             decisions: decide(Asked {
                 is_on: config.enabled,

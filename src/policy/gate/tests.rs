@@ -130,7 +130,7 @@ fn every_combination_of_local_consent_allowance_pins_and_mistakes_has_its_decisi
             let expected = AGGREGATE[consent][local].as_bytes()[allow];
 
             let config = settled(scope(user), scope(pins), &[], Spoken::default());
-            let gate = Gate::new(&config);
+            let gate = Gate::of(&config);
             let decisions = gate.decisions();
             let what = format!("user {user:?}, managed {pins:?}: {decisions:?}");
             assert_eq!(letter(decisions.aggregate), char::from(expected), "{what}");
@@ -167,7 +167,7 @@ fn whatever_is_said_the_two_switches_close_all_that_leaves() {
         managed.otlp_enabled = Said::Is(true);
         let mut config = settled(Scope::default(), managed, &[], Spoken::default());
         config.export.disabled = true;
-        let gate = Gate::new(&config);
+        let gate = Gate::of(&config);
         let decisions = gate.decisions();
         for decision in [
             decisions.aggregate,
@@ -184,7 +184,7 @@ fn whatever_is_said_the_two_switches_close_all_that_leaves() {
         }
         assert!(gate.spans(&config.export).is_empty());
         config.enabled = false;
-        let gate = Gate::new(&config);
+        let gate = Gate::of(&config);
         let off = Decision::Closed(Reason::TelemetryIsOff);
         assert_eq!(gate.decisions().local, off);
         assert_eq!(gate.decisions().trajectories, off);
@@ -230,7 +230,7 @@ fn managed_beats_code_beats_the_environment_beats_the_file() {
                 ..Spoken::default()
             };
             let config = settled(user, managed_scope, environment, spoken);
-            let permits = Gate::new(&config).spans(&config.export);
+            let permits = Gate::of(&config).spans(&config.export);
             assert_eq!(
                 permits.len() == 1,
                 expected == 'y',
@@ -253,7 +253,7 @@ fn log_records_obey_the_managed_file_and_else_whoever_asks_for_them() {
             ..Scope::default()
         };
         let config = settled(user, managed, &asks, Spoken::default());
-        assert_eq!(Gate::new(&config).logs(&config.export).len(), exits);
+        assert_eq!(Gate::of(&config).logs(&config.export).len(), exits);
     }
 }
 
@@ -267,7 +267,7 @@ fn content_leaves_by_trajectories_alone_and_nowhere_where_the_machine_forbids_it
                 ..Scope::default()
             };
             let config = settled(with(user), with(managed), &[], Spoken::default());
-            let gate = Gate::new(&config);
+            let gate = Gate::of(&config);
             let holds = if managed == Said::Nothing {
                 user
             } else {
@@ -294,7 +294,7 @@ fn a_file_that_cannot_be_used_opens_nothing_and_stops_no_store() {
         (Scope::default(), Scope::unreadable()),
     ] {
         let config = settled(user, managed, &[], Spoken::default());
-        let decisions = *Gate::new(&config).decisions();
+        let decisions = *Gate::of(&config).decisions();
         assert!(decisions.local.is_open());
         assert_eq!(letter(decisions.aggregate), 'i');
         assert!(!decisions.trajectories.is_open());
@@ -306,8 +306,8 @@ fn a_file_that_cannot_be_used_opens_nothing_and_stops_no_store() {
         &[OTLP, ENDPOINT],
         Spoken::default(),
     );
-    assert!(Gate::new(&config).spans(&config.export).is_empty());
-    assert!(!Gate::new(&config).decisions().otlp_logs.is_open());
+    assert!(Gate::of(&config).spans(&config.export).is_empty());
+    assert!(!Gate::of(&config).decisions().otlp_logs.is_open());
 }
 
 #[test]
