@@ -1,5 +1,8 @@
-//! The pages of `docs/integrations`, whose code is compiled and run with the documentation's tests. Those of rig, genai and
+//! The pages of `docs/integrations` and that of privacy, whose code is compiled and run with the documentation's tests. Those of rig, genai and
 //! swiftide are compiled with these libraries, in `tests/ecosystem`.
+
+#[doc = include_str!("../docs/PRIVACY.md")]
+mod privacy {}
 
 #[doc = include_str!("../docs/integrations/agent-events.md")]
 mod agent_events {}

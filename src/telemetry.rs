@@ -39,7 +39,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Telemetry {
     running: Option<Parts>,
     store_path: Option<PathBuf>,
-    privacy: Privacy,
+    /// In a place of its own, for guards are moved about.
+    privacy: Box<Privacy>,
 }
 
 /// What runs behind the guard.
@@ -58,7 +59,7 @@ impl Telemetry {
         Telemetry {
             running: Some(parts),
             store_path,
-            privacy,
+            privacy: Box::new(privacy),
         }
     }
 
@@ -67,7 +68,7 @@ impl Telemetry {
         Telemetry {
             running: None,
             store_path: None,
-            privacy,
+            privacy: Box::new(privacy),
         }
     }
 

@@ -43,14 +43,13 @@ impl Edit {
             // Whatever stands there is somebody's, and what it means is not known.
             return Err(Error::new(ErrorKind::InvalidInput, file.told.join("; ")));
         }
-        let (path, text) = match file.state {
-            ScopeState::Missing => (path.to_owned(), String::new()),
+        let (path, text) = if file.state == ScopeState::Missing {
+            (path.to_owned(), String::new())
+        } else {
             // A link stays one: what it leads to is changed.
-            _ => {
-                let path = fs::canonicalize(path).map_err(failed)?;
-                let text = fs::read_to_string(&path).map_err(failed)?;
-                (path, text)
-            }
+            let path = fs::canonicalize(path).map_err(failed)?;
+            let text = fs::read_to_string(&path).map_err(failed)?;
+            (path, text)
         };
         let document = text.parse().map_err(|_| {
             let what = format!("{}: it is not TOML; correct it", path.display());

@@ -17,6 +17,7 @@ mod edit;
 mod preview;
 mod status;
 
+use std::fmt;
 use std::path::PathBuf;
 
 pub use consent::{ConsentChange, Origin};
@@ -36,7 +37,7 @@ pub use crate::sink::{PreviewAttribute, PreviewEvent, PreviewSpan, Why};
 /// [`Builder::privacy`](crate::Builder::privacy) reads them without starting anything;
 /// [`Telemetry::privacy`](crate::Telemetry::privacy) has those that a running agent obeys. What is changed in the
 /// files afterwards is obeyed by whatever reads them next.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Privacy {
     gate: Gate,
     planes: Planes,
@@ -64,5 +65,14 @@ impl Privacy {
             path: config.user_file.clone(),
             troubles: config.warnings.clone(),
         }
+    }
+}
+
+/// What is said of endpoints may hold passwords.
+impl fmt::Debug for Privacy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Privacy")
+            .field("status", &self.status())
+            .finish_non_exhaustive()
     }
 }

@@ -396,6 +396,8 @@ fn the_status_names_every_key_with_its_value_and_its_source() {
 
 #[test]
 fn consent_is_written_beside_comments_and_unknown_keys_and_every_change_is_kept() {
+    use ConsentState::{Aggregate, Local, Unknown};
+
     let home = Home::new(
         "# mine\nconsent_state = \"local\" # for now\nfuture_key = [1, 2]\n\n[export.otlp]\nenabled = false # no\n",
         "",
@@ -425,7 +427,6 @@ fn consent_is_written_beside_comments_and_unknown_keys_and_every_change_is_kept(
         .iter()
         .map(|c| (c.seq, c.from, c.to, c.origin))
         .collect();
-    use ConsentState::{Aggregate, Local, Unknown};
     assert_eq!(
         changes,
         [

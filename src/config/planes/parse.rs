@@ -206,13 +206,13 @@ impl Reading<'_> {
         let mut headers = HeadersEnv::new();
         for (header, item) in table.iter() {
             let is_header = http::HeaderName::from_bytes(header.as_bytes()).is_ok();
-            match item.as_str().filter(|name| is_header && is_variable(name)) {
-                Some(variable) => headers.push((header.to_ascii_lowercase(), variable.to_owned())),
-                None => {
-                    let expected =
-                        "the name of a header with the name of a variable that holds its value";
-                    self.wrong(item, NAME, expected);
-                }
+            let variable = item.as_str().filter(|name| is_header && is_variable(name));
+            if let Some(variable) = variable {
+                headers.push((header.to_ascii_lowercase(), variable.to_owned()));
+            } else {
+                let expected =
+                    "the name of a header with the name of a variable that holds its value";
+                self.wrong(item, NAME, expected);
             }
         }
         Said::Is(headers)
@@ -242,7 +242,7 @@ fn is_variable(name: &str) -> bool {
 /// The number of the line, from 1.
 fn line(text: &str, at: usize) -> usize {
     let before = text.as_bytes().get(..at).unwrap_or_default();
-    1 + before.iter().filter(|byte| **byte == b'\n').count()
+    before.split(|byte| *byte == b'\n').count()
 }
 
 /// The parser's own words, of which the first line quotes nothing.

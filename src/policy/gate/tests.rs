@@ -192,6 +192,15 @@ fn whatever_is_said_the_two_switches_close_all_that_leaves() {
     }
 }
 
+/// Who speaks, what the file says, the environment, whether code asks for OTLP, and what comes of it.
+type Wish = (
+    &'static str,
+    Said<bool>,
+    &'static [(&'static str, &'static str)],
+    bool,
+    &'static str,
+);
+
 /// Who speaks of OTLP besides the managed file.
 const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://c:4318");
 const OTLP: (&str, &str) = ("HERMES_OTEL_EXPORTER", "otlp");
@@ -201,7 +210,7 @@ const NONE: (&str, &str) = ("HERMES_OTEL_EXPORTER", "none");
 fn managed_beats_code_beats_the_environment_beats_the_file() {
     // Columns: managed unsaid, true, false, invalid. `y` spans leave over OTLP.
     #[rustfmt::skip]
-    let table: [(&str, Said<bool>, &[(&str, &str)], bool, &str); 11] = [
+    let table: [Wish; 11] = [
         ("nobody",                          Said::Nothing,   &[],               false, "nynn"),
         ("the file on",                     Said::Is(true),  &[],               false, "yynn"),
         ("the file off",                    Said::Is(false), &[],               false, "nynn"),
