@@ -134,6 +134,19 @@ fn what_is_wrong_is_one_line_on_stderr_and_the_agent_runs() {
 }
 
 #[test]
+fn whoever_waits_for_spans_that_may_not_leave_is_told_why() {
+    let home = tempfile::tempdir().unwrap();
+    let text = "export.otlp.enabled = false\n";
+    fs::write(home.path().join("telemetry.toml"), text).unwrap();
+    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", "http://ada:hush@127.0.0.1:9")];
+    let output = child_of(home.path(), "run", &environment).output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let expected = "hermes: spans do not leave over OTLP: `export.otlp.enabled`, file\n";
+    assert!(stderr.contains(expected), "{stderr}");
+    assert!(!stderr.contains("hush"), "{stderr}");
+}
+
+#[test]
 fn processes_that_change_consent_at_once_lose_no_change_and_spoil_no_file() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("telemetry.toml");

@@ -56,6 +56,9 @@ where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
 {
     let gate = Gate::of(config);
+    for refusal in gate.refusals(&config.export) {
+        diagnostics.warn(&refusal, &refusal);
+    }
     let health = Arc::new(Health::default());
     let home = Home::here(Arc::clone(diagnostics));
     let queue = Arc::new(Queue::new(wishes.queue_capacity, Arc::clone(&health), home));

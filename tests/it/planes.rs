@@ -507,7 +507,7 @@ mod files {
         let told = troubles(&home);
         assert!(
             told[0].starts_with(
-                "HOME/telemetry.toml: others may write it; take that right away (chmod go-w)"
+                "HOME/telemetry.toml: others may write it, or what stands in its folder; take that right away (chmod go-w)"
             ),
             "{told:?}"
         );
@@ -529,6 +529,10 @@ mod files {
         let home = Home::new(CONSENTS, "max_bytes = 1\n");
         set_mode(&home.managed(), 0o664);
         assert!(troubles(&home)[0].starts_with("HOME/managed.toml: others may write it"));
+        set_mode(&home.managed(), 0o644);
+        set_mode(home.0.path(), 0o770);
+        assert!(troubles(&home)[0].starts_with("HOME/managed.toml: others may write it"));
+        set_mode(home.0.path(), 0o700);
         fs::rename(home.managed(), home.0.path().join("elsewhere.toml")).unwrap();
         set_mode(&home.0.path().join("elsewhere.toml"), 0o600);
         symlink(home.0.path().join("elsewhere.toml"), home.managed()).unwrap();

@@ -47,7 +47,7 @@ impl ScopeFile {
         Self::read(
             path,
             |path| fs::symlink_metadata(path),
-            is_writable_by_others,
+            |found| is_writable_by_others(found) || is_in_others_hands(path),
         )
     }
 
@@ -98,6 +98,9 @@ impl ScopeFile {
     }
 }
 
+const OTHERS: &str =
+    "others may write it, or what stands in its folder; take that right away (chmod go-w)";
+
 /// What it means that a file cannot be used.
 const CLOSED: &str = "nothing in it counts, and nothing leaves that it could have forbidden";
 
@@ -128,7 +131,7 @@ fn text(
         return Err("it was changed while it was opened; try again".to_owned());
     }
     if is_open(&opened) {
-        return Err("others may write it; take that right away (chmod go-w)".to_owned());
+        return Err(OTHERS.to_owned());
     }
     let mut bytes = Vec::new();
     file.take(LARGEST + 1)
@@ -140,6 +143,12 @@ fn text(
     String::from_utf8(bytes)
         .map(Some)
         .map_err(|_| "it is not UTF-8; save it as UTF-8".to_owned())
+}
+
+/// Whether others may put another file in the place of this one.
+fn is_in_others_hands(path: &Path) -> bool {
+    let folder = path.parent().and_then(|folder| fs::metadata(folder).ok());
+    folder.is_none_or(|folder| is_writable_by_others(&folder))
 }
 
 /// A folder on the way that is none is as good as no file.

@@ -328,7 +328,7 @@ mod tests {
                 "{told:#?}"
             );
         }
-        assert!(!told.concat().contains("secret"), "{told:#?}");
+        assert!(!told.concat().contains("sk-secret"), "{told:#?}");
     }
 
     #[test]

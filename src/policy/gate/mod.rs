@@ -245,6 +245,21 @@ impl Gate {
         self.permits(config.chosen_for_logs(), self.decisions.otlp_logs)
     }
 
+    /// What is asked for and closed, for whoever waits for it; switches of the environment need no word.
+    pub(crate) fn refusals(&self, config: &ExportConfig) -> Vec<String> {
+        let decisions = &self.decisions;
+        let asked = [
+            ("spans", config.chosen(), decisions.otlp),
+            ("log records", config.chosen_for_logs(), decisions.otlp_logs),
+        ];
+        let closed = asked.into_iter().filter(|(_, exporters, otlp)| {
+            !otlp.is_open() && exporters.iter().any(|exporter| exporter.is_otlp())
+        });
+        closed
+            .map(|(what, _, otlp)| format!("{what} do not leave over OTLP: {}", otlp.reason()))
+            .collect()
+    }
+
     fn permits(&self, asked: Vec<Exporter>, otlp: Decision) -> Vec<Permit> {
         let is_open = |exporter: &Exporter| match exporter {
             Exporter::Console => self.decisions.console.is_open(),

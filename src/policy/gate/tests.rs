@@ -320,6 +320,29 @@ fn a_file_that_cannot_be_used_opens_nothing_and_stops_no_store() {
 }
 
 #[test]
+fn numbers_come_from_whoever_speaks_first_and_makes_sense() {
+    let said = |days| Scope {
+        retention_days: days,
+        max_bytes: Said::Is(1),
+        ..Scope::default()
+    };
+    let spoken = Spoken {
+        retention_days: Some(3),
+        ..Spoken::default()
+    };
+    for (file, managed, spoken, days) in [
+        (Said::Is(1), Said::Is(2), spoken, Some(2)),
+        (Said::Is(1), Said::Invalid, spoken, Some(3)),
+        (Said::Is(1), Said::Nothing, Spoken::default(), Some(1)),
+        (Said::Invalid, Said::Nothing, Spoken::default(), None),
+    ] {
+        let config = settled(said(file), said(managed), &[], spoken);
+        assert_eq!(config.retention_days, days);
+        assert_eq!(config.max_bytes, Some(1));
+    }
+}
+
+#[test]
 fn a_decision_says_why() {
     let consented = Scope {
         consent_state: Said::Is(ConsentState::Aggregate),
