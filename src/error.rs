@@ -39,6 +39,8 @@ pub enum ErrorKind {
     Lost,
     /// The process is a copy, forked after Hermes was built, and has none of its threads.
     Forked,
+    /// The settings, or the history of consent, cannot be read or written.
+    Settings,
     /// A thread could not be started.
     Thread,
 }

@@ -45,6 +45,7 @@ pub mod fuzzing;
 #[cfg(doctest)]
 mod integrations;
 mod owner_only;
+pub mod privacy;
 mod telemetry;
 
 #[doc(hidden)]

@@ -33,8 +33,9 @@ fn owner_only_folder(builder: &mut DirBuilder) {
     builder.mode(0o700);
 }
 
+/// Has a file that is made be for its owner alone.
 #[cfg(unix)]
-fn owner_only_file(options: &mut OpenOptions) {
+pub(crate) fn owner_only_file(options: &mut OpenOptions) {
     use std::os::unix::fs::OpenOptionsExt;
     options.mode(0o600);
 }
@@ -43,4 +44,4 @@ fn owner_only_file(options: &mut OpenOptions) {
 fn owner_only_folder(_builder: &mut DirBuilder) {}
 
 #[cfg(not(unix))]
-fn owner_only_file(_options: &mut OpenOptions) {}
+pub(crate) fn owner_only_file(_options: &mut OpenOptions) {}

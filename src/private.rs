@@ -12,6 +12,12 @@ pub use crate::span::{
     server_port, watch,
 };
 
+/// Reads bytes as a file of settings, and gives how many lines it would tell about: for fuzzers.
+#[must_use]
+pub fn settings_told(bytes: &[u8]) -> usize {
+    std::str::from_utf8(bytes).map_or(0, |text| crate::config::read_scope(text).1.len())
+}
+
 /// The text of anything that is one.
 pub fn text<T: AsRef<str> + ?Sized>(text: &T) -> &str {
     text.as_ref()

@@ -11,6 +11,7 @@ use crate::at_exit;
 use crate::capture::Waiting;
 use crate::error::{Error, ErrorKind};
 use crate::pipeline::{Health, Queue, Stats};
+use crate::privacy::Privacy;
 use crate::record::TraceId;
 use crate::sink::Recent;
 #[cfg(feature = "sqlite")]
@@ -38,6 +39,8 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Telemetry {
     running: Option<Parts>,
     store_path: Option<PathBuf>,
+    /// In a place of its own, for guards are moved about.
+    privacy: Box<Privacy>,
 }
 
 /// What runs behind the guard.
@@ -51,19 +54,21 @@ pub(crate) struct Parts {
 }
 
 impl Telemetry {
-    pub(crate) fn new(parts: Parts, store_path: Option<PathBuf>) -> Self {
+    pub(crate) fn new(parts: Parts, store_path: Option<PathBuf>, privacy: Privacy) -> Self {
         at_exit::write(&parts.queue, DROP_TIMEOUT);
         Telemetry {
             running: Some(parts),
             store_path,
+            privacy: Box::new(privacy),
         }
     }
 
     /// Telemetry that is switched off.
-    pub(crate) fn off() -> Self {
+    pub(crate) fn off(privacy: Privacy) -> Self {
         Telemetry {
             running: None,
             store_path: None,
+            privacy: Box::new(privacy),
         }
     }
 
@@ -222,6 +227,12 @@ impl Telemetry {
                 "telemetry is off or keeps no store",
             )),
         }
+    }
+
+    /// The settings of planes and consent that are obeyed, as they were when Hermes was built.
+    #[must_use]
+    pub fn privacy(&self) -> &Privacy {
+        &self.privacy
     }
 
     /// Where the store is; `None` where there is none.

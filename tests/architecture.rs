@@ -51,6 +51,45 @@ const NAMES_THAT_SAY_NOTHING: &[&str] = &[
     "util", "utils", "common", "helper", "helpers", "misc", "types", "imp",
 ];
 
+/// What opens a way out of the process, and the files that may: each asks for a permit, or gives one out.
+#[rustfmt::skip]
+const EXITS: &[(&str, &[&str])] = &[
+    // What is asked for is read by the gate, and shown by the status.
+    (".chosen()",              &["config/mod.rs", "config/log_export.rs", "policy/gate/mod.rs", "privacy/status.rs"]),
+    (".chosen_for_logs()",     &["policy/gate/mod.rs", "privacy/status.rs"]),
+    // The permits.
+    ("Permit {",               &["policy/gate/mod.rs"]),
+    ("Gate::of(",             &["assembly/mod.rs", "privacy/mod.rs"]),
+    (".spans(&config.export)", &["assembly/exporting.rs", "assembly/silent.rs"]),
+    (".logs(&config.export)",  &["assembly/logging.rs", "assembly/logless.rs"]),
+    // The exporters.
+    ("SpanExporter::builder",  &["sink/otlp/http.rs", "sink/otlp/grpc.rs"]),
+    ("LogExporter::builder",   &["sink/otlp/log/exit.rs"]),
+    ("MetricExporter",         &[]),
+    ("ureq::",                 &["sink/otlp/http.rs"]),
+    ("tonic::",                &["sink/otlp/grpc.rs", "sink/otlp/answer.rs"]),
+    ("stderr()",               &["diagnostic.rs", "sink/otlp/console.rs", "sink/otlp/log/console.rs"]),
+    ("stdout()",               &[]),
+    ("TcpStream",              &[]),
+    ("UdpSocket",              &[]),
+    ("UnixStream",             &[]),
+    ("std::process::Command",  &["propagation/environment.rs"]),
+];
+
+/// Functions that make an exporter, and so take a permit.
+#[rustfmt::skip]
+const MAKERS: &[(&str, &str)] = &[
+    ("sink/otlp/console.rs",     "fn new("),
+    ("sink/otlp/http.rs",        "fn build("),
+    ("sink/otlp/http.rs",        "fn set_up<"),
+    ("sink/otlp/grpc.rs",        "fn build(\n        _: &Permit"),
+    ("sink/otlp/setup.rs",       "fn exit("),
+    ("sink/otlp/log/console.rs", "fn new("),
+    ("sink/otlp/log/exit.rs",    "fn build("),
+    ("sink/otlp/mod.rs",         "fn build("),
+    ("sink/otlp/log/mod.rs",     "fn build("),
+];
+
 /// Lines before the unit tests; a table is data and may be longer.
 const MAX_LINES: usize = 500;
 const TABLES: &[&str] = &[
@@ -98,6 +137,32 @@ fn what_lives_in_one_place_is_named_nowhere_else() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn nothing_leaves_the_process_but_with_leave_of_the_gate() {
+    let sources = sources();
+    for source in &sources {
+        for (number, line) in source.production_lines() {
+            for (text, homes) in EXITS {
+                let at_home = homes.iter().any(|home| source.path == Path::new(home));
+                assert!(
+                    at_home || !line.contains(text),
+                    "{source}:{number}: `{text}` opens a way out; only {homes:?} may"
+                );
+            }
+        }
+    }
+    for (path, maker) in MAKERS {
+        let source = sources.iter().find(|source| source.path == Path::new(path));
+        let text = &source.unwrap().text;
+        let from = text.find(maker).unwrap();
+        let parameters = text[from..].split(") ->").next().unwrap();
+        assert!(
+            parameters.contains("Permit"),
+            "src/{path}: `{maker}` makes an exporter without a permit"
+        );
     }
 }
 

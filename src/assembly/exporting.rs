@@ -10,22 +10,23 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::builder::HermesLayer;
 use crate::capture::Capture;
-use crate::config::{Config, Exporter};
+use crate::config::Config;
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::Health;
-use crate::policy::Policy;
+use crate::policy::{Gate, Policy};
 use crate::sink::otlp::Outlet;
 use crate::sink::{Backlog, ExportCounter, Wire};
 
 /// What is owed to collectors, where spans go to any; the store keeps it.
 pub(super) fn backlog(
     config: &Config,
+    gate: &Gate,
     health: &Arc<Health>,
     diagnostics: &Arc<Diagnostics>,
 ) -> Option<Arc<Backlog>> {
-    let mut chosen = config.export.chosen().into_iter();
-    chosen
-        .any(Exporter::is_otlp)
+    let mut permits = gate.spans(&config.export).into_iter();
+    permits
+        .any(|permit| permit.exporter().is_otlp())
         .then(|| Arc::new(Backlog::new(counter(health, diagnostics))))
 }
 
@@ -48,12 +49,14 @@ impl Export {
     /// Starts the exporters for a layer on top of `S`.
     pub(super) fn start<S>(
         config: &Config,
+        gate: &Gate,
         policy: &Arc<Policy>,
         health: &Arc<Health>,
         diagnostics: &Arc<Diagnostics>,
         backlog: Option<Arc<Backlog>>,
     ) -> Self {
-        if has_otel_layer::<S>() && !config.export.chosen().is_empty() {
+        let permits = gate.spans(&config.export);
+        if has_otel_layer::<S>() && !permits.is_empty() {
             diagnostics.warn(
                 "otel-layer",
                 "the program has a tracing-opentelemetry layer of its own, and a registry takes but \
@@ -64,7 +67,13 @@ impl Export {
         let counter = counter(health, diagnostics);
         let backlog = backlog.unwrap_or_else(|| Arc::new(Backlog::new(Arc::clone(&counter))));
         let policy = Arc::clone(policy);
-        Export(Outlet::build(&config.export, policy, &counter, backlog))
+        Export(Outlet::build(
+            &config.export,
+            permits,
+            policy,
+            &counter,
+            backlog,
+        ))
     }
 
     pub(super) fn wire(&self) -> Option<Arc<dyn Wire>> {

@@ -15,7 +15,7 @@ use crate::capture::{Core, EventCapture, is_wanted};
 use crate::config::Config;
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::{Health, LogStats};
-use crate::policy::Policy;
+use crate::policy::{Gate, Policy};
 use crate::sink::{Details, LogCounts, LogOutlet, Sink, Wanted};
 
 /// The ways out for log records, if any.
@@ -25,13 +25,19 @@ pub(crate) struct Logs(Option<LogOutlet>);
 impl Logs {
     pub(super) fn start(
         config: &Config,
+        gate: &Gate,
         policy: &Arc<Policy>,
         health: &Arc<Health>,
         diagnostics: &Arc<Diagnostics>,
     ) -> Self {
         let counter = counter(health, diagnostics);
         let policy = Arc::clone(policy);
-        Logs(LogOutlet::build(&config.export, policy, &counter))
+        Logs(LogOutlet::build(
+            &config.export,
+            gate.logs(&config.export),
+            policy,
+            &counter,
+        ))
     }
 
     /// The sink that tells of model calls, where somebody wants that.

@@ -11,7 +11,7 @@ use crate::capture::Core;
 use crate::config::Config;
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::{Health, LogStats};
-use crate::policy::Policy;
+use crate::policy::{Gate, Policy};
 use crate::sink::Sink;
 
 /// No way out.
@@ -22,11 +22,12 @@ pub(crate) struct Logs;
 impl Logs {
     pub(super) fn start(
         config: &Config,
+        gate: &Gate,
         _policy: &Arc<Policy>,
         _health: &Arc<Health>,
         diagnostics: &Arc<Diagnostics>,
     ) -> Self {
-        if !config.export.chosen_for_logs().is_empty() {
+        if !gate.logs(&config.export).is_empty() {
             diagnostics.warn(
                 "otlp-logs-feature",
                 "an exporter of log records is asked for, but this build has no cargo feature \

@@ -22,7 +22,8 @@ use crate::capture::{Capture, CaptureFilter, Core, Dialect, Dialects, Ways};
 use crate::config::{Config, ContentRules, EventLog};
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::{Health, Home, Queue, Reader, Writer};
-use crate::policy::{Policy, Rules};
+use crate::policy::{Gate, Policy, Rules};
+use crate::privacy::Privacy;
 use crate::record::{WriterIdentity, now_ns, seed};
 use crate::sink::{
     Backlog, Callback, EventLogSink, LiveSink, LogCounter, LogLimits, Recent, RecentLimits,
@@ -49,12 +50,17 @@ pub(crate) struct Wishes {
 /// Starts everything. What cannot be had is told and done without.
 pub(crate) fn assemble<S>(
     config: &Config,
+    privacy: Privacy,
     wishes: Wishes,
     diagnostics: &Arc<Diagnostics>,
 ) -> (HermesLayer<S>, Telemetry)
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
 {
+    let gate = Gate::of(config);
+    for refusal in gate.refusals(&config.export) {
+        diagnostics.warn(&refusal, &refusal);
+    }
     let health = Arc::new(Health::default());
     let home = Home::here(Arc::clone(diagnostics));
     let queue = Arc::new(Queue::new(wishes.queue_capacity, Arc::clone(&health), home));
@@ -65,12 +71,20 @@ where
     let ring = recent.clone().map(RecentSink::new);
     sinks.extend(ring.map(|sink| Box::new(sink) as Box<dyn Sink>));
     // Before the store: what is found in the store is then found in the log as well.
-    let event_log = open_event_log(config, &wishes, &identity, &health, diagnostics);
+    let event_log = open_event_log(config, &gate, &wishes, &identity, &health, diagnostics);
     sinks.extend(event_log.map(|sink| Box::new(sink) as Box<dyn Sink>));
-    let backlog = export::backlog(config, &health, diagnostics);
-    let store = open_store(config, &identity, diagnostics, &mut sinks, backlog.as_ref());
+    let backlog = export::backlog(config, &gate, &health, diagnostics);
+    let store = open_store(
+        config,
+        &gate,
+        &identity,
+        diagnostics,
+        &mut sinks,
+        backlog.as_ref(),
+    );
+    let wanted = ContentRules::new(config.content, &config.content_classes);
     let policy = Arc::new(Policy::new(
-        ContentRules::new(config.content, &config.content_classes),
+        gate.content(wanted),
         wishes.keeps_error_text,
         store.redaction_key,
         wishes.redaction,
@@ -83,8 +97,8 @@ where
     for trouble in wishes.dialects.iter().flat_map(Dialect::troubles) {
         diagnostics.warn(&trouble, &trouble);
     }
-    let export = Export::start::<S>(config, &policy, &health, diagnostics, backlog);
-    let logs = Logs::start(config, &policy, &health, diagnostics);
+    let export = Export::start::<S>(config, &gate, &policy, &health, diagnostics, backlog);
+    let logs = Logs::start(config, &gate, &policy, &health, diagnostics);
     let core = Arc::new(Core::new(
         Arc::clone(&policy),
         Arc::clone(&queue),
@@ -131,16 +145,20 @@ where
         logs,
         recent,
     };
-    (layer, Telemetry::new(parts, store.path))
+    (layer, Telemetry::new(parts, store.path, privacy))
 }
 
 fn open_event_log(
     config: &Config,
+    gate: &Gate,
     wishes: &Wishes,
     identity: &WriterIdentity,
     health: &Arc<Health>,
     diagnostics: &Arc<Diagnostics>,
 ) -> Option<EventLogSink> {
+    if !gate.keeps() {
+        return None;
+    }
     let counter = Box::new(LogWitness {
         health: Arc::clone(health),
         diagnostics: Arc::clone(diagnostics),
@@ -202,6 +220,7 @@ struct OpenedStore {
 #[cfg(feature = "sqlite")]
 fn open_store(
     config: &Config,
+    gate: &Gate,
     identity: &WriterIdentity,
     diagnostics: &Arc<Diagnostics>,
     sinks: &mut Vec<Box<dyn Sink>>,
@@ -209,9 +228,12 @@ fn open_store(
 ) -> OpenedStore {
     let missing = OpenedStore {
         path: None,
-        is_missing: true,
+        is_missing: gate.keeps(),
         redaction_key: fresh_key(),
     };
+    if !gate.keeps() {
+        return missing;
+    }
     let Some(path) = &config.store_path else {
         diagnostics.error(
             "store",
@@ -257,6 +279,7 @@ fn open_store(
 #[cfg(not(feature = "sqlite"))]
 fn open_store(
     _config: &Config,
+    _gate: &Gate,
     _identity: &WriterIdentity,
     _diagnostics: &Arc<Diagnostics>,
     _sinks: &mut Vec<Box<dyn Sink>>,

@@ -13,12 +13,13 @@ use crate::capture::Capture;
 use crate::config::Config;
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::Health;
-use crate::policy::Policy;
+use crate::policy::{Gate, Policy};
 use crate::sink::{Backlog, Wire};
 
 /// Nothing is owed to anybody.
 pub(super) fn backlog(
     _config: &Config,
+    _gate: &Gate,
     _health: &Arc<Health>,
     _diagnostics: &Arc<Diagnostics>,
 ) -> Option<Arc<Backlog>> {
@@ -36,12 +37,13 @@ impl Export {
     )]
     pub(super) fn start<S>(
         config: &Config,
+        gate: &Gate,
         _policy: &Arc<Policy>,
         _health: &Arc<Health>,
         diagnostics: &Arc<Diagnostics>,
         _backlog: Option<Arc<Backlog>>,
     ) -> Self {
-        if !config.export.chosen().is_empty() {
+        if !gate.spans(&config.export).is_empty() {
             diagnostics.warn(
                 "otlp-feature",
                 "an exporter is asked for, but this build has no cargo feature `otlp`; \

@@ -2,6 +2,7 @@
 
 mod apply;
 mod redaction;
+mod settings;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,14 +16,16 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::assembly::{Wishes, assemble};
 use crate::capture::Dialect;
-use crate::config::{ClassWishes, Config, ContentCapture, ContentClass, LogExport, TailSampling};
+use crate::config::{ClassWishes, ContentCapture, ContentClass, LogExport, TailSampling};
 use crate::diagnostic::Diagnostics;
 use crate::error::{Error, ErrorKind};
 use crate::logs::WithIds;
+use crate::privacy::Privacy;
 use crate::record::Value;
 use crate::sink::{Batch, Callback, LogLimits, RecentLimits};
 use crate::telemetry::Telemetry;
 use redaction::Redaction;
+use settings::Files;
 
 /// Spans that may wait for the writer. Each takes two thirds of a kilobyte, used or not.
 const QUEUE_CAPACITY: usize = 8_192;
@@ -82,6 +85,7 @@ pub struct Builder {
     queue_capacity: Option<usize>,
     subscribers: Vec<Callback>,
     recent_traces: Option<usize>,
+    files: Files,
 }
 
 /// Starts setting Hermes up; see [`Builder`].
@@ -373,10 +377,10 @@ impl Builder {
     where
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
     {
+        let config = self.configure();
         // Before anything is opened: what was to be redacted and cannot be must not be kept.
-        let redaction = self.redaction.rules()?;
-        let mut config = Config::from_env();
-        self.apply_to(&mut config);
+        let redaction = self.redaction.rules(config.content_redaction)?;
+        let privacy = Privacy::new(&config, !self.drops_error_text, redaction.clone());
         let diagnostics = Arc::new(Diagnostics::open(
             config.verbosity,
             config.log_file.as_deref(),
@@ -387,7 +391,7 @@ impl Builder {
         if !config.enabled {
             return Ok((
                 tracing_subscriber::layer::Identity::new().boxed(),
-                Telemetry::off(),
+                Telemetry::off(privacy),
             ));
         }
         let wishes = Wishes {
@@ -401,7 +405,7 @@ impl Builder {
             recent: recent_limits(self.recent_traces),
             subscribers: self.subscribers,
         };
-        Ok(assemble(&config, wishes, &diagnostics))
+        Ok(assemble(&config, privacy, wishes, &diagnostics))
     }
 
     /// Builds, and installs the global subscriber: Hermes, and a layer that logs to stderr as

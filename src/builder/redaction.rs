@@ -1,6 +1,7 @@
 //! What the user has redacted beside the secrets that always are: patterns of their own, and what identifies people.
 
 use super::Builder;
+use crate::config::ContentRedaction;
 use crate::error::Error;
 use crate::policy::{Custom, Rules};
 
@@ -12,11 +13,11 @@ pub(super) struct Redaction {
 }
 
 impl Redaction {
-    /// The rules to be kept to; the first pattern that cannot be used is the error.
-    pub(super) fn rules(&self) -> Result<Rules, Error> {
+    /// The rules to be kept to, with what the files of settings ask for; the first pattern that cannot be used is the error.
+    pub(super) fn rules(&self, settings: ContentRedaction) -> Result<Rules, Error> {
         let custom = self.patterns.iter().map(|pattern| Custom::new(pattern));
         Ok(Rules {
-            personal: self.personal,
+            personal: self.personal || settings == ContentRedaction::Pii,
             custom: custom.collect::<Result<_, _>>()?,
         })
     }

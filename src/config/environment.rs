@@ -216,17 +216,20 @@ impl<L: Fn(&str) -> Option<String>> Environment<L> {
         }
     }
 
+    /// The folder of what Hermes keeps.
+    pub(super) fn home(&self) -> Option<PathBuf> {
+        if let Some(home) = self.get("HERMES_HOME") {
+            return Some(PathBuf::from(home));
+        }
+        let home = self.get("HOME").map(PathBuf::from);
+        Some(home.or_else(std::env::home_dir)?.join(".hermes"))
+    }
+
     pub(super) fn store_path(&self) -> Option<PathBuf> {
         if let Some(path) = self.get("HERMES_TELEMETRY_DB") {
             return Some(PathBuf::from(path));
         }
-        let home = match self.get("HERMES_HOME") {
-            Some(home) => PathBuf::from(home),
-            None => match self.get("HOME") {
-                Some(home) => PathBuf::from(home).join(".hermes"),
-                None => std::env::home_dir()?.join(".hermes"),
-            },
-        };
+        let home = self.home()?;
         Some(home.join("telemetry").join("telemetry.db"))
     }
 }

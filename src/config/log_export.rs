@@ -70,7 +70,7 @@ impl LogConfig {
 }
 
 impl ExportConfig {
-    /// The ways out that are in use for log records; without any, no event leaves. The console, which
+    /// The ways out that are asked for, for log records; without any, no event leaves. The console, which
     /// never fails, comes first.
     pub(crate) fn chosen_for_logs(&self) -> Vec<Exporter> {
         if self.disabled {

@@ -7,7 +7,9 @@
 mod class;
 mod content;
 mod environment;
+mod headers;
 mod log_export;
+mod planes;
 mod sampling;
 mod tail;
 
@@ -18,8 +20,14 @@ pub(crate) use class::{ClassWishes, Classes, ContentRules};
 pub use content::ContentCapture;
 pub(crate) use content::{Content, Placement};
 use environment::Environment;
+use headers::Headers;
 pub(crate) use log_export::LogConfig;
 pub use log_export::LogExport;
+pub(crate) use planes::scope as read_scope;
+pub use planes::{ConsentState, Source};
+pub(crate) use planes::{
+    ContentRedaction, FILE, MANAGED, Planes, Said, Scope, ScopeFile, ScopeState, Setting, Spoken,
+};
 pub(crate) use sampling::{HeadRule, HeadSampling, SamplerWords};
 pub use tail::TailSampling;
 
@@ -35,7 +43,11 @@ pub(crate) struct Config {
     pub(crate) content: Content,
     /// What code says of single kinds of content.
     pub(crate) content_classes: ClassWishes,
+    /// What is taken out beside secrets.
+    pub(crate) content_redaction: ContentRedaction,
     pub(crate) capture_filter: Option<String>,
+    /// The folder of what Hermes keeps, `HERMES_HOME`; `None`: there is none.
+    pub(crate) home: Option<PathBuf>,
     pub(crate) store_path: Option<PathBuf>,
     pub(crate) event_log: EventLog,
     /// How many days runs are kept; `None`: not said.
@@ -45,6 +57,12 @@ pub(crate) struct Config {
     pub(crate) verbosity: Verbosity,
     pub(crate) log_file: Option<PathBuf>,
     pub(crate) export: ExportConfig,
+    /// What is said of planes and consent, and by whom.
+    pub(crate) planes: Planes,
+    /// The file of settings that the user may change; `None`: there is no place for it.
+    pub(crate) user_file: Option<PathBuf>,
+    /// The files that were read for it.
+    pub(crate) files: Vec<ScopeFile>,
     /// What could not be read, to be said once diagnostics are up.
     pub(crate) warnings: Vec<String>,
 }
@@ -68,13 +86,15 @@ pub(crate) struct ExportConfig {
     pub(crate) disabled: bool,
     /// `None`: not said; OTLP where an endpoint is known, else nothing.
     pub(crate) exporters: Option<Vec<Exporter>>,
+    /// Whether `HERMES_OTEL_EXPORTER` says which.
+    pub(crate) is_said: bool,
     /// What the word `otlp` means: HTTP, or gRPC where `OTEL_EXPORTER_OTLP_PROTOCOL` says so.
     pub(crate) otlp_protocol: Exporter,
     /// A base URL, to which `/v1/traces` is added.
     pub(crate) endpoint: Option<String>,
     /// An URL that is used as it is.
     pub(crate) traces_endpoint: Option<String>,
-    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) headers: Headers,
     pub(crate) naming: Naming,
     pub(crate) head: HeadSampling,
     pub(crate) sampler: SamplerWords,
@@ -99,7 +119,7 @@ pub(crate) enum Exporter {
 impl Config {
     /// Reads the environment of this process.
     pub(crate) fn from_env() -> Self {
-        Self::read(|name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
+        Self::read(variable)
     }
 
     /// Reads an environment; `lookup` gives the value of a variable.
@@ -123,10 +143,11 @@ impl Config {
         let export = ExportConfig {
             disabled: env.flag("OTEL_SDK_DISABLED", false),
             exporters: env.exporters(otlp_protocol),
+            is_said: env.get("HERMES_OTEL_EXPORTER").is_some(),
             otlp_protocol,
             endpoint: env.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
             traces_endpoint: env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"),
-            headers: Vec::new(),
+            headers: Headers::default(),
             naming: env.naming(),
             head: sampler.read(
                 ["OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG"],
@@ -141,7 +162,9 @@ impl Config {
             enabled,
             content,
             content_classes: ClassWishes::new(),
+            content_redaction: ContentRedaction::default(),
             capture_filter: env.get("HERMES_CAPTURE"),
+            home: env.home(),
             store_path: env.store_path(),
             event_log: env.event_log(),
             retention_days: None,
@@ -149,6 +172,9 @@ impl Config {
             verbosity,
             log_file: env.get("HERMES_OTEL_LOG_FILE").map(PathBuf::from),
             export,
+            planes: Planes::default(),
+            user_file: None,
+            files: Vec::new(),
             warnings: env.warnings,
         }
     }
@@ -185,8 +211,13 @@ impl Config {
     }
 }
 
+/// The value of a variable of this process.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
 impl ExportConfig {
-    /// The ways out that are in use.
+    /// The ways out that are asked for; which of them are open, the gate says.
     pub(crate) fn chosen(&self) -> Vec<Exporter> {
         if self.disabled {
             return Vec::new();

@@ -30,6 +30,10 @@ pub use live::Batch;
 pub(crate) use live::{Callback, LiveSink};
 #[cfg(feature = "otlp-logs")]
 pub(crate) use otlp::log::{Details, LogCounts, LogLine, LogOutlet, LogQueue, Wanted};
+#[cfg(all(feature = "sqlite", feature = "otlp"))]
+pub use otlp::preview::{PreviewAttribute, PreviewEvent, PreviewSpan, Why};
+#[cfg(all(feature = "sqlite", feature = "otlp"))]
+pub(crate) use otlp::preview::{previewed, previewed_resource};
 #[cfg(feature = "otlp")]
 pub(crate) use otlp::remote::{Held, Surrounding, hold};
 pub(crate) use recent::{Recent, RecentLimits, RecentSink};

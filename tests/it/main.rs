@@ -34,6 +34,7 @@ mod other_hosts;
 #[cfg(feature = "otlp-logs")]
 mod otlp_logs;
 mod owned;
+mod planes;
 mod propagation;
 mod recent;
 mod redaction;

@@ -67,7 +67,7 @@ pub struct Redactor {
 }
 
 /// What is redacted beside secrets.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
     /// What identifies people: addresses, numbers.
     pub(crate) personal: bool,

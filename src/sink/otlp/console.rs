@@ -13,11 +13,20 @@ use serde::ser::SerializeMap;
 use serde_json::{Map, Value, json};
 
 use super::line::{Exit, Patience, Undelivered};
+use crate::policy::Permit;
 
 /// The way out onto the terminal.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Console {
     resource: Value,
+}
+
+impl Console {
+    pub(super) fn new(_: &Permit) -> Self {
+        Console {
+            resource: Value::Null,
+        }
+    }
 }
 
 #[async_trait]
@@ -86,11 +95,11 @@ fn milliseconds(duration_ns: u64) -> f64 {
     (duration_ns / 1_000) as f64 / 1_000.0
 }
 
-fn parent(id: SpanId) -> Option<String> {
+pub(super) fn parent(id: SpanId) -> Option<String> {
     (id != SpanId::INVALID).then(|| id.to_string())
 }
 
-fn kind(kind: &SpanKind) -> &'static str {
+pub(super) fn kind(kind: &SpanKind) -> &'static str {
     match kind {
         SpanKind::Client => "CLIENT",
         SpanKind::Server => "SERVER",

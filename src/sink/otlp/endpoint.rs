@@ -34,7 +34,7 @@ impl Endpoint {
         from_url
             .map(|value| ("authorization", value))
             .into_iter()
-            .chain(said.map(|(name, value)| (name.as_str(), value.as_str())))
+            .chain(said)
     }
 
     /// Where OTLP over HTTP goes. A base URL gets the path of the signal; the URL that was said for

@@ -23,6 +23,7 @@ use super::signal::{Signal, TRACES};
 use super::tally::reason;
 use super::transport::Transport;
 use crate::config::ExportConfig;
+use crate::policy::Permit;
 
 /// How long the thread may take to come up.
 const START: Duration = Duration::from_secs(5);
@@ -87,7 +88,11 @@ type Failure = (String, Verdict);
 
 impl<C: Courier> Grpc<C> {
     /// Starts the thread; connects to nothing yet.
-    pub(super) fn build(config: &ExportConfig, transport: &Transport) -> Result<Self, String> {
+    pub(super) fn build(
+        _: &Permit,
+        config: &ExportConfig,
+        transport: &Transport,
+    ) -> Result<Self, String> {
         let endpoint = Endpoint::grpc(config, C::SIGNAL)?;
         let worker = Worker {
             url: endpoint.url.clone(),

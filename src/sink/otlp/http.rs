@@ -25,6 +25,7 @@ use super::signal::{Signal, TRACES};
 use super::tally::reason;
 use super::transport::Transport;
 use crate::config::ExportConfig;
+use crate::policy::Permit;
 
 /// More of an answer is not read: a collector has little to say.
 const MAX_ANSWER: u64 = 64 * 1024;
@@ -57,12 +58,13 @@ struct Said {
 impl Http {
     /// Makes the exporter; connects to nothing yet.
     pub(super) fn build(
+        permit: &Permit,
         config: &ExportConfig,
         transport: &Transport,
         closing: &Arc<Closing>,
     ) -> Result<Self, String> {
         let builder = SpanExporter::builder().with_http();
-        let (builder, post) = Post::set_up(builder, TRACES, config, transport, closing)?;
+        let (builder, post) = Post::set_up(permit, builder, TRACES, config, transport, closing)?;
         let exporter = builder.build().map_err(|error| post.told(&error))?;
         Ok(Http { exporter, post })
     }
@@ -93,6 +95,7 @@ impl Exit for Http {
 impl Post {
     /// Gives an exporter's builder our client and all that the client needs.
     pub(super) fn set_up<B: WithExportConfig + WithHttpConfig>(
+        _: &Permit,
         builder: B,
         signal: Signal,
         config: &ExportConfig,
@@ -351,14 +354,14 @@ mod tests {
     fn a_header_that_cannot_be_sent_is_named_without_its_value() {
         let config = ExportConfig {
             endpoint: Some("http://ada:pw@c".to_owned()),
-            headers: vec![("x-key".to_owned(), "hush\n".to_owned())],
+            headers: vec![("x-key".to_owned(), "hush\n".to_owned())].into(),
             ..Default::default()
         };
         let endpoint = Endpoint::http(&config, TRACES).unwrap();
         let told = headers(&config, &endpoint).unwrap_err();
         assert!(told.contains("x-key") && !told.contains("hush"), "{told}");
         let fine = ExportConfig {
-            headers: vec![("X-Key".into(), "v".into())],
+            headers: vec![("X-Key".to_owned(), "v".to_owned())].into(),
             ..config
         };
         let headers = headers(&fine, &endpoint).unwrap();

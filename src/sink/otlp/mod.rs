@@ -23,6 +23,8 @@ mod line;
 #[cfg(feature = "otlp-logs")]
 pub(crate) mod log;
 mod partial_success;
+#[cfg(feature = "sqlite")]
+pub(super) mod preview;
 mod reach;
 pub(super) mod remote;
 mod rename;
@@ -63,7 +65,7 @@ use self::setup::{Setup, sampler};
 use self::tail::Tail;
 use self::tally::Tally;
 use crate::config::{ExportConfig, TailSampling};
-use crate::policy::Policy;
+use crate::policy::{Permit, Policy};
 use crate::sink::backlog::Terms;
 use crate::sink::{Backlog, ExportCounter, Wire};
 
@@ -91,16 +93,17 @@ pub(crate) struct Outlet {
 }
 
 impl Outlet {
-    /// Sets up every exporter that the configuration names. One that cannot be set up is told to
+    /// Sets up every exporter that there is leave for. One that cannot be set up is told to
     /// `counter` and left out; `None` where none is left.
     pub(crate) fn build(
         config: &ExportConfig,
+        permits: Vec<Permit>,
         policy: Arc<Policy>,
         counter: &Arc<dyn ExportCounter>,
         backlog: Arc<Backlog>,
     ) -> Option<Outlet> {
         let closing = Arc::new(Closing::default());
-        let setup = Setup::read(config, counter.as_ref(), &closing)?;
+        let setup = Setup::read(config, permits, counter.as_ref(), &closing)?;
         let mut lines = setup.lines(counter.as_ref());
         if lines.is_empty() {
             return None;

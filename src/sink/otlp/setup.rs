@@ -15,6 +15,7 @@ use super::rename::key_values;
 use super::signal::TRACES;
 use super::transport::Transport;
 use crate::config::{ExportConfig, Exporter, HeadRule, HeadSampling};
+use crate::policy::Permit;
 use crate::sink::ExportCounter;
 
 /// What every way out is made from.
@@ -22,37 +23,35 @@ pub(super) struct Setup<'c> {
     config: &'c ExportConfig,
     transport: Transport,
     closing: Arc<Closing>,
-    /// The exporters in use, and what is known of the collector of each.
-    exporters: Vec<(Exporter, Arc<Reach>)>,
+    /// The exporters in use, by leave of the gate, and what is known of the collector of each.
+    exporters: Vec<(Permit, Arc<Reach>)>,
 }
 
 impl<'c> Setup<'c> {
     /// `None` where nothing is to be exported.
     pub(super) fn read(
         config: &'c ExportConfig,
+        permits: Vec<Permit>,
         counter: &dyn ExportCounter,
         closing: &Arc<Closing>,
     ) -> Option<Self> {
-        let chosen = config.chosen();
-        if chosen.is_empty() {
+        if permits.is_empty() {
             return None;
         }
-        let exporters = chosen.into_iter();
+        let exporters = permits.into_iter();
         Some(Setup {
             config,
             transport: Transport::from_env(counter, TRACES),
             closing: Arc::clone(closing),
-            exporters: exporters
-                .map(|exporter| (exporter, Arc::default()))
-                .collect(),
+            exporters: exporters.map(|permit| (permit, Arc::default())).collect(),
         })
     }
 
     /// Every way out. One that cannot be made is told to `counter` and left out.
     pub(super) fn lines(&self, counter: &dyn ExportCounter) -> Vec<Line> {
         let mut lines = Vec::with_capacity(self.exporters.len());
-        for (exporter, reach) in &self.exporters {
-            match self.exit(*exporter) {
+        for (permit, reach) in &self.exporters {
+            match self.exit(permit) {
                 Ok(exit) => {
                     let closing = Arc::clone(&self.closing);
                     lines.push(Line::new(exit, Arc::clone(reach), closing));
@@ -69,8 +68,9 @@ impl<'c> Setup<'c> {
     #[cfg(feature = "sqlite")]
     pub(super) fn lines_again(&self) -> Vec<Line> {
         let resource = self.resource();
-        let over_otlp = |(exporter, reach): &(Exporter, Arc<Reach>)| {
-            let exit = exporter.is_otlp().then(|| self.exit(*exporter).ok())??;
+        let over_otlp = |(permit, reach): &(Permit, Arc<Reach>)| {
+            let is_otlp = permit.exporter().is_otlp();
+            let exit = is_otlp.then(|| self.exit(permit).ok())??;
             let mut line = Line::new(exit, Arc::clone(reach), Arc::clone(&self.closing));
             line.set_resource(&resource);
             Some(line)
@@ -83,24 +83,24 @@ impl<'c> Setup<'c> {
         resource(self.config)
     }
 
-    fn exit(&self, exporter: Exporter) -> Result<Box<dyn Exit>, String> {
-        match exporter {
-            Exporter::Console => Ok(Box::new(Console::default())),
-            Exporter::OtlpHttp => Http::build(self.config, &self.transport, &self.closing)
+    fn exit(&self, permit: &Permit) -> Result<Box<dyn Exit>, String> {
+        match permit.exporter() {
+            Exporter::Console => Ok(Box::new(Console::new(permit))),
+            Exporter::OtlpHttp => Http::build(permit, self.config, &self.transport, &self.closing)
                 .map(|http| Box::new(http) as _),
-            Exporter::OtlpGrpc => self.grpc(),
+            Exporter::OtlpGrpc => self.grpc(permit),
         }
     }
 
     #[cfg(feature = "otlp-grpc")]
-    fn grpc(&self) -> Result<Box<dyn Exit>, String> {
-        super::grpc::Grpc::<opentelemetry_otlp::SpanExporter>::build(self.config, &self.transport)
-            .map(|grpc| Box::new(grpc) as _)
+    fn grpc(&self, permit: &Permit) -> Result<Box<dyn Exit>, String> {
+        type Spans = super::grpc::Grpc<opentelemetry_otlp::SpanExporter>;
+        Spans::build(permit, self.config, &self.transport).map(|grpc| Box::new(grpc) as _)
     }
 
     #[cfg(not(feature = "otlp-grpc"))]
     #[expect(clippy::unused_self, reason = "stands in for the twin with gRPC")]
-    fn grpc(&self) -> Result<Box<dyn Exit>, String> {
+    fn grpc(&self, _: &Permit) -> Result<Box<dyn Exit>, String> {
         Err("gRPC export needs the cargo feature `otlp-grpc`".to_owned())
     }
 }

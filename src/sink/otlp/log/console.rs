@@ -10,6 +10,7 @@ use serde::ser::SerializeMap;
 use serde_json::{Map, Value, json};
 
 use super::exit::{Batch, LogExit};
+use crate::policy::Permit;
 use crate::sink::otlp::console::{object, unix_ns};
 use crate::sink::otlp::line::{Patience, Undelivered};
 
@@ -20,7 +21,7 @@ pub(super) struct Console {
 }
 
 impl Console {
-    pub(super) fn new(resource: &Resource) -> Self {
+    pub(super) fn new(_: &Permit, resource: &Resource) -> Self {
         Console {
             resource: object(resource.iter()),
         }

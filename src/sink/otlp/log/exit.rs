@@ -11,6 +11,7 @@ use opentelemetry_sdk::logs::{LogBatch, LogExporter as _, SdkLogRecord};
 
 use super::console::Console;
 use crate::config::{ExportConfig, Exporter};
+use crate::policy::Permit;
 use crate::sink::otlp::closing::Closing;
 use crate::sink::otlp::http::Post;
 use crate::sink::otlp::line::{Patience, Undelivered, block_on};
@@ -31,22 +32,22 @@ pub(super) trait LogExit: Debug + Send {
 
 /// Makes a way out; connects to nothing yet.
 pub(super) fn build(
-    exporter: Exporter,
+    permit: &Permit,
     config: &ExportConfig,
     transport: &Transport,
     closing: &Arc<Closing>,
     resource: &Resource,
 ) -> Result<Box<dyn LogExit>, String> {
-    match exporter {
-        Exporter::Console => Ok(Box::new(Console::new(resource))),
+    match permit.exporter() {
+        Exporter::Console => Ok(Box::new(Console::new(permit, resource))),
         Exporter::OtlpHttp => {
             let builder = LogExporter::builder().with_http();
-            let (builder, post) = Post::set_up(builder, LOGS, config, transport, closing)?;
+            let (builder, post) = Post::set_up(permit, builder, LOGS, config, transport, closing)?;
             let mut exporter = builder.build().map_err(|error| post.told(&error))?;
             exporter.set_resource(resource);
             Ok(Box::new(Http { exporter, post }))
         }
-        Exporter::OtlpGrpc => grpc::build(config, transport, resource),
+        Exporter::OtlpGrpc => grpc::build(permit, config, transport, resource),
     }
 }
 
@@ -88,17 +89,19 @@ mod grpc {
 
     use super::{Batch, LogExit, export};
     use crate::config::ExportConfig;
+    use crate::policy::Permit;
     use crate::sink::otlp::grpc::{Courier, Grpc, Setup};
     use crate::sink::otlp::line::{Patience, Undelivered, block_on};
     use crate::sink::otlp::signal::{LOGS, Signal};
     use crate::sink::otlp::transport::Transport;
 
     pub(super) fn build(
+        permit: &Permit,
         config: &ExportConfig,
         transport: &Transport,
         resource: &Resource,
     ) -> Result<Box<dyn LogExit>, String> {
-        let grpc = Grpc::<LogExporter>::build(config, transport)?;
+        let grpc = Grpc::<LogExporter>::build(permit, config, transport)?;
         grpc.tell(resource);
         Ok(Box::new(grpc))
     }
@@ -142,9 +145,11 @@ mod grpc {
 
     use super::LogExit;
     use crate::config::ExportConfig;
+    use crate::policy::Permit;
     use crate::sink::otlp::transport::Transport;
 
     pub(super) fn build(
+        _: &Permit,
         _: &ExportConfig,
         _: &Transport,
         _: &Resource,

@@ -22,7 +22,7 @@ use super::setup::resource;
 use super::signal::LOGS;
 use super::transport::Transport;
 use crate::config::ExportConfig;
-use crate::policy::Policy;
+use crate::policy::{Permit, Policy};
 use crate::semconv::Naming;
 use crate::sink::ExportCounter;
 
@@ -38,23 +38,23 @@ pub(crate) struct LogOutlet {
 }
 
 impl LogOutlet {
-    /// Sets up every exporter that the configuration names for log records. One that cannot be set up is
+    /// Sets up every exporter of log records that there is leave for. One that cannot be set up is
     /// told to `counter` and left out; `None` where none is left.
     pub(crate) fn build(
         config: &ExportConfig,
+        permits: Vec<Permit>,
         policy: Arc<Policy>,
         counter: &Arc<dyn ExportCounter>,
     ) -> Option<LogOutlet> {
-        let chosen = config.chosen_for_logs();
-        if chosen.is_empty() {
+        if permits.is_empty() {
             return None;
         }
         let closing = Arc::new(Closing::default());
         let transport = Transport::from_env(counter.as_ref(), LOGS);
         let resource = resource(config);
         let mut exits: Vec<Box<dyn LogExit>> = Vec::new();
-        for exporter in chosen {
-            match exit::build(exporter, config, &transport, &closing, &resource) {
+        for permit in permits {
+            match exit::build(&permit, config, &transport, &closing, &resource) {
                 Ok(exit) => exits.push(exit),
                 Err(why) => {
                     let what = format!("{why}; no log records are exported by it");
