@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Dispatch, Event, Level, Subscriber};
+use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
@@ -13,12 +13,11 @@ use super::attached;
 use super::close::Closed;
 use super::core::Core;
 use super::draft::Waiting;
-use super::event::event_record;
 use super::installed;
 use super::interest::Interests;
 use super::open::OpenSpan;
 use super::start::{Above, Parent};
-use super::visitor::{Formatted, Said, Visitor};
+use super::visitor::{Formatted, Visitor};
 use crate::pipeline::Loss;
 
 type Around = fn(&Dispatch, &Id) -> Vec<Id>;
@@ -205,15 +204,7 @@ where
         else {
             return;
         };
-        let mut said = Said::default();
-        let shape = self.core.dialects.shape(event.metadata());
-        event.record(&mut Visitor::own(shape, true, &mut said));
-        self.core.hear(shape, &said, &open);
-        // What is heard of below that is data of a span, and no event of its own.
-        if *event.metadata().level() <= Level::INFO {
-            let event = event_record(&self.core, event.metadata(), &open, said);
-            open.state().put_event(event);
-        }
+        self.core.happened(event, &open);
     }
 
     fn on_close(&self, id: Id, _context: Context<'_, S>) {

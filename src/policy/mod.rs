@@ -333,7 +333,7 @@ fn exception(record: &SpanRecord) -> Option<EventRecord> {
 }
 
 /// What an event tells without content: facts that tables know.
-fn is_kept_of_event(name: &str) -> bool {
+pub(crate) fn is_kept_of_event(name: &str) -> bool {
     is_well_known(name)
         || is_plain_of_event(name)
         || Fact::named(name).is_some_and(|fact| fact.sensitivity() == Sensitivity::Plain)

@@ -166,3 +166,36 @@ fn what_formatting_costs_or_breaks_is_not_the_agents() {
     );
     assert_eq!(on.span("hermes.tool.tool").status, hermes::Status::Ok);
 }
+
+#[test]
+fn a_librarys_lines_are_withheld_unread_and_the_programs_stay() {
+    /// What nobody may keep, nobody formats.
+    struct Unread;
+    impl std::fmt::Debug for Unread {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("formatted")
+        }
+    }
+    #[hermes::tool(name = "look")]
+    fn look() {
+        tracing::info!(prompt = ?Unread, "looked around");
+    }
+    let bench = Bench::with(|builder| builder);
+    bench.run(|| {
+        let call = tracing::info_span!(
+            target: "llm_client::chat",
+            "call",
+            gen_ai.operation.name = "chat",
+            gen_ai.request.model = "m"
+        );
+        call.in_scope(|| {
+            tracing::info!(target: "llm_client::http", body = ?Unread, "sending {Unread:?}");
+            tracing::debug!(target: "llm_client::http", body = ?Unread, "sent {Unread:?}");
+            tracing::info!(target: "llm_client::http", "sending the prompt");
+            look();
+        });
+    });
+    let kept = format!("{:?}", bench.spans());
+    assert!(!kept.contains("sending the prompt"), "{kept}");
+    assert!(kept.contains("looked around"), "{kept}");
+}

@@ -1,20 +1,22 @@
 //! What stands around an event that becomes a log record: the ids it bears, and whose span it is in.
 
+use std::sync::Arc;
+
 use tracing::{Dispatch, Event};
 
-use crate::capture::Capture;
 use crate::capture::open::Ids;
+use crate::capture::{Capture, OpenSpan};
 use crate::record::{SpanId, TraceId};
 
 /// The place of an event.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Around {
     /// The trace and the span, as the store and OTLP have them.
     pub(super) ids: Option<(TraceId, SpanId)>,
     /// Whether the span is exported.
     pub(super) is_sampled: bool,
-    /// The target of the nearest span that capture sees.
-    pub(super) target: Option<&'static str>,
+    /// The nearest span that capture sees.
+    pub(super) inside: Option<Arc<OpenSpan>>,
 }
 
 impl Around {
@@ -32,10 +34,7 @@ impl Around {
         Around {
             ids: ids.map(|ids| (ids.trace_id, ids.span_id)),
             is_sampled: ids.is_some_and(|ids| ids.is_sampled),
-            target: spans
-                .iter()
-                .find_map(|id| capture.find(id))
-                .map(|open| open.metadata().target()),
+            inside: spans.iter().find_map(|id| capture.find(id)),
         }
     }
 }

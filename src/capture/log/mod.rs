@@ -20,7 +20,7 @@ use around::Around;
 use fields::{Fields, logged_target};
 use own::OwnCrates;
 
-use super::event::crate_of;
+use super::event::{crate_of, is_of_program};
 use super::installed;
 use super::interest::is_of_transport;
 use super::{CaptureFilter, Core};
@@ -69,8 +69,8 @@ impl EventCapture {
         let around = around.map(|dispatch| Around::of(event, &dispatch));
         let around = around.unwrap_or_default();
         let is_own = around
-            .target
-            .is_some_and(|of_span| crate_of(of_span) == crate_of(target))
+            .inside
+            .is_some_and(|open| is_of_program(target, &open))
             || self.own.has(crate_of(target));
         let mut fields = Fields::new(&self.core.policy, is_own, logged.is_some());
         event.record(&mut fields);
