@@ -93,4 +93,49 @@ mod tests {
             Some(Value::from("Bern"))
         );
     }
+
+    #[test]
+    fn what_a_call_said_leaves_as_a_log_record_without_what_stays() {
+        use crate::config::{ContentCapture, ContentClass, ContentRules};
+        use crate::record::{Facts, RunId, RunRecord, SpanId, SpanRecord, Status, TraceId};
+        use crate::semconv::{Fact, Kind};
+        let mut facts = Facts::default();
+        let parts = r#"[{"type":"reasoning","content":"aside"},{"type":"text","content":"aloud"}]"#;
+        let answer = format!(r#"[{{"role":"assistant","parts":{parts}}}]"#);
+        facts.set(Fact::OutputMessages, Value::from(answer));
+        let record = SpanRecord {
+            trace_id: TraceId::generate(1),
+            span_id: SpanId::generate(),
+            is_sampled: true,
+            parent_span_id: None,
+            wire_parent_span_id: None,
+            remote_parent_span_id: None,
+            run: RunRecord {
+                run_id: RunId::generate(1),
+                is_root: false,
+            },
+            kind: Kind::Chat,
+            given_name: None,
+            start_ns: 1,
+            end_ns: Some(2),
+            status: Status::Ok,
+            failure: None,
+            facts,
+            extra: Vec::new(),
+            events: Vec::new(),
+            links: Vec::new(),
+            retries: None,
+            withdrawn: false,
+        };
+        let exported = Content::Exported(Placement::ON_SPAN);
+        let reasoning = |wish| {
+            let rules = ContentRules::new(exported, &[(ContentClass::Reasoning, wish)]);
+            let policy = Policy::new(rules, true, [7; 16]);
+            let leaving = policy.leaving(&policy.keep(&record)).into_owned();
+            let said = leaving.text(Fact::OutputMessages).unwrap().to_owned();
+            (said.contains("aside"), said.contains("aloud"))
+        };
+        assert_eq!(reasoning(ContentCapture::On), (true, true));
+        assert_eq!(reasoning(ContentCapture::Local), (false, true));
+    }
 }

@@ -348,7 +348,7 @@ mod tests {
                 let short = cut(Cow::Borrowed(&text), chars);
                 assert!(short.chars().count() <= chars);
                 let is_still = serde_json::from_str::<serde::de::IgnoredAny>(&short).is_ok();
-                assert!(is_still || !is_json, "{:.200}", short);
+                assert!(is_still || !is_json, "{short:.200}");
             }
         }
     }
