@@ -62,8 +62,9 @@ pub fn truncate(data: &[u8]) {
     );
 }
 
-/// Whatever the variables of the environment hold, they are read.
+/// Whatever the variables of the environment hold, and a file of settings, they are read.
 pub fn config(data: &[u8]) {
+    let _ = crate::__private::settings_told(data);
     let text = String::from_utf8_lossy(data);
     let config = Config::read(|name| {
         let mut lines = text.lines().filter_map(|line| line.split_once('='));

@@ -8,6 +8,7 @@ use tracing::{Dispatch, Metadata};
 use super::callsite::Dialects;
 use super::clock::Clock;
 use super::draft::Waiting;
+use super::keeps::Keeps;
 use super::{CaptureFilter, Spans};
 use crate::pipeline::{Health, Loss, Queue};
 use crate::policy::Policy;
@@ -28,7 +29,7 @@ pub(crate) struct Core {
     pub(crate) shares_session: bool,
     /// How other libraries' spans are read.
     pub(super) dialects: Arc<Dialects>,
-    visits_content: bool,
+    keeps: Keeps,
     pub(crate) wire: Option<Arc<dyn Wire>>,
     dispatch: OnceLock<WeakDispatch>,
 }
@@ -53,7 +54,11 @@ impl Core {
         // Sets the clock up now, and not in the agent's first span.
         Clock::read();
         Core {
-            visits_content: policy.captures_content() || ways.filter.reads_fields(),
+            keeps: if ways.filter.reads_fields() {
+                Keeps::ALL
+            } else {
+                Keeps::of(&policy)
+            },
             policy,
             spans: Arc::new(Spans::new(queue.capacity())),
             queue,
@@ -67,10 +72,10 @@ impl Core {
         }
     }
 
-    /// Whether field values are wanted that may be content: to be kept, or to be filtered on.
+    /// Which field values are wanted that may be content.
     #[inline]
-    pub(super) fn visits_content(&self) -> bool {
-        self.visits_content
+    pub(super) fn keeps(&self) -> &Keeps {
+        &self.keeps
     }
 
     pub(super) fn is_suppressed(&self) -> bool {

@@ -9,6 +9,7 @@ use tracing::{Event, Level, Metadata};
 
 use super::callsite::{Shape, Statement};
 use super::core::Core;
+use super::keeps::Keeps;
 use super::open::OpenSpan;
 use super::visitor::{Said, Visitor};
 use crate::policy::is_kept_of_event;
@@ -27,13 +28,14 @@ impl Core {
         // What is told of below that is data of a span, and no event of its own.
         let is_recorded = *metadata.level() <= Level::INFO;
         let mut said = Said::default();
-        if self.visits_content() || tells_of_spans {
-            event.record(&mut Visitor::own(shape, true, &mut said));
+        if tells_of_spans {
+            event.record(&mut Visitor::own(shape, &Keeps::ALL, &mut said));
         } else if is_recorded {
-            event.record(&mut Plain {
+            event.record(&mut Kept {
                 shape,
                 is_own,
-                visitor: Visitor::own(shape, true, &mut said),
+                keeps: self.keeps(),
+                visitor: Visitor::own(shape, &Keeps::ALL, &mut said),
             });
         }
         self.hear(shape, &said, open);
@@ -52,25 +54,28 @@ pub(super) fn is_of_program(target: &str, open: &Arc<OpenSpan>) -> bool {
     })
 }
 
-/// Reads of an event what is kept of it without content.
-struct Plain<'a> {
+/// Reads of an event what is kept of it.
+struct Kept<'a> {
     shape: &'static Shape,
     is_own: bool,
+    keeps: &'a Keeps,
     visitor: Visitor<'a>,
 }
 
-impl Plain<'_> {
+impl Kept<'_> {
     fn keeps(&self, field: &Field) -> bool {
         match self.shape.statement(field) {
             Statement::Plain(_) => true,
-            Statement::Content(_) | Statement::Dialect(_) => false,
+            Statement::Content(fact) => self.keeps.has(fact),
+            Statement::Dialect(_) => self.keeps.has_unknown(),
+            Statement::Unknown if self.keeps.has_unknown() => true,
             Statement::Unknown if field.name() == MESSAGE => self.is_own,
             Statement::Unknown => is_kept_of_event(field.name()),
         }
     }
 }
 
-impl Visit for Plain<'_> {
+impl Visit for Kept<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         if self.keeps(field) {
             self.visitor.record_debug(field, value);

@@ -149,18 +149,18 @@ where
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _context: Context<'_, S>) {
-        let keeps_content = self.core.visits_content();
+        let keeps = self.core.keeps();
         // Found and locked as little as can be: the rest of what a record cost was a pointer
         // counted up and down, and two more locks.
         let later = self.core.spans.visit(id, |open| {
             let shape = open.origin.shape;
             let needs_formatting = if let Some(own) = Arc::get_mut(open) {
-                let mut visitor = Visitor::held(shape, keeps_content, own.own_state());
+                let mut visitor = Visitor::held(shape, keeps, own.own_state());
                 values.record(&mut visitor);
                 visitor.needs_formatting()
             } else {
                 let mut state = open.state();
-                let mut visitor = Visitor::held(shape, keeps_content, &mut state);
+                let mut visitor = Visitor::held(shape, keeps, &mut state);
                 values.record(&mut visitor);
                 visitor.needs_formatting()
             };
@@ -171,7 +171,7 @@ where
             return;
         };
         if needs_formatting {
-            let visitor = Visitor::shared(&open, keeps_content);
+            let visitor = Visitor::shared(&open, keeps);
             values.record(&mut Formatted(visitor));
         }
         self.core.reconsider(&open);

@@ -18,6 +18,7 @@ mod finish;
 mod held;
 mod installed;
 mod interest;
+mod keeps;
 mod layer;
 #[cfg(feature = "otlp-logs")]
 mod log;

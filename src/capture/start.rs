@@ -41,7 +41,7 @@ impl Core {
         let mut open = spare.unwrap_or_else(|| Arc::new(OpenSpan::vacant(shape, id)));
         if let Some(span) = Arc::get_mut(&mut open) {
             let said = &mut span.own_state().said;
-            attributes.record(&mut Visitor::own(shape, self.visits_content(), said));
+            attributes.record(&mut Visitor::own(shape, self.keeps(), said));
             let kind = kind_of(shape, &said.notes).or(self.captures_all.then_some(Kind::Step));
             self.settle(span, shape, id, above, kind);
         }

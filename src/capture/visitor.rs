@@ -11,7 +11,8 @@ use std::sync::MutexGuard;
 use tracing::field::{Field, Visit};
 
 use super::callsite::{Shape, Statement};
-use super::dialect::{Meaning, undebugged};
+use super::dialect::undebugged;
+use super::keeps::Keeps;
 use super::notes::Notes;
 use super::open::{OpenSpan, State, is_echo};
 use crate::record::Value;
@@ -28,7 +29,7 @@ pub(super) struct Said {
 /// Takes the values of one `new_span`, `record` or `event`.
 pub(super) struct Visitor<'a> {
     shape: &'static Shape,
-    keeps_content: bool,
+    keeps: &'a Keeps,
     /// Whether the function has returned: what comes now of its failure is an echo.
     hears_echo: bool,
     formatting: Formatting,
@@ -59,11 +60,11 @@ enum Into<'a> {
 }
 
 impl<'a> Visitor<'a> {
-    /// `keeps_content`: whether content and unknown fields are wanted.
-    pub(super) fn own(shape: &'static Shape, keeps_content: bool, said: &'a mut Said) -> Self {
+    /// `keeps`: which content and unknown fields are wanted.
+    pub(super) fn own(shape: &'static Shape, keeps: &'a Keeps, said: &'a mut Said) -> Self {
         Visitor {
             shape,
-            keeps_content,
+            keeps,
             hears_echo: false,
             formatting: Formatting::Now,
             into: Into::Own(said),
@@ -73,10 +74,10 @@ impl<'a> Visitor<'a> {
     /// Adds to what is known of an open span that is held under a lock. What takes user code is left
     /// to a second visit, after the lock.
     #[inline]
-    pub(super) fn held(shape: &'static Shape, keeps_content: bool, state: &'a mut State) -> Self {
+    pub(super) fn held(shape: &'static Shape, keeps: &'a Keeps, state: &'a mut State) -> Self {
         Visitor {
             shape,
-            keeps_content,
+            keeps,
             hears_echo: state.outcome.is_some(),
             formatting: Formatting::Later,
             into: Into::Own(&mut state.said),
@@ -90,10 +91,10 @@ impl<'a> Visitor<'a> {
     }
 
     /// Adds to what is known of an open span, which is locked meanwhile, save while user code runs.
-    pub(super) fn shared(open: &'a OpenSpan, keeps_content: bool) -> Self {
+    pub(super) fn shared(open: &'a OpenSpan, keeps: &'a Keeps) -> Self {
         Visitor {
             shape: open.origin.shape,
-            keeps_content,
+            keeps,
             hears_echo: false,
             formatting: Formatting::Now,
             into: Into::Locked(open, open.state()),
@@ -122,7 +123,7 @@ impl<'a> Visitor<'a> {
     fn wanted(&self, field: &Field) -> Option<Fact> {
         let fact = match self.shape.statement(field) {
             Statement::Plain(fact) => fact,
-            Statement::Content(fact) if self.keeps_content => fact,
+            Statement::Content(fact) if self.keeps.has(fact) => fact,
             Statement::Content(_) | Statement::Dialect(_) | Statement::Unknown => return None,
         };
         (!(self.hears_echo && is_echo(fact))).then_some(fact)
@@ -136,7 +137,9 @@ impl<'a> Visitor<'a> {
             Statement::Unknown => None,
             Statement::Plain(_) | Statement::Content(_) => return,
         };
-        if !self.keeps_content && !meaning.is_some_and(Meaning::is_plain) {
+        if !meaning.map_or(self.keeps.has_unknown(), |meaning| {
+            meaning.is_wanted(self.keeps)
+        }) {
             return;
         }
         let Some(said) = self.into.said() else { return };
@@ -173,7 +176,8 @@ impl<'a> Visitor<'a> {
     fn other_text(&mut self, field: &Field, text: &str) {
         if let Some((fact, notes)) = self.fact(field) {
             notes.text(fact, text);
-        } else if self.keeps_content || matches!(self.shape.statement(field), Statement::Dialect(_))
+        } else if self.keeps.has_unknown()
+            || matches!(self.shape.statement(field), Statement::Dialect(_))
         {
             self.other(field, Value::from(text));
         }
@@ -190,12 +194,16 @@ impl<'a> Visitor<'a> {
     /// kept.
     fn put_formatted(&mut self, field: &Field, format: impl FnOnce(Statement) -> String) {
         let statement = self.shape.statement(field);
-        let is_plain = match statement {
+        let is_wanted = match statement {
             Statement::Plain(_) => true,
-            Statement::Dialect(number) => self.shape.meaning(number).is_some_and(Meaning::is_plain),
-            Statement::Content(_) | Statement::Unknown => false,
+            Statement::Content(fact) => self.keeps.has(fact),
+            Statement::Unknown => self.keeps.has_unknown(),
+            Statement::Dialect(number) => {
+                let meaning = self.shape.meaning(number);
+                meaning.is_some_and(|meaning| meaning.is_wanted(self.keeps))
+            }
         };
-        if self.keeps_content || is_plain {
+        if is_wanted {
             if self.formatting != Formatting::Now {
                 self.formatting = Formatting::IsDue;
                 return;

@@ -130,7 +130,7 @@ mod tests {
         let exported = Content::Exported(Placement::ON_SPAN);
         let reasoning = |wish| {
             let rules = ContentRules::new(exported, &[(ContentClass::Reasoning, wish)]);
-            let policy = Policy::new(rules, true, [7; 16]);
+            let policy = Policy::new(rules, true, [7; 16], crate::policy::Rules::default());
             let leaving = policy.leaving(&policy.keep(&record)).into_owned();
             let said = leaving.text(Fact::OutputMessages).unwrap().to_owned();
             (said.contains("aside"), said.contains("aloud"))

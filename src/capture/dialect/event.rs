@@ -39,12 +39,11 @@ impl Core {
         let Some(subject) = dialect.subject(self, said, open) else {
             return;
         };
-        let keeps_content = self.visits_content();
         // A call says itself what it used; sums are for what stands around calls.
         let sums_up = subject.kind() != Some(Kind::Chat);
         subject.set_all(|notes| {
             for (field, meaning) in &dialect.events {
-                if (keeps_content || meaning.is_plain())
+                if meaning.is_wanted(self.keeps())
                     && (sums_up || !matches!(meaning, Meaning::Adds(_)))
                     && let Some(value) = said.value(field)
                 {

@@ -1,8 +1,9 @@
 //! What the value of a field of another library's says, where that is not the value as it stands.
 
+use crate::capture::keeps::Keeps;
 use crate::capture::notes::Notes;
 use crate::record::Value;
-use crate::semconv::{Fact, Sensitivity};
+use crate::semconv::Fact;
 
 /// What a field says.
 #[derive(Clone, Debug)]
@@ -28,14 +29,14 @@ pub(in crate::capture) enum Meaning {
 }
 
 impl Meaning {
-    /// Whether the value may be noted without the operator's consent to content.
-    pub(in crate::capture) fn is_plain(&self) -> bool {
+    /// Whether what it means is to be kept.
+    pub(in crate::capture) fn is_wanted(&self, keeps: &Keeps) -> bool {
         match self {
             Meaning::Is(fact)
             | Meaning::Milliseconds(fact)
             | Meaning::After(_, fact)
             | Meaning::Under(_, fact)
-            | Meaning::Adds(fact) => fact.sensitivity() == Sensitivity::Plain,
+            | Meaning::Adds(fact) => keeps.has(*fact),
             Meaning::Attempt | Meaning::Success | Meaning::HttpStatus | Meaning::Usage => true,
         }
     }
