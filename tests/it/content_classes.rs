@@ -200,3 +200,31 @@ fn a_value_that_may_not_be_kept_is_not_formatted() {
     assert!(!seen.load(std::sync::atomic::Ordering::Relaxed));
     assert_eq!(bench.all_spans().len(), 1);
 }
+
+#[test]
+fn a_field_of_a_kind_that_is_not_kept_is_not_formatted() {
+    struct Unread;
+    impl std::fmt::Debug for Unread {
+        fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            panic!("formatted")
+        }
+    }
+    let bench = Bench::with(|builder| {
+        builder
+            .capture_content(ContentCapture::On)
+            .capture_class(ContentClass::ToolResult, ContentCapture::Off)
+            .capture_class(ContentClass::Other, ContentCapture::Off)
+    });
+    bench.run(|| {
+        let tool = tracing::info_span!(
+            "hermes.tool",
+            hermes.tool.args = ?"left",
+            hermes.tool.result = ?Unread,
+            what.nobody.knows = ?Unread
+        );
+        tool.in_scope(|| tracing::info!(body = ?Unread, "said"));
+        tool.record("hermes.tool.result", tracing::field::debug(Unread));
+    });
+    let kept = format!("{:?}", bench.spans());
+    assert!(kept.contains("left"), "{kept}");
+}
