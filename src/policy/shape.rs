@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn of_too_many_parts_the_last_are_left_out() {
-        let long = serde_json::json!({ "numbers": vec![1; 5000], "last": 2 }).to_string();
+        let long = format!("{{\"last\":2,\"numbers\":[{}1]}}", "1,".repeat(4999));
         let short = cut(Cow::Borrowed(&long), 100);
         assert!(
             short.chars().count() <= 100 && short.chars().count() > 80,
