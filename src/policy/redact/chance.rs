@@ -252,7 +252,9 @@ fn is_vault(word: &str) -> bool {
     let before = word.strip_suffix("s.");
     before.is_some_and(|before| {
         // The letter of an escape is no part of the word behind it.
-        let is_escape = [r"\n", r"\r", r"\t"].iter().any(|escape| before.ends_with(escape));
+        let is_escape = [r"\n", r"\r", r"\t"]
+            .iter()
+            .any(|escape| before.ends_with(escape));
         is_escape || !before.ends_with(|sign: char| sign.is_alphanumeric())
     })
 }

@@ -155,11 +155,19 @@ impl Redactor {
 
     /// Whether a name may tell that its value is a secret.
     pub(crate) fn is_telling(name: &str) -> bool {
-        name.len() <= name::MOST_BYTES && name::telling(name) != name::Telling::Nothing
+        name.len() <= name::MOST_BYTES
+            && (name::telling(name) != name::Telling::Nothing || name::is_credential_header(name))
     }
 
     /// The text as [`redact`](Self::redact) makes it of one that stands under this name in JSON: all of it is the value.
     pub(crate) fn redact_under<'a>(&self, name: &str, text: &'a str) -> Cow<'a, str> {
+        // What stands behind a header of this name is one by itself, but for words such as `granted`.
+        let is_word = text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let name = if name::is_credential_header(name) && !is_word {
+            "secret"
+        } else {
+            name
+        };
         let written = serde_json::json!({ name: text }).to_string();
         let Cow::Owned(clean) = self.redact(&written) else {
             return Cow::Borrowed(text);
