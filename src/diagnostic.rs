@@ -93,7 +93,8 @@ impl Diagnostics {
         if !is_new {
             return;
         }
-        // One line, whatever an error's text holds.
+        // One line, whatever an error's text holds, and no secret of a value that was put where it does not belong.
+        let message = crate::policy::label(message);
         let line = format!("hermes: {}\n", message.replace(['\n', '\r'], " "));
         // Nobody is left to tell when the diagnostics themselves cannot be written.
         let _ = match &self.file {

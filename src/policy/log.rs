@@ -1,7 +1,5 @@
 //! What of an event may leave as a log record: asked before a value is formatted, applied before it is sent.
 
-use std::borrow::Cow;
-
 use super::{Holds, KEPT_CHARS, PLAIN_CHARS, Policy, is_kept_of_event, left_of};
 use crate::record::Value;
 use crate::semconv::Sensitivity;
@@ -36,22 +34,12 @@ impl Policy {
         if !is_kept_of_event(name) {
             value = left_of(value, Holds::named(name), self.content.leaving)?;
         }
-        if let Value::Text(text) = &mut value {
-            // What a value is may be told by its name alone: `password`.
-            let named = format!("{name}={text}");
-            if let Cow::Owned(redacted) = self.redactor.redact(&named)
-                && let Some(rest) = redacted.strip_prefix(name)
-                && let Some(rest) = rest.strip_prefix('=')
-            {
-                *text = Cow::Owned(rest.to_owned());
-            }
-        }
         let sensitivity = if is_kept_of_event(name) {
             Sensitivity::Plain
         } else {
             Sensitivity::Content
         };
-        self.clean(&mut value, sensitivity);
+        self.clean_named(name, &mut value, sensitivity);
         Some(value)
     }
 }

@@ -9,6 +9,7 @@ mod gate;
 mod limit;
 #[cfg(feature = "otlp-logs")]
 mod log;
+mod named;
 mod redact;
 mod shape;
 
@@ -110,14 +111,10 @@ impl Policy {
         for (fact, value) in record.facts.values_mut() {
             self.clean(value, fact.sensitivity());
         }
-        for (_, value) in &mut record.extra {
-            self.clean(value, Sensitivity::Content);
-        }
+        self.clean_attributes(&mut record.extra);
         for event in &mut record.events {
             self.clean_text(&mut event.name, ERROR_CHARS, Sensitivity::Content);
-            for (_, value) in &mut event.attributes {
-                self.clean(value, Sensitivity::Content);
-            }
+            self.clean_attributes(&mut event.attributes);
         }
         if let Some(name) = &mut record.given_name {
             self.clean_text(name, PLAIN_CHARS, Sensitivity::Plain);
@@ -166,7 +163,7 @@ impl Policy {
             }
             value = left_of(value, Holds::named(key), self.content.leaving)?;
         }
-        self.clean(&mut value, sensitivity);
+        self.clean_named(key, &mut value, sensitivity);
         Some(value)
     }
 

@@ -28,7 +28,7 @@ pub use status::{FileStatus, PlaneStatus, SettingStatus};
 use crate::config::{Config, ContentRedaction, ContentRules, ExportConfig, Planes, ScopeFile};
 pub use crate::config::{ConsentState, Source};
 pub use crate::policy::{Decision, Reason};
-use crate::policy::{Gate, Rules};
+use crate::policy::{Gate, Rules, label};
 #[cfg(all(feature = "sqlite", feature = "otlp"))]
 pub use crate::sink::{PreviewAttribute, PreviewEvent, PreviewSpan, Why};
 
@@ -65,7 +65,7 @@ impl Privacy {
             content_redaction: config.content_redaction,
             keeps_error_text,
             path: config.user_file.clone(),
-            troubles: config.warnings.clone(),
+            troubles: config.warnings.iter().map(|told| label(told)).collect(),
         }
     }
 }

@@ -183,7 +183,8 @@ fn setting<T>(
         source: setting.source,
         is_valid: !matches!(said, Said::Invalid),
         value: match said {
-            Said::Is(value) => show(value),
+            // Whatever was put there by mistake.
+            Said::Is(value) => show(value).map(|shown| label(&shown)),
             Said::Nothing | Said::Invalid => default.map(str::to_owned),
         },
     }

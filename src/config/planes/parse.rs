@@ -117,8 +117,8 @@ impl Reading<'_> {
         for (key, item) in table.iter() {
             if !known.contains(&key) {
                 let line = item.span().map_or(0, |span| line(self.text, span.start));
-                // A key's own text, cut: it may be anything.
-                let key: String = key.chars().take(64).collect();
+                // A key's own text, redacted and cut: it may be anything.
+                let key: String = crate::policy::label(key).chars().take(64).collect();
                 let (prefix, known) = (prefix.to_owned(), known.join(", "));
                 self.told.push(format!(
                     "line {line}: there is no key `{prefix}{}`, so it has no effect; the keys here are {known}",

@@ -250,7 +250,13 @@ fn stands_in(context: &str, bytes: &[u8], end: usize) -> bool {
 /// `s.` before a word is how tokens of Vault began.
 fn is_vault(word: &str) -> bool {
     let before = word.strip_suffix("s.");
-    before.is_some_and(|before| !before.ends_with(|sign: char| sign.is_alphanumeric()))
+    before.is_some_and(|before| {
+        // The letter of an escape is no part of the word behind it.
+        let is_escape = [r"\n", r"\r", r"\t"]
+            .iter()
+            .any(|escape| before.ends_with(escape));
+        is_escape || !before.ends_with(|sign: char| sign.is_alphanumeric())
+    })
 }
 
 fn ends_with(text: &str, ending: &str) -> bool {

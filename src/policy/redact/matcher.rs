@@ -94,6 +94,12 @@ fn within(text: &str, rule: &Rule, from: usize, end: usize) -> Found {
     let (Some(from), Some(to)) = (from, to) else {
         return Found::Nothing;
     };
+    // The letter of an escape is no part of the word behind it.
+    let escapes = [r"\n", r"\r", r"\t"].iter();
+    let escape = escapes
+        .filter_map(|escape| text[from..end].rfind(escape))
+        .max();
+    let from = escape.map_or(from, |escape| from + escape + 2);
     work::did(to - from);
     let found = pattern.captures(&text[from..to]);
     let secret = found

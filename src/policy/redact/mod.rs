@@ -153,6 +153,33 @@ impl Redactor {
         self.clean(text, false)
     }
 
+    /// Whether a name may tell that its value is a secret.
+    pub(crate) fn is_telling(name: &str) -> bool {
+        name.len() <= name::MOST_BYTES
+            && (name::telling(name) != name::Telling::Nothing || name::is_credential_header(name))
+    }
+
+    /// The text as [`redact`](Self::redact) makes it of one that stands under this name in JSON: all of it is the value.
+    pub(crate) fn redact_under<'a>(&self, name: &str, text: &'a str) -> Cow<'a, str> {
+        // What stands behind a header of this name is one by itself, but for words such as `granted`.
+        let is_word = text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        let name = if name::is_credential_header(name) && !is_word {
+            "secret"
+        } else {
+            name
+        };
+        let written = serde_json::json!({ name: text }).to_string();
+        let Cow::Owned(clean) = self.redact(&written) else {
+            return Cow::Borrowed(text);
+        };
+        let clean = serde_json::from_str::<serde_json::Value>(&clean).ok();
+        match clean.as_ref().and_then(|clean| clean.get(name)) {
+            Some(serde_json::Value::String(clean)) => Cow::Owned(clean.clone()),
+            Some(clean) => Cow::Owned(clean.to_string()),
+            None => Cow::Borrowed(UNAVAILABLE),
+        }
+    }
+
     fn clean<'a>(&self, text: &'a str, personal: bool) -> Cow<'a, str> {
         let flat = self.flat(text, personal);
         match flat {

@@ -74,6 +74,12 @@ pub(super) fn is_about(name: &str) -> bool {
         .is_some_and(|last| ABOUT_WORDS.has(last) || IDENTITY_WORDS.has(last))
 }
 
+/// Whether a name is that of a header which carries who somebody is: `http.request.header.authorization`.
+pub(super) fn is_credential_header(name: &str) -> bool {
+    let words = Words::of(name);
+    matches!(words.last(), Some("authorization" | "cookie" | "cookies"))
+}
+
 /// The longest name that is looked at; what is longer is no name.
 pub(super) const MOST_BYTES: usize = 96;
 
