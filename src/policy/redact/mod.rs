@@ -170,7 +170,15 @@ impl Redactor {
         };
         let written = serde_json::json!({ name: text }).to_string();
         let Cow::Owned(clean) = self.redact(&written) else {
-            return Cow::Borrowed(text);
+            // Words with spaces are prose about a secret elsewhere; here all of it is the value.
+            let is_phrase = name::telling(name) == name::Telling::Secret
+                && text.contains(char::is_whitespace)
+                && !value::is_placeholder(text);
+            return if is_phrase {
+                Cow::Owned(mark::of(&self.key, mark::Kind::Secret, text))
+            } else {
+                Cow::Borrowed(text)
+            };
         };
         let clean = serde_json::from_str::<serde_json::Value>(&clean).ok();
         match clean.as_ref().and_then(|clean| clean.get(name)) {
