@@ -52,6 +52,3 @@ mod sub_agents {}
 #[cfg(feature = "reqwest-middleware")]
 #[doc = include_str!("../docs/integrations/tower.md")]
 mod tower {}
-
-#[doc = include_str!("../docs/PRIVACY.md")]
-mod privacy {}
