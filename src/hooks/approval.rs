@@ -35,10 +35,7 @@ impl Do<ApprovalRequest> for Hooks {
     fn do_call(&self, told: ApprovalRequest) {
         let call = Call {
             which: which(&told.tool_call_id, &told.pattern_key, &told.command),
-            whose: Whose {
-                key: spoken(&told.session_key),
-                ..whose!(told)
-            },
+            whose: whose!(told, key: session_key),
             inside: waiting(&told.tool_call_id),
             began: told.started_at,
             said: mark((
@@ -80,10 +77,7 @@ impl Do<ApprovalResponse> for Hooks {
     fn do_call(&self, told: ApprovalResponse) {
         let call = Call {
             which: which(&told.tool_call_id, &told.pattern_key, &told.command),
-            whose: Whose {
-                key: spoken(&told.session_key),
-                ..whose!(told)
-            },
+            whose: whose!(told, key: session_key),
             inside: waiting(&told.tool_call_id),
             began: told.started_at,
             said: mark((&told.choice, told.started_at, told.ended_at)),

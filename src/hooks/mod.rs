@@ -268,11 +268,12 @@ hooks! {
 
 /// Tells whom a hook speaks of.
 macro_rules! whose {
-    ($told:ident) => {
+    ($told:ident $(, $more:ident: $word:ident)?) => {
         Whose {
             session: spoken(&$told.session_id),
             task: spoken(&$told.task_id),
             turn: spoken(&$told.turn_id),
+            $($more: spoken(&$told.$word),)?
             ..Whose::default()
         }
     };

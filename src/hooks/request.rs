@@ -30,10 +30,7 @@ impl Do<ApiRequest> for Hooks {
     fn do_call(&self, told: ApiRequest) {
         let call = Call {
             which: which(&told.api_request_id, &told.turn_id, told.api_call_count),
-            whose: Whose {
-                request: spoken(&told.api_request_id),
-                ..whose!(told)
-            },
+            whose: whose!(told, request: api_request_id),
             inside: None,
             began: told.started_at,
             said: mark((
@@ -100,10 +97,7 @@ impl Do<ApiAnswer> for Hooks {
     fn do_call(&self, told: ApiAnswer) {
         let call = Call {
             which: which(&told.api_request_id, &told.turn_id, told.api_call_count),
-            whose: Whose {
-                request: spoken(&told.api_request_id),
-                ..whose!(told)
-            },
+            whose: whose!(told, request: api_request_id),
             inside: None,
             began: told.started_at,
             said: mark((
@@ -191,10 +185,7 @@ impl Do<ApiError> for Hooks {
         let failure = Failure::of(&told);
         let call = Call {
             which: which(&told.api_request_id, &told.turn_id, told.api_call_count),
-            whose: Whose {
-                request: spoken(&told.api_request_id),
-                ..whose!(told)
-            },
+            whose: whose!(told, request: api_request_id),
             inside: None,
             began: told.started_at,
             said: mark((

@@ -23,10 +23,7 @@ impl Do<ToolCall> for Hooks {
     fn do_call(&self, told: ToolCall) {
         let call = Call {
             which: which(&told.tool_call_id, &told.tool_name),
-            whose: Whose {
-                request: spoken(&told.api_request_id),
-                ..whose!(told)
-            },
+            whose: whose!(told, request: api_request_id),
             inside: None,
             began: told.started_at,
             said: mark((
@@ -65,10 +62,7 @@ impl Do<ToolResult> for Hooks {
     fn do_call(&self, told: ToolResult) {
         let call = Call {
             which: which(&told.tool_call_id, &told.tool_name),
-            whose: Whose {
-                request: spoken(&told.api_request_id),
-                ..whose!(told)
-            },
+            whose: whose!(told, request: api_request_id),
             inside: None,
             began: told.started_at,
             said: mark((

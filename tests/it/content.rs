@@ -199,3 +199,18 @@ fn a_librarys_lines_are_withheld_unread_and_the_programs_stay() {
     assert!(!kept.contains("sending the prompt"), "{kept}");
     assert!(kept.contains("looked around"), "{kept}");
 }
+
+#[test]
+fn what_is_embedded_is_kept_where_content_is() {
+    #[hermes::embedding(model = "e", input = texts)]
+    fn embed(texts: &[&str]) {
+        let _ = texts;
+    }
+    let bench = Bench::with(|builder| builder.capture_content(ContentCapture::Local));
+    bench.run(|| embed(&["the first text", "the second"]));
+    let kept = format!("{:?}", bench.span("embeddings e").attributes);
+    assert!(
+        kept.contains("the first text") && kept.contains("the second"),
+        "{kept}"
+    );
+}

@@ -11,6 +11,8 @@ use crate::sink::Ended;
 
 /// How many withdrawn spans are remembered for children that are exported after them.
 const WITHDRAWN: usize = 4096;
+/// How many spans may arrive before somebody files them: what arrives beyond that is filed by whoever brings it.
+const ARRIVING: usize = 8192;
 /// How far a chain of withdrawn spans is followed.
 const MAX_HOPS: usize = 64;
 
@@ -31,7 +33,7 @@ impl Finished {
     /// Holds the records of at most `capacity` spans.
     pub(super) fn new(capacity: usize) -> Self {
         Finished {
-            arriving: ArrayQueue::new(capacity.max(1)),
+            arriving: ArrayQueue::new(capacity.clamp(1, ARRIVING)),
             records: Mutex::new(Bounded::new(capacity)),
             withdrawn: Mutex::new(Bounded::new(WITHDRAWN)),
         }

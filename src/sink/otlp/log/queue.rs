@@ -12,6 +12,8 @@ use super::line::LogLine;
 
 /// What may wait for the collector, whatever the number of records.
 const MOST_BYTES: usize = 16 * 1024 * 1024;
+/// The most records for which room is made, whatever the environment says: it is made at once.
+const MOST_LINES: usize = 1 << 17;
 /// With what waited already, it took more memory than is meant for all.
 const TOO_LARGE: &str = "too_large";
 
@@ -75,10 +77,10 @@ pub(crate) struct Place<'q> {
 }
 
 impl LogQueue {
-    /// As the environment sets the sizes for every OpenTelemetry SDK: `OTEL_BLRP_MAX_QUEUE_SIZE` (2,048)
-    /// and `OTEL_BLRP_MAX_EXPORT_BATCH_SIZE` (512).
+    /// As the environment sets the sizes for every OpenTelemetry SDK: `OTEL_BLRP_MAX_QUEUE_SIZE` (2,048,
+    /// at most 131,072) and `OTEL_BLRP_MAX_EXPORT_BATCH_SIZE` (512).
     pub(super) fn from_env() -> Self {
-        let capacity = setting("OTEL_BLRP_MAX_QUEUE_SIZE", 2048);
+        let capacity = setting("OTEL_BLRP_MAX_QUEUE_SIZE", 2048).min(MOST_LINES);
         let batch = setting("OTEL_BLRP_MAX_EXPORT_BATCH_SIZE", 512);
         Self::new(capacity, batch.min(capacity))
     }

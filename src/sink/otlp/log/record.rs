@@ -1,5 +1,6 @@
 //! From events to log records, under policy.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use opentelemetry::logs::{AnyValue, LogRecord, Logger as _, LoggerProvider as _, Severity};
@@ -36,7 +37,11 @@ impl Records {
         let severity = severity(line.level);
         record.set_severity_number(severity);
         record.set_severity_text(severity.name());
-        record.set_target(line.target);
+        // One that the `log` crate brought was put together at run time.
+        record.set_target(match line.target {
+            Cow::Borrowed(target) => Cow::Borrowed(target),
+            Cow::Owned(target) => Cow::Owned(self.policy.label(&target)),
+        });
         if let Some(name) = line.name {
             record.set_event_name(name);
         }
