@@ -112,7 +112,6 @@ mod tests {
                 }
             }
         }
-        // What is embedded is content that the store's own profile has no name for.
-        assert_eq!(missing, [(Kind::Embedding, Fact::InputMessages)]);
+        assert_eq!(missing, []);
     }
 }
