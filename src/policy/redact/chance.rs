@@ -69,9 +69,21 @@ pub(super) fn find(text: &str, spans: &mut Vec<Span<'_>>) {
 fn judge(text: &str, mut start: usize, mut end: usize) -> Option<(usize, usize)> {
     let bytes = text.as_bytes();
     let before = |place: usize| place.checked_sub(1).map(|place| bytes[place]);
-    if before(start) == Some(b'\\') && matches!(bytes[start], b'n' | b'r' | b't' | b'u') {
-        // The letter belongs to an escape.
-        start += 1;
+    if before(start) == Some(b'\\') {
+        // The letter belongs to an escape, and so do the digits of a code.
+        let digits = match bytes[start] {
+            b'u' => 4,
+            b'x' => 2,
+            _ => 0,
+        };
+        let code = bytes.get(start + 1..=start + digits).unwrap_or_default();
+        start += match bytes[start] {
+            b'u' | b'x' if code.len() == digits && code.iter().all(u8::is_ascii_hexdigit) => {
+                1 + digits
+            }
+            b'n' | b'r' | b't' | b'u' => 1,
+            _ => 0,
+        };
     }
     if before(start) == Some(b'%') && bytes[start..].iter().take(2).all(u8::is_ascii_hexdigit) {
         start += 2;

@@ -38,7 +38,7 @@ fn piece() -> impl Strategy<Value = String> {
         1 => "\\PC{0,6}",
         3 => prop::sample::select(vec![
             "password", "\"", "\\\"", "\\\\\\\"", "'", "=", ": ", ":", "{", "}", "[", "]", ",", "\n", "\\n", " ", "token", "api_key", "secrets",
-            "://", "@", "%3D", "Bearer ", "Authorization: ", "Cookie: ", "--", "-u ", "curl ", "-----BEGIN PRIVATE KEY-----", "-----END ",
+            "://", "@", "%3D", "Bearer ", "Authorization: ", "Cookie: ", "--", "-u ", "%22", "%25", "%70", "\\u0070", "\\x3d", "?", "&", "curl ", "-----BEGIN PRIVATE KEY-----", "-----END ",
             "[secret:ab12]", "name", "value", "Some(", ")", "<password>", "</", "é", "😀", "\\u003d", "eyJ", "AKIA", "…", "\u{1b}[31m", "export ",
         ]).prop_map(str::to_owned),
     ]
@@ -155,6 +155,8 @@ fn work_grows_with_the_text_and_no_faster() {
             "a",
             "A1b",
             "%20",
+            "%2525",
+            "\\u0022",
             "\\",
             "\"",
             "://a:",

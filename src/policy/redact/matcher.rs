@@ -21,6 +21,9 @@ const LEAST: usize = 8;
 /// Behind a literal of its own and of the right length, a word less probable than this is no word.
 const LIKELY: i32 = -4;
 
+/// With a word before it, it has to be drawn by chance without doubt.
+const GLUED: i32 = -10;
+
 /// What is there: nothing, a secret, or a reason to withhold the text.
 pub(super) enum Found {
     Nothing,
@@ -38,8 +41,11 @@ pub(super) fn look(text: &str, rule: &Rule, start: usize, end: usize) -> Found {
             let literal = text.get(start..end).unwrap_or_default();
             let is_strong = kind.grip == Grip::Strong;
             // A literal is spelled as in the table; the automaton does not tell cases apart.
-            if !kind.anchors.contains(&literal) || !begins_word(text, start, is_strong) {
+            if !kind.anchors.contains(&literal) {
                 return Found::Nothing;
+            }
+            if !begins_word(text, start, is_strong) {
+                return glued(text, rule, start, end);
             }
             let run = end + run_length(text, end);
             // Where dashes and letters end early, signs of base64 may be a part of it.
@@ -81,6 +87,36 @@ pub(super) fn look(text: &str, rule: &Rule, start: usize, end: usize) -> Found {
         }
         Grip::Within(back) => within(text, rule, start.saturating_sub(back), end),
         Grip::Around => around(text, rule, start),
+    }
+}
+
+/// A key to which the word before it was glued, as where two pieces of a text met: all of it has to be there, and its
+/// beginning must be like nothing within a word.
+fn glued(text: &str, rule: &Rule, start: usize, end: usize) -> Found {
+    let literal = text.get(start..end).unwrap_or_default();
+    let before = start.checked_sub(1).map(|before| text.as_bytes()[before]);
+    let is_apart = before.is_some_and(|byte| byte.is_ascii_lowercase())
+        && literal.bytes().all(|byte| byte.is_ascii_uppercase());
+    if literal.len() < 4 || !(is_apart || literal.ends_with(['_', '-'])) {
+        return Found::Nothing;
+    }
+    let Some(pattern) = rule.pattern() else {
+        return Found::Failed;
+    };
+    work::did(LEAST);
+    let Some(whole) = pattern.find(&text[start..]) else {
+        return Found::Nothing;
+    };
+    work::did(whole.len());
+    let stop = start + whole.end();
+    let body = &text[end..stop];
+    if is_random_hex(body) || score(body) < GLUED {
+        Found::Secret(
+            start,
+            stop.max(trimmed(text, end, end + run_length(text, end))),
+        )
+    } else {
+        Found::Nothing
     }
 }
 

@@ -8,6 +8,7 @@ mod anchors;
 mod assignment;
 mod chance;
 mod custom;
+mod decoded;
 mod json;
 mod kinds;
 mod letters;
@@ -37,6 +38,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use anchors::{ANCHORS, Looker};
 use assignment::Progress;
 pub(crate) use custom::Custom;
+use decoded::Decoded;
 use mark::UNAVAILABLE;
 use matcher::Found;
 
@@ -226,6 +228,26 @@ impl Redactor {
 
     /// Every place to be replaced, in no order; `None` where it cannot be searched.
     fn search<'a>(&self, text: &'a str, personal: bool) -> Option<Vec<Span<'a>>> {
+        let mut spans = self.search_written(text, personal)?;
+        let mut layers: Vec<Decoded> = Vec::new();
+        for _ in 0..decoded::MOST_LAYERS {
+            let outer = layers.last().map_or(text, |layer| &layer.text);
+            let Some(layer) = Decoded::of(outer) else {
+                break;
+            };
+            layers.push(layer);
+        }
+        while let Some(layer) = layers.pop() {
+            for span in self.search_written(&layer.text, personal)? {
+                let outer = layers.iter().rev();
+                spans.push(outer.fold(layer.written(span), |span, layer| layer.written(span)));
+            }
+        }
+        Some(spans)
+    }
+
+    /// What is to be replaced in a text as it is written.
+    fn search_written<'a>(&self, text: &'a str, personal: bool) -> Option<Vec<Span<'a>>> {
         let anchors = ANCHORS.as_ref()?;
         let mut spans = Vec::new();
         let mut progress = Progress::default();

@@ -578,3 +578,93 @@ fn the_letter_of_an_escape_does_not_hide_the_word_behind_it() {
         }
     }
 }
+
+#[test]
+fn tokens_that_people_chose_go_where_only_tokens_stand() {
+    check(&[
+        (
+            "https://h.example/a?token=hunter&x=1",
+            "https://h.example/a?token=§&x=1",
+        ),
+        (
+            "https://h.example/a?x=1&sig=aGVsbG8%3D",
+            "https://h.example/a?x=1&sig=§",
+        ),
+        ("/a?x=1&amp;token=hunter7", "/a?x=1&amp;token=§"),
+        ("/a?key=9f86d081884c7d659a2feaa0c55ad015", "/a?key=§"),
+        ("token=550e8400-e29b-41d4-a716-446655440000", "token=§"),
+        ("GITHUB_TOKEN=hunter", "GITHUB_TOKEN=§"),
+        ("export HF_TOKEN=my-own-token\n", "export HF_TOKEN=§\n"),
+        (
+            "DEEPGRAM_KEY=9f86d081884c7d659a2feaa0c55ad015",
+            "DEEPGRAM_KEY=§",
+        ),
+        (r#"{"token":"correct-horse-battery"}"#, r#"{"token":"§"}"#),
+        // Pieces of an answer, places in a list, programs.
+        (r#"{"token":"co-operative"}"#, r#"{"token":"co-operative"}"#),
+        (
+            r#"{"token":" internationalization"}"#,
+            r#"{"token":" internationalization"}"#,
+        ),
+        (
+            "/a?page_token=hunter&next_token=abc",
+            "/a?page_token=hunter&next_token=abc",
+        ),
+        ("/a?token=1&key=name", "/a?token=1&key=name"),
+        ("f(token=token1, x=1)", "f(token=token1, x=1)"),
+        (
+            "TOKEN_LIMIT=4096 MAX_TOKENS=100000",
+            "TOKEN_LIMIT=4096 MAX_TOKENS=100000",
+        ),
+        (
+            "PRIMARY_KEY=9f86d081884c7d659a2feaa0c55ad015",
+            "PRIMARY_KEY=9f86d081884c7d659a2feaa0c55ad015",
+        ),
+    ]);
+}
+
+#[test]
+fn escapes_hide_no_secret() {
+    let key = made_up(concat!("gh", "p_"), ALNUM, 36);
+    let encoded = key.replace('_', "%5F");
+    let twice = encoded.replace('%', "%25");
+    for (text, expected) in [
+        (format!("x={encoded}&y"), "x=§&y"),
+        (format!("x={twice}&y"), "x=§&y"),
+        (
+            format!(r#"{{"a":"b\u003d{key}\u0026c"}}"#),
+            r#"{"a":"b\u003d§\u0026c"}"#,
+        ),
+        (
+            "%22password%22%3A%22hunter2%22%7D".to_owned(),
+            "%22password%22%3A%22§%22%7D",
+        ),
+        (
+            "u%3Fpassword%253Dhunter2%2526b".to_owned(),
+            "u%3Fpassword%253D§",
+        ),
+        (
+            r"b'\x22password\x22: \x22hunter2\x22'".to_owned(),
+            r"b'\x22password\x22: \x22§\x22'",
+        ),
+        ("100%20s %d %s%%".to_owned(), "100%20s %d %s%%"),
+    ] {
+        assert_eq!(plain(&text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_word_glued_to_a_key_does_not_hide_it() {
+    let key = made_up(concat!("gh", "p_"), ALNUM, 36);
+    let cloud = made_up(concat!("AK", "IA"), "X2KQ7ZWJ5VBN3R", 16);
+    for (text, expected) in [
+        (format!("token{key}"), "§"),
+        (format!("here it is{cloud}."), "here it is§."),
+        (
+            "the-task-force-of-tomorrow-morning shelf_life".to_owned(),
+            "the-task-force-of-tomorrow-morning shelf_life",
+        ),
+    ] {
+        assert_eq!(plain(&text), expected, "{text}");
+    }
+}
