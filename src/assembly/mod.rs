@@ -22,7 +22,7 @@ use crate::capture::{Capture, CaptureFilter, Core, Dialect, Dialects, Ways};
 use crate::config::{Config, ContentRules, EventLog};
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::{Health, Home, Queue, Reader, Writer};
-use crate::policy::{Gate, Policy, Rules};
+use crate::policy::{Extent, Gate, Policy, Rules};
 use crate::privacy::Privacy;
 use crate::record::{WriterIdentity, now_ns, seed};
 use crate::sink::{
@@ -38,7 +38,7 @@ pub(crate) struct Wishes {
     pub(crate) capture_all: bool,
     pub(crate) shares_session: bool,
     pub(crate) dialects: Vec<Dialect>,
-    pub(crate) keeps_error_text: bool,
+    pub(crate) extent: Extent,
     /// What is redacted beside secrets.
     pub(crate) redaction: Rules,
     pub(crate) queue_capacity: usize,
@@ -85,7 +85,7 @@ where
     let wanted = ContentRules::new(config.content, &config.content_classes);
     let policy = Arc::new(Policy::new(
         gate.content(wanted),
-        wishes.keeps_error_text,
+        wishes.extent,
         store.redaction_key,
         wishes.redaction,
     ));

@@ -1,6 +1,7 @@
 //! What code can set, what it means beside the environment, and the layer and the guard it gets.
 
 mod apply;
+mod content;
 mod redaction;
 mod settings;
 
@@ -16,10 +17,11 @@ use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::assembly::{Wishes, assemble};
 use crate::capture::Dialect;
-use crate::config::{ClassWishes, ContentCapture, ContentClass, LogExport, TailSampling};
+use crate::config::{ClassWishes, ContentCapture, LogExport, TailSampling};
 use crate::diagnostic::Diagnostics;
 use crate::error::{Error, ErrorKind};
 use crate::logs::WithIds;
+use crate::policy::Extent;
 use crate::privacy::Privacy;
 use crate::record::Value;
 use crate::sink::{Batch, Callback, LogLimits, RecentLimits};
@@ -81,7 +83,7 @@ pub struct Builder {
     capture_all: bool,
     shares_session: bool,
     dialects: Vec<Dialect>,
-    drops_error_text: bool,
+    extent: Extent,
     queue_capacity: Option<usize>,
     subscribers: Vec<Callback>,
     recent_traces: Option<usize>,
@@ -289,30 +291,6 @@ impl Builder {
         self
     }
 
-    /// What is kept of content. Default: `HERMES_OTEL_CAPTURE_CONTENT`, else nothing.
-    pub fn capture_content(mut self, content: ContentCapture) -> Self {
-        self.content = Some(content);
-        self
-    }
-
-    /// What is kept of one kind of content, whatever is said of content in general; the last word on
-    /// a kind holds. What may not be kept is taken out of the messages that it stands in, and what may
-    /// be kept and not leave is taken out of what leaves.
-    ///
-    /// ```
-    /// use hermes::{ContentCapture, ContentClass};
-    ///
-    /// let builder = hermes::builder()
-    ///     .capture_content(ContentCapture::On)
-    ///     .capture_class(ContentClass::UserMessage, ContentCapture::Local)
-    ///     .capture_class(ContentClass::Reasoning, ContentCapture::Off);
-    /// # drop(builder);
-    /// ```
-    pub fn capture_class(mut self, class: ContentClass, content: ContentCapture) -> Self {
-        self.content_classes.push((class, content));
-        self
-    }
-
     /// What is captured, in directives like those of `RUST_LOG`. Default: `HERMES_CAPTURE`.
     ///
     /// `info,my_agent::noise=off,hermes.tool[{name="secret"}]=off` captures what is at INFO or above,
@@ -347,12 +325,6 @@ impl Builder {
         self
     }
 
-    /// Whether the texts of errors are kept, redacted and cut to 500 characters. Default: yes.
-    pub fn capture_error_text(mut self, keep: bool) -> Self {
-        self.drops_error_text = !keep;
-        self
-    }
-
     /// How many records may wait for the writer; more are lost, and counted. Default: 8,192.
     pub fn queue_capacity(mut self, records: usize) -> Self {
         self.queue_capacity = Some(records);
@@ -380,7 +352,7 @@ impl Builder {
         let config = self.configure();
         // Before anything is opened: what was to be redacted and cannot be must not be kept.
         let redaction = self.redaction.rules(config.content_redaction)?;
-        let privacy = Privacy::new(&config, !self.drops_error_text, redaction.clone());
+        let privacy = Privacy::new(&config, self.extent, redaction.clone());
         let diagnostics = Arc::new(Diagnostics::open(
             config.verbosity,
             config.log_file.as_deref(),
@@ -398,7 +370,7 @@ impl Builder {
             capture_all: self.capture_all,
             shares_session: self.shares_session,
             dialects: self.dialects,
-            keeps_error_text: !self.drops_error_text,
+            extent: self.extent,
             redaction,
             queue_capacity: self.queue_capacity.unwrap_or(QUEUE_CAPACITY),
             event_log_limits: self.event_log_limits,

@@ -53,7 +53,7 @@ impl Builder {
             personal: true,
             ..Rules::default()
         });
-        Privacy::new(&config, !self.drops_error_text, redaction)
+        Privacy::new(&config, self.extent, redaction)
     }
 
     /// All that is said, each in its place.

@@ -277,7 +277,7 @@ mod tests {
     use crate::config::Content;
     use crate::diagnostic::{Diagnostics, Verbosity};
     use crate::pipeline::{Health, Home, Queue, Writer};
-    use crate::policy::{Policy, Rules};
+    use crate::policy::{Extent, Policy, Rules};
     use crate::record::{Facts, RunId, RunRecord, SpanId, SpanRecord, Status, TraceId};
     use crate::semconv::Kind;
     use crate::sink::{Ended, Outcome, Sink, SinkError};
@@ -377,7 +377,12 @@ mod tests {
         let reader = Reader {
             queue: Arc::clone(&queue),
             health: Arc::clone(&health),
-            policy: Arc::new(Policy::new(Content::Off, true, [7; 16], Rules::default())),
+            policy: Arc::new(Policy::new(
+                Content::Off,
+                Extent::default(),
+                [7; 16],
+                Rules::default(),
+            )),
             source: Arc::new(Spans::default()),
             diagnostics: Arc::clone(&diagnostics),
         };
@@ -431,7 +436,12 @@ mod tests {
         let reader = Reader {
             queue: Arc::clone(&queue),
             health: Arc::clone(&health),
-            policy: Arc::new(Policy::new(Content::Off, true, [7; 16], Rules::default())),
+            policy: Arc::new(Policy::new(
+                Content::Off,
+                Extent::default(),
+                [7; 16],
+                Rules::default(),
+            )),
             source: Arc::clone(&source),
             diagnostics: Arc::clone(&diagnostics),
         };

@@ -1,6 +1,6 @@
 //! What of an event may leave as a log record: asked before a value is formatted, applied before it is sent.
 
-use super::{Holds, KEPT_CHARS, PLAIN_CHARS, Policy, is_kept_of_event, left_of};
+use super::{Holds, PLAIN_CHARS, Policy, is_kept_of_event, left_of};
 use crate::record::Value;
 use crate::semconv::Sensitivity;
 
@@ -19,7 +19,7 @@ impl Policy {
     /// A message as it leaves.
     pub(crate) fn logged_message(&self, message: &str) -> String {
         let chars = if self.exports_unknown() {
-            KEPT_CHARS
+            self.extent.chars()
         } else {
             PLAIN_CHARS
         };
@@ -47,11 +47,11 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use crate::config::{Content, Placement};
-    use crate::policy::Policy;
+    use crate::policy::{Extent, Policy, Rules};
     use crate::record::Value;
 
     fn policy(content: Content) -> Policy {
-        Policy::new(content, true, [7; 16], crate::policy::Rules::default())
+        Policy::new(content, Extent::default(), [7; 16], Rules::default())
     }
 
     #[test]
@@ -118,7 +118,7 @@ mod tests {
         let exported = Content::Exported(Placement::ON_SPAN);
         let reasoning = |wish| {
             let rules = ContentRules::new(exported, &[(ContentClass::Reasoning, wish)]);
-            let policy = Policy::new(rules, true, [7; 16], crate::policy::Rules::default());
+            let policy = Policy::new(rules, Extent::default(), [7; 16], Rules::default());
             let leaving = policy.leaving(&policy.keep(&record)).into_owned();
             let said = leaving.text(Fact::OutputMessages).unwrap().to_owned();
             (said.contains("aside"), said.contains("aloud"))

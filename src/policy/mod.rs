@@ -5,6 +5,7 @@
 //! before cutting, so that no half of a secret survives.
 
 mod class;
+mod extent;
 mod gate;
 mod limit;
 #[cfg(feature = "otlp-logs")]
@@ -16,6 +17,8 @@ mod shape;
 use std::borrow::Cow;
 
 use class::Holds;
+pub(crate) use extent::Extent;
+use extent::{ERROR_CHARS, PLAIN_CHARS};
 pub use gate::{Decision, Reason};
 pub(crate) use gate::{Gate, Permit};
 pub(crate) use limit::cut;
@@ -29,18 +32,11 @@ use crate::config::{Classes, ContentClass, ContentRules, Placement};
 use crate::record::{EventRecord, SpanRecord, Value};
 use crate::semconv::{Fact, Sensitivity, exception, is_plain_of_event};
 
-/// The longest value the store keeps, in characters (the contract's 64 KiB).
-const KEPT_CHARS: usize = 64 * 1024;
-/// The longest identifier, name or other plain value.
-const PLAIN_CHARS: usize = 1024;
-/// The longest error text, kept even with content off.
-const ERROR_CHARS: usize = 500;
-
 /// The rules in force, fixed when Hermes is built.
 #[derive(Debug)]
 pub(crate) struct Policy {
     content: ContentRules,
-    error_text: bool,
+    extent: Extent,
     redactor: Redactor,
 }
 
@@ -48,13 +44,13 @@ impl Policy {
     /// `key` makes the same secret get the same mark; the rules are those beside the ones that always hold.
     pub(crate) fn new(
         content: impl Into<ContentRules>,
-        error_text: bool,
+        extent: Extent,
         key: [u8; 16],
         rules: Rules,
     ) -> Self {
         Policy {
             content: content.into(),
-            error_text,
+            extent,
             redactor: Redactor::with_key(key, rules),
         }
     }
@@ -121,7 +117,7 @@ impl Policy {
         }
         if let Some(failure) = &mut record.failure {
             self.clean_text(&mut failure.error_type, PLAIN_CHARS, Sensitivity::Plain);
-            let message = failure.message.take().filter(|_| self.error_text);
+            let message = failure.message.take().filter(|_| self.extent.error_text);
             failure.message =
                 message.map(|message| self.text(&message, ERROR_CHARS, Sensitivity::Content));
         }
@@ -204,7 +200,7 @@ impl Policy {
     fn clean(&self, value: &mut Value, sensitivity: Sensitivity) {
         let chars = match sensitivity {
             Sensitivity::Plain => PLAIN_CHARS,
-            Sensitivity::Content => KEPT_CHARS,
+            Sensitivity::Content => self.extent.chars(),
         };
         match value {
             // Most values are short and clean: they stay where they are.
@@ -290,7 +286,12 @@ fn left_of(value: Value, holds: Holds, allowed: Classes) -> Option<Value> {
 
 /// A word for people, of what came from outside: its secrets are told apart by nothing.
 pub(crate) fn label(text: &str) -> String {
-    let policy = Policy::new(ContentRules::default(), false, [0; 16], Rules::default());
+    let policy = Policy::new(
+        ContentRules::default(),
+        Extent::default(),
+        [0; 16],
+        Rules::default(),
+    );
     policy.label(text)
 }
 
@@ -381,12 +382,12 @@ fn is_well_known(key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Policy, Rules};
+    use super::{Extent, Policy, Rules};
     use crate::config::{Content, ContentCapture, ContentClass, ContentRules, Placement};
     use crate::record::Value;
 
     fn policy(content: Content) -> Policy {
-        Policy::new(content, true, [7; 16], Rules::default())
+        Policy::new(content, Extent::default(), [7; 16], Rules::default())
     }
 
     #[test]
@@ -419,7 +420,7 @@ mod tests {
         let without_reasoning = [(ContentClass::Reasoning, ContentCapture::Local)];
         let policy = Policy::new(
             ContentRules::new(exported, &without_reasoning),
-            true,
+            Extent::default(),
             [7; 16],
             Rules::default(),
         );
@@ -433,7 +434,7 @@ mod tests {
             );
         }
         let local = ContentRules::new(Content::Local, &[(ContentClass::Other, ContentCapture::On)]);
-        let policy = Policy::new(local, true, [7; 16], Rules::default());
+        let policy = Policy::new(local, Extent::default(), [7; 16], Rules::default());
         let leaves = |name| policy.foreign_value(name, Value::from("a")).is_some();
         assert!(leaves("answer.of.nobody") && !leaves("gen_ai.output.messages"));
         assert!(!policy.exports_all_content() && policy.captures_content());

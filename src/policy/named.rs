@@ -51,11 +51,11 @@ impl Policy {
 mod tests {
     use super::{Policy, Value};
     use crate::config::{Content, Placement};
-    use crate::policy::Rules;
+    use crate::policy::{Extent, Rules};
 
     fn left(name: &str, value: Value) -> Value {
         let exported = Content::Exported(Placement::ON_SPAN);
-        let policy = Policy::new(exported, true, [7; 16], Rules::default());
+        let policy = Policy::new(exported, Extent::default(), [7; 16], Rules::default());
         policy.foreign_value(name, value).unwrap()
     }
 

@@ -28,7 +28,7 @@ pub use status::{FileStatus, PlaneStatus, SettingStatus};
 use crate::config::{Config, ContentRedaction, ContentRules, ExportConfig, Planes, ScopeFile};
 pub use crate::config::{ConsentState, Source};
 pub use crate::policy::{Decision, Reason};
-use crate::policy::{Gate, Rules, label};
+use crate::policy::{Extent, Gate, Rules, label};
 #[cfg(all(feature = "sqlite", feature = "otlp"))]
 pub use crate::sink::{PreviewAttribute, PreviewEvent, PreviewSpan, Why};
 
@@ -46,14 +46,14 @@ pub struct Privacy {
     content: ContentRules,
     content_redaction: ContentRedaction,
     redaction: Rules,
-    keeps_error_text: bool,
+    extent: Extent,
     /// The file that the user may change.
     path: Option<PathBuf>,
     troubles: Vec<String>,
 }
 
 impl Privacy {
-    pub(crate) fn new(config: &Config, keeps_error_text: bool, redaction: Rules) -> Self {
+    pub(crate) fn new(config: &Config, extent: Extent, redaction: Rules) -> Self {
         let gate = Gate::of(config);
         Privacy {
             content: gate.content(ContentRules::new(config.content, &config.content_classes)),
@@ -63,7 +63,7 @@ impl Privacy {
             files: config.files.clone(),
             export: config.export.clone(),
             content_redaction: config.content_redaction,
-            keeps_error_text,
+            extent,
             path: config.user_file.clone(),
             troubles: config.warnings.iter().map(|told| label(told)).collect(),
         }

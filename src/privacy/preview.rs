@@ -59,7 +59,7 @@ impl Privacy {
         key[..8].copy_from_slice(&seed().to_le_bytes());
         key[8..].copy_from_slice(&seed().to_le_bytes());
         let rules = self.redaction.clone();
-        let policy = Policy::new(self.content, self.keeps_error_text, key, rules);
+        let policy = Policy::new(self.content, self.extent, key, rules);
         let ContentRules { kept, leaving, .. } = self.content;
         let withheld = if kept == Classes::NONE {
             Why::ContentIsOff

@@ -72,6 +72,32 @@ fn on_the_store_keeps_more_than_the_wire_carries() {
 }
 
 #[test]
+fn how_much_of_a_value_is_kept_is_said_in_code() {
+    #[hermes::turn(user_message = text)]
+    fn turn(text: &str) {
+        let _ = text;
+    }
+    let long = "word ".repeat(20_000);
+    let kept_of = |chars: Option<usize>| {
+        let bench = Bench::with(|builder| {
+            let builder = builder.capture_content(ContentCapture::Local);
+            match chars {
+                Some(chars) => builder.capture_max_chars(chars),
+                None => builder,
+            }
+        });
+        bench.run(|| turn(&long));
+        let span = bench.span("hermes.turn");
+        let kept = span.attributes["hermes.turn.user_message"].as_str();
+        kept.unwrap().to_owned()
+    };
+    assert_eq!(kept_of(None).chars().count(), 65_536);
+    assert_eq!(kept_of(Some(5_000)).chars().count(), 5_000);
+    assert_eq!(kept_of(Some(0)).chars().count(), 1_024);
+    assert_eq!(kept_of(Some(200_000)), long);
+}
+
+#[test]
 fn secrets_are_redacted_before_anything_is_kept() {
     #[hermes::tool(args = arguments, result)]
     fn fetch(arguments: &str) -> String {

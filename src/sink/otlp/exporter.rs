@@ -313,7 +313,7 @@ mod tests {
     use super::super::tally::Door;
     use super::{FanOut, Rename, Shared, Tally, Undelivered, Verdict};
     use crate::config::Content;
-    use crate::policy::{Policy, Rules};
+    use crate::policy::{Extent, Policy, Rules};
     use crate::semconv::Naming;
     use crate::sink::{Backlog, ExportCounter};
 
@@ -380,7 +380,12 @@ mod tests {
         let closing = Arc::new(Closing::default());
         let kept = Arc::clone(&backlog);
         let tally = Arc::new(Tally::new(counter, kept, Arc::clone(&closing), 8));
-        let policy = Arc::new(Policy::new(Content::Off, true, [7; 16], Rules::default()));
+        let policy = Arc::new(Policy::new(
+            Content::Off,
+            Extent::default(),
+            [7; 16],
+            Rules::default(),
+        ));
         let rename = Rename::new(Arc::new(Finished::new(8)), policy, Naming::default());
         let lines = exits(notes.clone())
             .into_iter()

@@ -138,7 +138,7 @@ mod tests {
 
     use super::{LogLine, Records, severity};
     use crate::config::{Content, Placement};
-    use crate::policy::{Policy, Rules};
+    use crate::policy::{Extent, Policy, Rules};
     use crate::record::{SpanId, TraceId, Value};
 
     #[test]
@@ -159,7 +159,7 @@ mod tests {
     fn a_record_says_what_its_event_said_and_messages_are_structured() {
         let policy = Policy::new(
             Content::Exported(Placement::ON_SPAN),
-            true,
+            Extent::default(),
             [7; 16],
             Rules::default(),
         );
