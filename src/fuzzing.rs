@@ -86,7 +86,7 @@ mod tests {
     const ROUNDS: usize = 2_000;
 
     /// What texts are mutated with.
-    const WORDS: [&str; 30] = [
+    const WORDS: [&str; 34] = [
         "password",
         "=",
         ":",
@@ -117,6 +117,10 @@ mod tests {
         "a@b.co",
         "=1,x",
         "\u{1b}[1m",
+        "%22",
+        "%25",
+        "\\u0070",
+        "?token=",
     ];
 
     fn next(seed: &mut u64) -> usize {
