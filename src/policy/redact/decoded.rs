@@ -3,12 +3,20 @@
 //! What is found in the decoded text is replaced where it is written. Only what stands for ASCII is decoded: names,
 //! quotes and keys consist of nothing else.
 
+use std::ops::Range;
+
 use memchr::memmem;
 
 use super::{Span, work};
 
 /// Percent codes within percent codes: an address in the query of another one's query.
 pub(super) const MOST_LAYERS: usize = 3;
+
+/// What is read around an escape: only there does the decoded text say what the written one does not.
+const BEFORE: usize = 512;
+const BEHIND: usize = 1024;
+/// How far before a secret an escape may be a part of its name.
+const NAME: usize = 128;
 
 /// A text with its escapes decoded, and where they were.
 pub(super) struct Decoded {
@@ -51,6 +59,40 @@ impl Decoded {
         decoded.text.push_str(text.get(done..)?);
         work::did(text.len());
         Some(decoded)
+    }
+
+    /// The parts of the decoded text that are near escapes, in their order; each begins behind a blank, where there is
+    /// one.
+    pub(super) fn parts(&self) -> Vec<Range<usize>> {
+        let mut parts: Vec<Range<usize>> = Vec::new();
+        for (letter, _) in &self.escapes {
+            let (start, end) = (letter.saturating_sub(BEFORE), letter + 1 + BEHIND);
+            match parts.last_mut() {
+                Some(last) if start <= last.end => last.end = end,
+                _ => parts.push(start..end),
+            }
+        }
+        let is_bound = |place: &usize| self.text.is_char_boundary(*place);
+        for part in &mut parts {
+            let end = part.end.min(self.text.len());
+            part.end = (end..=self.text.len()).find(is_bound).unwrap_or(end);
+            let near = self.text.as_bytes().iter().skip(part.start);
+            let blank = near
+                .take(BEFORE / 2)
+                .position(u8::is_ascii_whitespace)
+                .filter(|_| part.start > 0);
+            let start = part.start + blank.unwrap_or(0);
+            part.start = (start..=part.end).find(is_bound).unwrap_or(part.end);
+        }
+        parts
+    }
+
+    /// Whether an escape is a part of the secret or of what names it.
+    pub(super) fn concerns(&self, span: &Span<'_>) -> bool {
+        let from = span.start.saturating_sub(NAME);
+        let next = self.escapes.partition_point(|(letter, _)| *letter < from);
+        let next = self.escapes.get(next);
+        next.is_some_and(|(letter, _)| *letter <= span.end)
     }
 
     /// The place in the text as it was written; its quote is lost, for which the text is looked over as JSON afterwards.
@@ -108,6 +150,22 @@ mod tests {
             let span = decoded.written(Span::secret(start, start + letters.len()));
             assert_eq!(&written[span.start..span.end], as_written);
         }
+    }
+
+    #[test]
+    fn what_is_far_from_escapes_is_not_read_again() {
+        let text = format!("{0} %41 {0} %42%43 {0}", "é word".repeat(1_000));
+        let decoded = Decoded::of(&text).unwrap();
+        let parts = decoded.parts();
+        assert_eq!(parts.len(), 2);
+        for (part, letters) in parts.iter().zip([" A ", " BC "]) {
+            let text = &decoded.text[part.clone()];
+            assert!(text.contains(letters) && text.starts_with(' '), "{text}");
+            assert!(text.len() < 2_000, "{}", text.len());
+        }
+        let place = decoded.text.find("BC").unwrap();
+        assert!(decoded.concerns(&Span::secret(place + 20, place + 40)));
+        assert!(!decoded.concerns(&Span::secret(place + 400, place + 440)));
     }
 
     #[test]

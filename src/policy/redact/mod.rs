@@ -238,11 +238,32 @@ impl Redactor {
             layers.push(layer);
         }
         while let Some(layer) = layers.pop() {
-            for span in self.search_written(&layer.text, personal)? {
+            for span in self.search_decoded(&layer, personal)? {
                 let outer = layers.iter().rev();
                 spans.push(outer.fold(layer.written(span), |span, layer| layer.written(span)));
             }
         }
+        Some(spans)
+    }
+
+    /// What is to be replaced in a decoded text, and would not be found in the written one.
+    fn search_decoded<'a>(&self, layer: &'a Decoded, personal: bool) -> Option<Vec<Span<'a>>> {
+        let mut spans = Vec::new();
+        for part in layer.parts() {
+            let text = layer.text.get(part.clone())?;
+            let before = spans.len();
+            for span in self.search_written(text, personal)? {
+                let (start, end) = (part.start + span.start, part.start + span.end);
+                spans.push(Span { start, end, ..span });
+            }
+            let is_cut = |span: &Span<'_>| span.end == part.end && part.end < layer.text.len();
+            if spans.iter().skip(before).any(is_cut) {
+                // It may go on behind the part.
+                spans = self.search_written(&layer.text, personal)?;
+                break;
+            }
+        }
+        spans.retain(|span| layer.concerns(span));
         Some(spans)
     }
 
