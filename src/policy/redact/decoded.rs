@@ -5,8 +5,6 @@
 
 use std::ops::Range;
 
-use memchr::memmem;
-
 use super::{Span, work};
 
 /// Percent codes within percent codes: an address in the query of another one's query.
@@ -30,20 +28,15 @@ impl Decoded {
     /// `None` for a text without escapes.
     pub(super) fn of(text: &str) -> Option<Self> {
         let bytes = text.as_bytes();
-        let signs = [&b"%"[..], br"\u00", br"\x"];
         // Most texts have none.
-        if !signs
-            .iter()
-            .any(|sign| memmem::find_iter(bytes, sign).any(|at| escape_at(bytes, at).is_some()))
-        {
-            return None;
-        }
+        let mut signs = memchr::memchr2_iter(b'%', b'\\', bytes);
+        let first = signs.find(|at| escape_at(bytes, *at).is_some())?;
         let mut decoded = Decoded {
             text: String::with_capacity(text.len()),
             escapes: Vec::new(),
         };
         let (mut done, mut longer) = (0, 0);
-        for at in memchr::memchr2_iter(b'%', b'\\', bytes) {
+        for at in std::iter::once(first).chain(signs) {
             if at < done {
                 continue;
             }
