@@ -1,6 +1,7 @@
 //! Finds secrets by the name they are assigned to, in whatever notation: JSON inside JSON, code, URLs, command lines.
 
 use super::Span;
+use super::chosen::Place;
 use super::name::{self, Telling};
 use super::sign::{Sign, find_sign};
 use super::value::{
@@ -222,49 +223,6 @@ impl<'a> Name<'a> {
         }
     }
 
-    /// Where the name stands, for there are places in which hardly anything but a credential is named so.
-    fn place(&self, sign: &Sign<'_>) -> Place {
-        let parted = self.text.get(self.end..sign.end);
-        let is_tight = sign.byte == b'=' && matches!(parted, Some("=" | "%3D" | "%3d"));
-        let is_environment = self.as_str().contains('_')
-            && !self.as_str().bytes().any(|byte| byte.is_ascii_lowercase());
-        let before = self.before("&amp;".len());
-        if is_tight && (before.ends_with(['?', '&']) || before == "&amp;") {
-            Place::Query
-        } else if is_environment && matches!(sign.byte, b'=' | b':' | b' ') {
-            Place::Environment
-        } else {
-            Place::Anywhere
-        }
-    }
-
-    /// Whether a token or a signature is one although nothing in it looks like chance: people choose some of them.
-    fn is_credential(&self, place: Place, sign: &Sign<'_>, value: Written) -> bool {
-        let text = value.of(self.text);
-        let is_token = self.ends_with("token") || self.ends_with("jwt");
-        let is_signed = self.ends_with("sig") || self.ends_with("signature");
-        let has = |test: fn(&u8) -> bool| text.as_bytes().iter().any(test);
-        let is_number = !has(|byte| !byte.is_ascii_digit() && *byte != b'.');
-        if !(is_token || is_signed) || text.len() < 6 || text.contains(' ') || is_number {
-            return false;
-        }
-        let is_mixed = has(u8::is_ascii_digit) && has(u8::is_ascii_alphabetic);
-        match place {
-            Place::Query => true,
-            Place::Environment => is_token,
-            Place::Anywhere => {
-                // A piece of a model's answer is called a token as well, and is shorter or a word.
-                let signs = ['-', '_', '.', '!', '@', '#', '$', '%'];
-                let has_sign = text.len() >= 14
-                    && has(u8::is_ascii_alphabetic)
-                    && text.trim_matches(signs).contains(signs);
-                let is_tight = self.text.get(self.end..sign.end) == Some("=");
-                let is_named = value.is_quoted || is_tight;
-                is_token && is_named && ((is_mixed && text.len() >= 7) || has_sign)
-            }
-        }
-    }
-
     /// A signature of a model's thinking is as long as a text, and no key.
     fn is_content(&self, value: &str) -> bool {
         self.is_one_of(&["signature"]) && value.len() > 128
@@ -350,16 +308,6 @@ impl<'a> Name<'a> {
             .map_or(before, |rest| rest.trim_end_matches(blank));
         before.is_empty() || before.ends_with('\n') || before.ends_with("\\n")
     }
-}
-
-/// Where a name stands that may tell of a credential.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// In the query of an address.
-    Query,
-    /// Among the variables of an environment, in capitals.
-    Environment,
-    Anywhere,
 }
 
 /// One word with a digit or a sign in it.

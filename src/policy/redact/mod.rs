@@ -7,6 +7,7 @@
 mod anchors;
 mod assignment;
 mod chance;
+mod chosen;
 mod custom;
 mod decoded;
 mod json;

@@ -601,6 +601,10 @@ fn tokens_that_people_chose_go_where_only_tokens_stand() {
         ),
         (r#"{"token":"correct-horse-battery"}"#, r#"{"token":"§"}"#),
         // Pieces of an answer, places in a list, programs.
+        (
+            "ASSISTANT_TOKEN = \"ASSISTANT:\"",
+            "ASSISTANT_TOKEN = \"ASSISTANT:\"",
+        ),
         (r#"{"token":"co-operative"}"#, r#"{"token":"co-operative"}"#),
         (
             r#"{"token":" internationalization"}"#,
