@@ -325,6 +325,7 @@ mod tests {
 
     use super::*;
     use crate::config::Content;
+    use crate::policy::{Extent, Rules};
 
     #[test]
     fn what_is_handed_on_with_a_trace_leaves_without_secrets() {
@@ -334,7 +335,7 @@ mod tests {
             let (trace, span) = (TraceId::from(7), SpanId::from(8));
             SpanContext::new(trace, span, TraceFlags::SAMPLED, true, state(text))
         };
-        let policy = Policy::new(Content::Off, true, [7; 16], crate::policy::Rules::default());
+        let policy = Policy::new(Content::Off, Extent::default(), [7; 16], Rules::default());
         let finished = Arc::new(Finished::new(8));
         let rename = Rename::new(finished, Arc::new(policy), Naming::default());
         let left = |text: &str| {
