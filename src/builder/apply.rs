@@ -2,6 +2,7 @@
 
 use super::Builder;
 use crate::config::{self, Config, EventLog};
+use crate::policy::clean_resource;
 use crate::record::Value;
 
 impl Builder {
@@ -68,5 +69,6 @@ impl Builder {
                 Value::from("hermes-agent"),
             );
         }
+        clean_resource(&mut export.resource);
     }
 }

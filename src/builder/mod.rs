@@ -129,7 +129,8 @@ impl Builder {
         self
     }
 
-    /// Adds resource attributes, beside those of `OTEL_RESOURCE_ATTRIBUTES`.
+    /// Adds resource attributes, beside those of `OTEL_RESOURCE_ATTRIBUTES`. Secrets are taken out of both, names
+    /// and values.
     pub fn resource<K: Into<String>, V: Into<Value>>(
         mut self,
         attributes: impl IntoIterator<Item = (K, V)>,

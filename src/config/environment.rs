@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use percent_encoding::percent_decode_str;
 
 use super::{Content, EventLog, Exporter, LogConfig, Placement, exporters_named, naming_of, set};
+use crate::policy::without_secrets;
 use crate::record::Value;
 use crate::semconv::Naming;
 
@@ -139,7 +140,7 @@ impl<L: Fn(&str) -> Option<String>> Environment<L> {
             endpoint: self.get("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"),
             ..LogConfig::default()
         };
-        let list = self.get(NAME).unwrap_or_default();
+        let list = without_secrets(&self.get(NAME).unwrap_or_default());
         let words = list.split(',').map(str::trim);
         let mut unknown = Vec::new();
         for word in words.filter(|word| !word.is_empty()) {
@@ -188,16 +189,16 @@ impl<L: Fn(&str) -> Option<String>> Environment<L> {
         const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
         let mut resource: Vec<(String, Value)> = Vec::new();
         if let Some(list) = self.get(NAME) {
-            for pair in list.split(',').filter(|pair| !pair.trim().is_empty()) {
-                match pair
-                    .split_once('=')
-                    .map(|(key, value)| (key.trim(), value.trim()))
-                {
-                    Some((key, value)) if !key.is_empty() => {
-                        let text = percent_decode_str(value).decode_utf8_lossy().into_owned();
-                        set(&mut resource, key, Value::from(text));
-                    }
-                    _ => self.warn(NAME, pair, "key=value", "the other pairs"),
+            for (key, value) in list.split(',').filter_map(pair) {
+                let text = percent_decode_str(value).decode_utf8_lossy().into_owned();
+                set(&mut resource, key, Value::from(text));
+            }
+            // What tells of a secret may stand in the words beside it.
+            let is_clean = without_secrets(&list) == list;
+            for word in list.split(',') {
+                if pair(word).is_none() && !word.trim().is_empty() {
+                    let word = if is_clean { word } else { "…" };
+                    self.warn(NAME, word, "key=value", "the other pairs");
                 }
             }
         }
@@ -232,6 +233,13 @@ impl<L: Fn(&str) -> Option<String>> Environment<L> {
         let home = self.home()?;
         Some(home.join("telemetry").join("telemetry.db"))
     }
+}
+
+/// A key and its value.
+fn pair(text: &str) -> Option<(&str, &str)> {
+    let (key, value) = text.split_once('=')?;
+    let (key, value) = (key.trim(), value.trim());
+    (!key.is_empty()).then_some((key, value))
 }
 
 /// Words for true.

@@ -32,6 +32,7 @@ pub(crate) use sampling::{HeadRule, HeadSampling, SamplerWords};
 pub use tail::TailSampling;
 
 use crate::diagnostic::Verbosity;
+use crate::policy::without_secrets;
 use crate::record::Value;
 use crate::semconv::{Naming, Profile};
 
@@ -238,6 +239,7 @@ impl Exporter {
 /// Reads the words of `HERMES_OTEL_EXPORTER`; the second part lists those that are unknown.
 pub(crate) fn exporters_named(list: &str, otlp: Exporter) -> (Vec<Exporter>, Vec<String>) {
     let (mut exporters, mut unknown) = (Vec::new(), Vec::new());
+    let list = without_secrets(list);
     for word in list
         .split(',')
         .map(str::trim)
@@ -265,6 +267,7 @@ pub(crate) fn exporters_named(list: &str, otlp: Exporter) -> (Vec<Exporter>, Vec
 fn naming_of(name: &str, list: &str, warnings: &mut Vec<String>) -> Naming {
     let mut naming = Naming::default();
     let mut base: Option<Profile> = None;
+    let list = without_secrets(list);
     for word in list
         .split(',')
         .map(str::trim)
@@ -453,6 +456,21 @@ mod tests {
             config.warnings.iter().any(|warning| warning
                 == "HERMES_OTEL_ENABLED=\"maybe\" is not true or false; using true")
         );
+    }
+
+    #[test]
+    fn a_secret_that_its_list_tells_of_is_not_told_when_the_list_is_split() {
+        let pairs = r#"[{"name": "password", "value": "hunter22"}, {"name": "b"}]"#;
+        for name in [
+            "HERMES_OTEL_EXPORTER",
+            "HERMES_OTEL_SEMCONV",
+            "OTEL_LOGS_EXPORTER",
+            "OTEL_RESOURCE_ATTRIBUTES",
+        ] {
+            let told = config(&[(name, pairs)]).warnings;
+            assert!(!told.is_empty(), "{name}");
+            assert!(!format!("{told:?}").contains("hunter22"), "{told:?}");
+        }
     }
 
     #[test]

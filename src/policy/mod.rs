@@ -19,6 +19,7 @@ use class::Holds;
 pub use gate::{Decision, Reason};
 pub(crate) use gate::{Gate, Permit};
 pub(crate) use limit::cut;
+pub(crate) use named::{clean_resource, without_secrets};
 pub use redact::Redactor;
 #[cfg(any(test, fuzzing))]
 pub(crate) use redact::mark::halved_at;
@@ -175,6 +176,12 @@ impl Policy {
     /// A word that names something, as it may be kept.
     pub(crate) fn label(&self, text: &str) -> String {
         self.text(text, PLAIN_CHARS, Sensitivity::Plain)
+    }
+
+    /// A text that is no content, as long as it is.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn without_secrets<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.redact(text, Sensitivity::Plain)
     }
 
     fn text(&self, text: &str, chars: usize, sensitivity: Sensitivity) -> String {

@@ -1,6 +1,7 @@
 //! From records to exported spans: names, kinds, times, attributes, status and events, under policy.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use opentelemetry::trace::{
@@ -53,6 +54,7 @@ impl Rename {
             return Renamed::Withdrawn;
         }
         self.move_to_parent_left(&mut span);
+        self.clean_states(&mut span);
         if let Some(draft) = id.and_then(|id| self.finished.take(id)) {
             let record = draft.record();
             self.rebuild(&record, &mut span);
@@ -176,6 +178,24 @@ impl Rename {
         }
         if let Status::Error { description } = &mut span.status {
             self.clean_name(description);
+        }
+    }
+
+    /// What other systems hand on with a trace leaves as it came, but for secrets.
+    fn clean_states(&self, span: &mut SpanData) {
+        let of_links = span.links.links.iter_mut();
+        let of_links = of_links.map(|link| &mut link.span_context);
+        for context in of_links.chain([&mut span.span_context]) {
+            let state = context.trace_state().header();
+            if let Cow::Owned(clean) = self.policy.without_secrets(&state) {
+                *context = SpanContext::new(
+                    context.trace_id(),
+                    context.span_id(),
+                    context.trace_flags(),
+                    context.is_remote(),
+                    TraceState::from_str(&clean).unwrap_or_default(),
+                );
+            }
         }
     }
 
@@ -303,8 +323,54 @@ fn is_log_metadata(key: &str) -> bool {
 mod tests {
     use opentelemetry::{Array, StringValue};
 
-    use super::{from_otel, to_otel};
-    use crate::record::Value;
+    use super::*;
+    use crate::config::Content;
+
+    #[test]
+    fn what_is_handed_on_with_a_trace_leaves_without_secrets() {
+        let state = |text: &str| TraceState::from_str(text).unwrap();
+        let key = format!("ghp_{}", "a1B2".repeat(9));
+        let context = |text: &str| {
+            let (trace, span) = (TraceId::from(7), SpanId::from(8));
+            SpanContext::new(trace, span, TraceFlags::SAMPLED, true, state(text))
+        };
+        let policy = Policy::new(Content::Off, true, [7; 16], crate::policy::Rules::default());
+        let finished = Arc::new(Finished::new(8));
+        let rename = Rename::new(finished, Arc::new(policy), Naming::default());
+        let left = |text: &str| {
+            let mut span = SpanData {
+                span_context: context(text),
+                parent_span_id: SpanId::INVALID,
+                parent_span_is_remote: false,
+                span_kind: SpanKind::Internal,
+                name: Cow::Borrowed("x"),
+                start_time: system_time(1),
+                end_time: system_time(2),
+                attributes: Vec::new(),
+                dropped_attributes_count: 0,
+                events: SpanEvents::default(),
+                links: SpanLinks::default(),
+                status: Status::Unset,
+                instrumentation_scope: InstrumentationScope::default(),
+            };
+            span.links.links.push(Link::with_context(context(text)));
+            let Renamed::Foreign(span) = rename.apply(span) else {
+                unreachable!("nobody knows it");
+            };
+            let contexts = [&span.span_context, &span.links.links[0].span_context];
+            assert!(
+                contexts
+                    .iter()
+                    .all(|left| left.span_id() == SpanId::from(8))
+            );
+            contexts.map(|left| left.trace_state().header())
+        };
+        let common = "dd=s:2;o:rum;t.tid:640cfd8d00000000,rojo=00f067aa0ba902b7";
+        assert_eq!(left(common), [common, common]);
+        for header in left(&format!("rojo=1,congo={key}")) {
+            assert!(header.starts_with("rojo=1,congo=[secret:"), "{header}");
+        }
+    }
 
     #[test]
     fn values_come_back_as_they_went() {
