@@ -171,8 +171,7 @@ where
             return;
         };
         if needs_formatting {
-            let visitor = Visitor::shared(&open, keeps);
-            values.record(&mut Formatted(visitor));
+            values.record(&mut Formatted::of(&open, keeps));
         }
         self.core.reconsider(&open);
     }

@@ -11,7 +11,7 @@ use tracing::Metadata;
 use tracing::span::Id;
 
 use super::attached::RemoteParent;
-use super::callsite::Shape;
+use super::callsite::{Shape, is_echo};
 use super::clock::Clock;
 use super::dialect::{Folded, Heard};
 use super::exchange::Exchanges;
@@ -459,12 +459,6 @@ impl State {
             self.events.push(event);
         }
     }
-}
-
-/// What the expansion of an annotation tells other layers of a failure.
-#[inline]
-pub(super) fn is_echo(fact: Fact) -> bool {
-    matches!(fact, Fact::OtelStatusCode | Fact::ErrorType)
 }
 
 /// Nanoseconds as seconds.
