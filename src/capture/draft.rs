@@ -10,7 +10,8 @@ use std::sync::{Arc, OnceLock};
 use super::callsite::Shape;
 use super::dialect::Hindsight;
 use super::notes::NotesRef;
-use super::open::{Ids, OpenSpan, Outcome, State, Tally};
+use super::open::{Ids, OpenSpan};
+use super::state::{Outcome, State, Tally};
 use crate::record::{ErrorClass, EventRecord, RunRecord, SpanId, SpanRecord, TraceId, Value};
 use crate::semconv::Kind;
 use crate::sink::Ended;
@@ -102,8 +103,13 @@ impl Draft {
     /// Takes down how a span ended. What children may still ask its object for stays there.
     #[inline]
     pub(super) fn take_end(&mut self, state: &mut State, kind: Kind, end: End) {
-        self.copy(state, kind);
         self.end = Some(end);
+        self.take_state(state, kind);
+    }
+
+    #[inline]
+    fn take_state(&mut self, state: &mut State, kind: Kind) {
+        self.copy(state, kind);
         if let Some(outcome) = state.outcome.take() {
             // A call inside may want to know why.
             if !matches!(outcome, Outcome::Returned(_)) {

@@ -234,6 +234,7 @@ impl Notes {
     }
 
     /// The value of a fact: the last that was noted.
+    #[inline]
     pub(super) fn get(&self, fact: Fact) -> Option<Noted<'_>> {
         if !self.has(fact) {
             return None;
@@ -242,6 +243,7 @@ impl Notes {
     }
 
     /// The text of a fact, where it has one that says something.
+    #[inline]
     pub(super) fn text_of(&self, fact: Fact) -> Option<&str> {
         match self.get(fact)? {
             Noted::Text(text) if !text.is_empty() => Some(text),
@@ -284,6 +286,7 @@ impl<'a> NotesRef<'a> {
         NotesRef { bytes }
     }
 
+    #[cold]
     fn get(self, fact: Fact) -> Option<Noted<'a>> {
         let (mut rest, mut found) = (self.bytes, None);
         while let Some((note, left)) = Note::first(rest) {

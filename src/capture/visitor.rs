@@ -13,7 +13,8 @@ use super::callsite::{Plain, Shape, Statement, is_echo};
 use super::dialect::{Meaning, undebugged};
 use super::keeps::Keeps;
 use super::notes::Notes;
-use super::open::{OpenSpan, State};
+use super::open::OpenSpan;
+use super::state::State;
 use crate::record::Value;
 use crate::semconv::Fact;
 
