@@ -56,8 +56,7 @@ impl Core {
             && let Some(own) = Arc::get_mut(&mut open)
             && let Some(kind) = own.plain_kind()
         {
-            let mut draft = self.spans.pool.draft(own);
-            self.close_alone(own, kind, &mut draft, end_ns, wire_parent);
+            let draft = self.close_alone(own, kind, end_ns, wire_parent);
             self.spans.pool.put_cleared(open);
             return Closed::Kept(draft);
         }
@@ -70,25 +69,27 @@ impl Core {
         &self,
         own: &mut OpenSpan,
         kind: Kind,
-        draft: &mut Draft,
         end_ns: i64,
         wire_parent: Option<SpanId>,
-    ) {
+    ) -> Box<Draft> {
         let end = End {
             at_ns: end_ns.max(own.origin.start_ns),
             wire_parent,
             is_withdrawn: false,
         };
-        draft.take_origin(own);
+        // The draft last, in one go: a lock waits until the lines written before it have come.
         own.own_state().take_in_parts();
         if kind == Kind::Chat {
             Sum::of(own.own_state()).add_up(own);
         } else if kind == Kind::Approval {
             own.tell_wait(end.at_ns);
         }
+        let mut draft = self.spans.pool.draft(own);
+        draft.take_origin(own);
         draft.take_end(own.own_state(), kind, end);
         draft.parent = own.origin.parent.take();
         own.clear();
+        draft
     }
 
     /// Ends a span that others hold, that is another library's, or of which the capture filter may not
