@@ -23,21 +23,19 @@ const INLINE_NOTES: usize = 320;
 /// A span that is over, or one that runs, as it is at a moment.
 #[derive(Debug)]
 pub(crate) struct Draft {
+    pub(super) kind: Kind,
+    pub(super) shape: &'static Shape,
     pub(super) ids: Ids,
     pub(super) run: RunRecord,
+    pub(super) start_ns: i64,
     /// `None`: it runs.
     pub(super) end: Option<End>,
-    pub(super) shape: &'static Shape,
-    pub(super) parent: Option<Arc<OpenSpan>>,
-    pub(super) start_ns: i64,
     pub(super) ordinal: i64,
     pub(super) retries: Option<SpanId>,
     pub(super) class: Option<ErrorClass>,
-    pub(super) kind: Kind,
-    is_announced: bool,
-    noted: usize,
-    notes: [u8; INLINE_NOTES],
     pub(super) tally: Tally,
+    is_announced: bool,
+    pub(super) parent: Option<Arc<OpenSpan>>,
     pub(super) outcome: Option<Outcome>,
     /// What may be learned of the call's end after it.
     pub(super) hindsight: Option<Box<Hindsight>>,
@@ -45,6 +43,8 @@ pub(crate) struct Draft {
     pub(super) rest: Option<Box<Rest>>,
     /// The record, where two readers want it: the writer and the exporter.
     record: Option<OnceLock<Arc<SpanRecord>>>,
+    noted: usize,
+    notes: [u8; INLINE_NOTES],
 }
 
 /// How a span left the program.
