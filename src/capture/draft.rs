@@ -77,12 +77,23 @@ pub(crate) enum Waiting {
 
 impl Draft {
     /// A draft of nothing, to be filled.
+    #[cold]
     pub(super) fn blank(open: &OpenSpan) -> Self {
+        let origin = &open.origin;
+        Draft::blank_with(origin.shape, origin.own_ids, origin.run.clone())
+    }
+
+    /// One more, as blank.
+    pub(super) fn another(&self) -> Self {
+        Draft::blank_with(self.shape, self.ids, self.run.clone())
+    }
+
+    fn blank_with(shape: &'static Shape, ids: Ids, run: RunRecord) -> Self {
         Draft {
             kind: Kind::Step,
-            shape: open.origin.shape,
-            ids: open.origin.own_ids,
-            run: open.origin.run.clone(),
+            shape,
+            ids,
+            run,
             start_ns: 0,
             end: None,
             ordinal: 0,
