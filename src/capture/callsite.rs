@@ -24,8 +24,14 @@ pub(crate) struct Shape {
     pub(super) likely_kind: Option<Kind>,
     /// What each field states, by the field's index.
     fields: Box<[Statement]>,
+    /// The same for those whose values are noted as they come.
+    plain: Box<[Option<Fact>]>,
     pub(crate) metadata: &'static Metadata<'static>,
 }
+
+/// The facts that a callsite's fields state and that are kept always, by the field's index.
+#[derive(Clone, Copy)]
+pub(super) struct Plain(&'static [Option<Fact>]);
 
 /// What a field states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,12 +82,14 @@ impl Shape {
                 None => Statement::of(Fact::named_by_others(field.name())),
             }
         });
+        let fields: Box<[_]> = fields.collect();
         let mut shape = Shape {
             kind: None,
             is_own,
             dialect,
             likely_kind: None,
-            fields: fields.collect(),
+            plain: fields.iter().map(|said| said.plain()).collect(),
+            fields,
             metadata,
         };
         if metadata.is_span() {
@@ -128,6 +136,12 @@ impl Shape {
         self.dialect?.meaning(number)
     }
 
+    /// The fields whose values need no more than a look.
+    #[inline]
+    pub(super) fn plain(&'static self) -> Plain {
+        Plain(&self.plain)
+    }
+
     /// What a field states.
     #[inline]
     pub(super) fn statement(&self, field: &Field) -> Statement {
@@ -138,7 +152,23 @@ impl Shape {
     }
 }
 
+impl Plain {
+    /// The fact of a field. `None`: look again, with [`Shape::statement`].
+    #[inline]
+    pub(super) fn fact(self, field: &Field) -> Option<Fact> {
+        *self.0.get(field.index())?
+    }
+}
+
 impl Statement {
+    /// The fact, where a value is noted whatever policy says and however the span has gone so far.
+    fn plain(self) -> Option<Fact> {
+        match self {
+            Statement::Plain(fact) if !is_echo(fact) => Some(fact),
+            _ => None,
+        }
+    }
+
     fn of(fact: Option<Fact>) -> Self {
         match fact.map(|fact| (fact, fact.sensitivity())) {
             Some((fact, Sensitivity::Plain)) => Statement::Plain(fact),
@@ -146,6 +176,11 @@ impl Statement {
             None => Statement::Unknown,
         }
     }
+}
+
+/// What the expansion of an annotation tells other layers of a failure.
+pub(super) fn is_echo(fact: Fact) -> bool {
+    matches!(fact, Fact::OtelStatusCode | Fact::ErrorType)
 }
 
 /// Whether a span is one of Hermes's own: so named, or so marked by our macros under another name.

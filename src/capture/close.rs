@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::core::Core;
 use super::dialect::Hindsight;
 use super::draft::{Draft, End, Waiting};
-use super::open::{OpenSpan, State};
+use super::open::OpenSpan;
+use super::state::State;
 use super::verdict;
 use crate::pipeline::Loss;
 use crate::record::SpanId;
@@ -48,6 +49,57 @@ impl Core {
         end_ns: i64,
         wire_parent: Option<SpanId>,
     ) -> Closed {
+        // A span without children or handles is nobody else's: it needs no lock, and gives its parent
+        // away. How another library's call went may be known later only.
+        if open.origin.shape.is_own
+            && self.filter_keeps(&open)
+            && let Some(own) = Arc::get_mut(&mut open)
+            && let Some(kind) = own.plain_kind()
+        {
+            let draft = self.close_alone(own, kind, end_ns, wire_parent);
+            self.spans.pool.put_cleared(open);
+            return Closed::Kept(draft);
+        }
+        self.close_shared(open, end_ns, wire_parent)
+    }
+
+    /// Ends a span of ours that nobody shares.
+    #[inline]
+    fn close_alone(
+        &self,
+        own: &mut OpenSpan,
+        kind: Kind,
+        end_ns: i64,
+        wire_parent: Option<SpanId>,
+    ) -> Box<Draft> {
+        let end = End {
+            at_ns: end_ns.max(own.origin.start_ns),
+            wire_parent,
+            is_withdrawn: false,
+        };
+        // The draft last, in one go: a lock waits until the lines written before it have come.
+        own.own_state().take_in_parts();
+        if kind == Kind::Chat {
+            Sum::of(own.own_state()).add_up(own);
+        } else if kind == Kind::Approval {
+            own.tell_wait(end.at_ns);
+        }
+        let mut draft = self.spans.pool.draft(own);
+        draft.take_origin(own);
+        draft.take_end(own.own_state(), kind, end);
+        draft.parent = own.origin.parent.take();
+        own.clear();
+        draft
+    }
+
+    /// Ends a span that others hold, that is another library's, or of which the capture filter may not
+    /// know enough before its end.
+    fn close_shared(
+        &self,
+        open: Arc<OpenSpan>,
+        end_ns: i64,
+        wire_parent: Option<SpanId>,
+    ) -> Closed {
         if !open.origin.shape.is_own {
             self.settle_other(&open);
         }
@@ -72,28 +124,6 @@ impl Core {
             is_withdrawn: !is_kept,
         };
         draft.take_origin(&open);
-        // How another library's call went may be known later only.
-        if is_kept && open.origin.shape.is_own {
-            // A span without children or handles is nobody else's: it needs no lock, and gives its
-            // parent away.
-            if let Some(own) = Arc::get_mut(&mut open) {
-                let state = own.own_state();
-                if state.is_over {
-                    return self.ended_before(open, draft);
-                }
-                state.take_in_parts();
-                if kind == Kind::Chat {
-                    Sum::of(own.own_state()).add_up(own);
-                } else if kind == Kind::Approval {
-                    own.tell_wait(end.at_ns);
-                }
-                draft.take_end(own.own_state(), kind, end);
-                draft.parent = own.origin.parent.take();
-                own.clear();
-                self.spans.pool.put_cleared(open);
-                return Closed::Kept(draft);
-            }
-        }
         draft.parent.clone_from(&open.origin.parent);
         let mut state = open.state();
         if state.is_over {
@@ -196,6 +226,18 @@ struct Sum {
     output_tokens: i64,
     cost_usd: Option<f64>,
     has_failed: bool,
+}
+
+impl OpenSpan {
+    /// The kind of a span of ours that no other describes, and that is not over yet.
+    #[inline]
+    fn plain_kind(&mut self) -> Option<Kind> {
+        let kind = self.origin.shape.kind;
+        let is_in_other = self.origin.is_in_other;
+        let state = self.own_state();
+        let kind = kind.or(state.found_kind);
+        kind.filter(|_| !(is_in_other || state.is_over))
+    }
 }
 
 impl Sum {

@@ -10,7 +10,8 @@ use std::sync::{Arc, OnceLock};
 use super::callsite::Shape;
 use super::dialect::Hindsight;
 use super::notes::NotesRef;
-use super::open::{Ids, OpenSpan, Outcome, State, Tally};
+use super::open::{Ids, OpenSpan};
+use super::state::{Outcome, State, Tally};
 use crate::record::{ErrorClass, EventRecord, RunRecord, SpanId, SpanRecord, TraceId, Value};
 use crate::semconv::Kind;
 use crate::sink::Ended;
@@ -76,12 +77,23 @@ pub(crate) enum Waiting {
 
 impl Draft {
     /// A draft of nothing, to be filled.
+    #[cold]
     pub(super) fn blank(open: &OpenSpan) -> Self {
+        let origin = &open.origin;
+        Draft::blank_with(origin.shape, origin.own_ids, origin.run.clone())
+    }
+
+    /// One more, as blank.
+    pub(super) fn another(&self) -> Self {
+        Draft::blank_with(self.shape, self.ids, self.run.clone())
+    }
+
+    fn blank_with(shape: &'static Shape, ids: Ids, run: RunRecord) -> Self {
         Draft {
             kind: Kind::Step,
-            shape: open.origin.shape,
-            ids: open.origin.own_ids,
-            run: open.origin.run.clone(),
+            shape,
+            ids,
+            run,
             start_ns: 0,
             end: None,
             ordinal: 0,
@@ -102,8 +114,13 @@ impl Draft {
     /// Takes down how a span ended. What children may still ask its object for stays there.
     #[inline]
     pub(super) fn take_end(&mut self, state: &mut State, kind: Kind, end: End) {
-        self.copy(state, kind);
         self.end = Some(end);
+        self.take_state(state, kind);
+    }
+
+    #[inline]
+    fn take_state(&mut self, state: &mut State, kind: Kind) {
+        self.copy(state, kind);
         if let Some(outcome) = state.outcome.take() {
             // A call inside may want to know why.
             if !matches!(outcome, Outcome::Returned(_)) {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use tracing::Metadata;
 
 use super::draft::Draft;
-use super::open::{OpenSpan, Tally, seconds};
+use super::open::{OpenSpan, seconds};
+use super::state::Tally;
 use super::verdict::verdict;
 use crate::record::{
     CostStatus, EndReason, Facts, FinalStatus, ResultClass, SpanId, SpanRecord, Status, Value,

@@ -17,6 +17,7 @@ use super::installed;
 use super::interest::Interests;
 use super::open::OpenSpan;
 use super::start::{Above, Parent};
+use super::state::State;
 use super::visitor::{Formatted, Visitor};
 use crate::pipeline::Loss;
 
@@ -139,13 +140,13 @@ where
                 .count_lost(attributes.metadata(), Loss::Suppressed);
             return;
         }
-        let above = self.above(attributes, id, &context);
-        // Where a trace begins, so that its other spans pay nothing for it.
-        if !matches!(above, Above::Local(_)) && self.core.queue.is_in_fork() {
-            self.core.count_lost(attributes.metadata(), Loss::AfterFork);
-            return;
+        if !attached::is_any()
+            && let Some(parent) = self.parent(attributes, id, &context)
+        {
+            self.core.start(attributes, id, Above::Local(parent));
+        } else {
+            self.on_outer_span(attributes, id, &context);
         }
-        self.core.start(attributes, id, above);
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, _context: Context<'_, S>) {
@@ -154,27 +155,23 @@ where
         // counted up and down, and two more locks.
         let later = self.core.spans.visit(id, |open| {
             let shape = open.origin.shape;
-            let needs_formatting = if let Some(own) = Arc::get_mut(open) {
-                let mut visitor = Visitor::held(shape, keeps, own.own_state());
-                values.record(&mut visitor);
-                visitor.needs_formatting()
-            } else {
-                let mut state = open.state();
-                let mut visitor = Visitor::held(shape, keeps, &mut state);
+            let note = |state: &mut State| {
+                let mut visitor = Visitor::held(shape, keeps, state);
                 values.record(&mut visitor);
                 visitor.needs_formatting()
             };
+            let needs_formatting = match Arc::get_mut(open) {
+                Some(own) => note(own.own_state()),
+                None => note(&mut open.state()),
+            };
             let is_to_be_looked_at = shape.kind.is_none() || self.core.filter.reads_fields();
-            (needs_formatting || is_to_be_looked_at).then(|| (Arc::clone(open), needs_formatting))
+            (needs_formatting || is_to_be_looked_at).then(|| Arc::clone(open))
         });
-        let Some((open, needs_formatting)) = later.flatten() else {
-            return;
-        };
-        if needs_formatting {
-            let visitor = Visitor::shared(&open, keeps);
-            values.record(&mut Formatted(visitor));
+        if let Some(open) = later.flatten() {
+            // Where nothing was left to be formatted, this finds nothing.
+            values.record(&mut Formatted::of(&open, keeps));
+            self.core.reconsider(&open);
         }
-        self.core.reconsider(&open);
     }
 
     fn on_follows_from(&self, id: &Id, follows: &Id, _context: Context<'_, S>) {
@@ -215,6 +212,21 @@ where
 }
 
 impl Capture {
+    /// A new span that may be the first of its trace, here or in this process.
+    #[cold]
+    fn on_outer_span<S>(&self, attributes: &Attributes<'_>, id: &Id, context: &Context<'_, S>)
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let above = self.above(attributes, id, context);
+        // Where a trace begins, so that its other spans pay nothing for it.
+        if !matches!(above, Above::Local(_)) && self.core.queue.is_in_fork() {
+            self.core.count_lost(attributes.metadata(), Loss::AfterFork);
+            return;
+        }
+        self.core.start(attributes, id, above);
+    }
+
     /// What a new span stands below.
     fn above<S>(&self, attributes: &Attributes<'_>, id: &Id, context: &Context<'_, S>) -> Above
     where
@@ -231,6 +243,7 @@ impl Capture {
     }
 
     /// The nearest span around a new one that capture sees.
+    #[inline]
     fn parent<S>(
         &self,
         attributes: &Attributes<'_>,
@@ -256,15 +269,20 @@ impl Capture {
                 is_next: true,
             });
         }
-        let open = context
-            .span(id)?
-            .scope()
-            .skip(1)
-            .find_map(|span| self.find(&span.id()))?;
-        Some(Parent {
+        self.farther(id, context).map(|open| Parent {
             open,
             is_next: false,
         })
+    }
+
+    /// The nearest span around another that capture sees, where that is not the next one.
+    #[cold]
+    fn farther<S>(&self, id: &Id, context: &Context<'_, S>) -> Option<Arc<OpenSpan>>
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let mut around = context.span(id)?.scope().skip(1);
+        around.find_map(|span| self.find(&span.id()))
     }
 }
 

@@ -29,6 +29,7 @@ mod pool;
 mod remote;
 mod spans;
 mod start;
+mod state;
 mod verdict;
 mod visitor;
 mod wait;
@@ -45,6 +46,7 @@ pub(crate) use layer::Capture;
 #[cfg(feature = "otlp-logs")]
 pub(crate) use log::{EventCapture, is_wanted};
 pub(crate) use notes::Notes;
-pub(crate) use open::{OpenSpan, Outcome};
+pub(crate) use open::OpenSpan;
 pub(crate) use opening::opening_at;
 pub(crate) use spans::Spans;
+pub(crate) use state::Outcome;

@@ -32,7 +32,14 @@ pub(crate) struct Notes {
     summed: [Option<i64>; 2],
 }
 
-const _: () = assert!(Fact::ALL.len() <= 128, "every fact needs a bit of its own");
+const _: () = {
+    assert!(Fact::ALL.len() <= 128, "every fact needs a bit of its own");
+    let [first, second] = Notes::SUMMED;
+    assert!(
+        first as u8 + 1 == second as u8,
+        "they are told apart by their distance"
+    );
+};
 
 /// Notes to be read, wherever their bytes lie.
 #[derive(Clone, Copy, Debug)]
@@ -90,10 +97,10 @@ impl Notes {
 
     #[inline]
     pub(super) fn int(&mut self, fact: Fact, int: i64) {
-        for (slot, summed) in self.summed.iter_mut().zip(Self::SUMMED) {
-            if fact == summed {
-                *slot = Some(int);
-            }
+        // One look for both: they stand beside each other among the facts.
+        let place = (fact as u8).wrapping_sub(Self::SUMMED[0] as u8);
+        if let Some(summed) = self.summed.get_mut(usize::from(place)) {
+            *summed = Some(int);
         }
         self.eight(fact, INT, int.to_le_bytes());
     }
@@ -105,8 +112,25 @@ impl Notes {
 
     #[inline]
     pub(super) fn text(&mut self, fact: Fact, text: &str) {
-        self.counted(fact, TEXT, text.len())
-            .copy_from_slice(text.as_bytes());
+        self.mark(fact);
+        let from = self.noted;
+        let end = from.wrapping_add(6).wrapping_add(text.len());
+        match self.bytes.get_mut(from..end) {
+            Some([of, tag, a, b, c, d, room @ ..]) if room.len() == text.len() => {
+                (*of, *tag) = (fact as u8, TEXT);
+                [*a, *b, *c, *d] = length_bytes(text.len());
+                room.copy_from_slice(text.as_bytes());
+                self.noted = end;
+            }
+            _ => self.text_more(fact, text),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn text_more(&mut self, fact: Fact, text: &str) {
+        self.grow(6 + text.len());
+        self.text(fact, text);
     }
 
     fn texts(&mut self, fact: Fact, texts: &[String]) {
@@ -210,6 +234,7 @@ impl Notes {
     }
 
     /// The value of a fact: the last that was noted.
+    #[inline]
     pub(super) fn get(&self, fact: Fact) -> Option<Noted<'_>> {
         if !self.has(fact) {
             return None;
@@ -218,6 +243,7 @@ impl Notes {
     }
 
     /// The text of a fact, where it has one that says something.
+    #[inline]
     pub(super) fn text_of(&self, fact: Fact) -> Option<&str> {
         match self.get(fact)? {
             Noted::Text(text) if !text.is_empty() => Some(text),
@@ -260,6 +286,7 @@ impl<'a> NotesRef<'a> {
         NotesRef { bytes }
     }
 
+    #[cold]
     fn get(self, fact: Fact) -> Option<Noted<'a>> {
         let (mut rest, mut found) = (self.bytes, None);
         while let Some((note, left)) = Note::first(rest) {

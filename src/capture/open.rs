@@ -13,16 +13,10 @@ use tracing::span::Id;
 use super::attached::RemoteParent;
 use super::callsite::Shape;
 use super::clock::Clock;
-use super::dialect::{Folded, Heard};
-use super::exchange::Exchanges;
 use super::notes::Notes;
-use super::visitor::Said;
-use super::wait::Waits;
-use crate::record::{ErrorClass, EventRecord, RunId, RunRecord, SpanId, TraceId, Value, Verdict};
+use super::state::{Outcome, State};
+use crate::record::{ErrorClass, RunId, RunRecord, SpanId, TraceId, Value};
 use crate::semconv::{Fact, Kind};
-
-/// Events kept per span; the SDK's own limit.
-pub(super) const MAX_EVENTS: usize = 128;
 
 /// Links kept per span; the SDK's own limit.
 const MAX_LINKS: usize = 128;
@@ -75,73 +69,9 @@ pub(super) struct Ids {
     pub(super) is_sampled: bool,
 }
 
-/// What changes while the span is open.
-#[derive(Debug, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "answers to questions that have nothing in common"
-)]
-pub(super) struct State {
-    /// What the callsite or the facts say it is. `None`: nothing has said yet that the span is ours.
-    pub(super) found_kind: Option<Kind>,
-    /// Which of its kind it is among its siblings.
-    pub(super) ordinal: i64,
-    /// What the capture filter says so far.
-    pub(super) is_left_out: bool,
-    /// Whether children may have been stored under this span.
-    pub(super) was_kept: bool,
-    pub(super) said: Said,
-    pub(super) events: Vec<EventRecord>,
-    pub(super) links: Vec<(TraceId, SpanId)>,
-    pub(super) outcome: Option<Outcome>,
-    pub(super) class: Option<ErrorClass>,
-    pub(super) retries: Option<SpanId>,
-    pub(super) tally: Tally,
-    pub(super) exchanges: Exchanges,
-    /// The span is a part of the call around it, and no row of its own.
-    pub(super) is_part: bool,
-    /// A call began inside the span before anybody knew what that is.
-    pub(super) has_inner: bool,
-    /// What its parts said.
-    pub(super) folded: Option<Box<Folded>>,
-    /// What an event said of its failure.
-    pub(super) heard: Option<Box<Heard>>,
-    pub(super) waits: Waits,
-    /// What is said from here on is not heard.
-    pub(super) is_over: bool,
-}
-
-/// How an annotated function ended.
-#[derive(Clone, Debug)]
-pub(crate) enum Outcome {
-    /// It returned, and not an `Err`; a tool's result may still say that it failed.
-    Returned(Option<Verdict>),
-    /// It returned an `Err`.
-    Failed {
-        type_name: Option<Cow<'static, str>>,
-        message: Option<String>,
-    },
-    /// It panicked.
-    Panicked { message: Option<String> },
-    /// Its future was dropped.
-    Cancelled,
-}
-
-/// What a turn, session or agent sums up of the spans below it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Tally {
-    pub(super) api_calls: i64,
-    pub(super) tool_calls: i64,
-    pub(super) turns: i64,
-    pub(super) input_tokens: i64,
-    pub(super) output_tokens: i64,
-    pub(super) cost_usd: Option<f64>,
-    /// The last model call, where it failed: the next one tries again.
-    pub(super) failed_call: Option<SpanId>,
-}
-
 impl OpenSpan {
     /// An object without a span.
+    #[cold]
     pub(super) fn vacant(shape: &'static Shape, id: &Id) -> Self {
         OpenSpan {
             origin: Origin {
@@ -198,6 +128,14 @@ impl OpenSpan {
         self.origin.shape.kind.or_else(|| self.state().found_kind)
     }
 
+    #[inline]
+    pub(super) fn trace_id(&self) -> TraceId {
+        self.final_ids
+            .get()
+            .unwrap_or(&self.origin.own_ids)
+            .trace_id
+    }
+
     /// The ids by which the span is known outside.
     pub(crate) fn ids(&self) -> (TraceId, SpanId) {
         let ids = self.known_ids();
@@ -244,12 +182,22 @@ impl OpenSpan {
     }
 
     /// The span that sums up spans of this kind: a call's turn, a turn's session or agent.
+    #[inline]
     pub(super) fn tallied_by(&self, kind: Kind) -> Option<&Arc<OpenSpan>> {
         let is_inner = match kind {
             Kind::Chat | Kind::Tool => true,
             Kind::Turn => false,
             _ => return None,
         };
+        // Where nearly all calls stand.
+        let next = self.origin.parent.as_ref();
+        if is_inner && next.is_some_and(|next| next.origin.shape.kind == Some(Kind::Turn)) {
+            return next;
+        }
+        self.tallied_by_one_of(is_inner)
+    }
+
+    fn tallied_by_one_of(&self, is_inner: bool) -> Option<&Arc<OpenSpan>> {
         let mut outer = None;
         for open in self.ancestors() {
             match open.kind() {
@@ -363,35 +311,7 @@ impl OpenSpan {
             self.final_ids.take();
         }
         *self.is_announced.get_mut() = false;
-        // One by one: writing the whole state anew took longer than all that is done at a start.
-        let state = self.own_state();
-        state.said.notes.clear();
-        if state.has_rest() {
-            state.said.extra.clear();
-            state.events.clear();
-            state.links.clear();
-        }
-        if state.outcome.is_some() {
-            state.outcome = None;
-        }
-        if state.is_scope() {
-            state.tally = Tally::default();
-        }
-        if !state.waits.is_empty() {
-            state.waits.clear();
-        }
-        state.found_kind = None;
-        state.ordinal = 0;
-        state.is_left_out = false;
-        state.is_part = false;
-        state.has_inner = false;
-        state.folded = None;
-        state.heard = None;
-        state.was_kept = false;
-        state.class = None;
-        state.retries = None;
-        state.exchanges = Exchanges::default();
-        state.is_over = false;
+        self.own_state().clear();
     }
 
     /// Lets go of the spans around it one by one: dropped as a chain, the last child of many nested
@@ -411,60 +331,6 @@ impl Drop for OpenSpan {
     fn drop(&mut self) {
         self.let_go_of_parents();
     }
-}
-
-impl Tally {
-    /// The count of spans of this kind.
-    pub(super) fn count_of(&mut self, kind: Kind) -> Option<&mut i64> {
-        match kind {
-            Kind::Chat => Some(&mut self.api_calls),
-            Kind::Tool => Some(&mut self.tool_calls),
-            Kind::Turn => Some(&mut self.turns),
-            _ => None,
-        }
-    }
-}
-
-impl State {
-    /// Whether no row is kept of the span: the capture filter took it out, or it is a part of another.
-    #[inline]
-    pub(super) fn is_hidden(&self) -> bool {
-        self.is_left_out || self.is_part
-    }
-
-    /// Whether the span sums up others.
-    #[inline]
-    pub(super) fn is_scope(&self) -> bool {
-        matches!(
-            self.found_kind,
-            Some(Kind::Session | Kind::Agent | Kind::Turn)
-        )
-    }
-
-    /// Whether there is anything beside notes.
-    #[inline]
-    pub(super) fn has_rest(&self) -> bool {
-        !(self.said.extra.is_empty() && self.events.is_empty() && self.links.is_empty())
-    }
-
-    /// Whether what is said now comes too late: the span is over, or its function has returned, and
-    /// what the expansion tells other layers of a failure comes back as an echo.
-    #[inline]
-    pub(super) fn has_settled(&self, fact: Fact) -> bool {
-        self.is_over || (self.outcome.is_some() && is_echo(fact))
-    }
-
-    pub(super) fn put_event(&mut self, event: EventRecord) {
-        if self.events.len() < MAX_EVENTS && !self.is_over {
-            self.events.push(event);
-        }
-    }
-}
-
-/// What the expansion of an annotation tells other layers of a failure.
-#[inline]
-pub(super) fn is_echo(fact: Fact) -> bool {
-    matches!(fact, Fact::OtelStatusCode | Fact::ErrorType)
 }
 
 /// Nanoseconds as seconds.

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 
@@ -22,6 +22,9 @@ thread_local! {
 /// How many spare drafts outlast a quiet time. A burst may leave as many as the queue holds, which
 /// take five megabytes.
 const DRAFTS_AT_REST: usize = 256;
+/// How many drafts agents' threads had to make for each that the writer's puts by: so the next burst,
+/// which may be a little larger or meet a slower writer, finds enough.
+const MADE_FOR_ONE_MORE: usize = 4;
 /// How many quiet ticks of the writer make a quiet time: about half a minute. Bursts that follow each
 /// other within that find what the former left.
 const QUIET_TICKS: u32 = 120;
@@ -31,6 +34,10 @@ const QUIET_TICKS: u32 = 120;
 pub(super) struct Pool {
     spans: ArrayQueue<Arc<OpenSpan>>,
     drafts: ArrayQueue<Box<Draft>>,
+    /// Where there are no others: taken in turns with them, they would only be more memory to go through.
+    put_by: ArrayQueue<Box<Draft>>,
+    /// Drafts that agents' threads had to make, and for which the writer's has put none by yet.
+    made: AtomicUsize,
     quiet_ticks: AtomicU32,
 }
 
@@ -40,6 +47,8 @@ impl Pool {
         Pool {
             spans: ArrayQueue::new(SPARE_SPANS),
             drafts: ArrayQueue::new(drafts.max(1)),
+            put_by: ArrayQueue::new(drafts.div_ceil(MADE_FOR_ONE_MORE).max(1)),
+            made: AtomicUsize::new(0),
             quiet_ticks: AtomicU32::new(0),
         }
     }
@@ -78,9 +87,15 @@ impl Pool {
     /// A draft for the end of this span.
     #[inline]
     pub(super) fn draft(&self, open: &OpenSpan) -> Box<Draft> {
-        self.drafts
-            .pop()
-            .unwrap_or_else(|| Box::new(Draft::blank(open)))
+        self.drafts.pop().unwrap_or_else(|| self.new_draft(open))
+    }
+
+    #[cold]
+    fn new_draft(&self, open: &OpenSpan) -> Box<Draft> {
+        self.put_by.pop().unwrap_or_else(|| {
+            self.made.fetch_add(1, Ordering::Relaxed);
+            Box::new(Draft::blank(open))
+        })
     }
 
     /// Takes a draft back, and the parent that it held.
@@ -92,10 +107,18 @@ impl Pool {
                 None,
             ),
         };
-        if let Some(parent) = parent {
-            self.put_span(parent);
+        if let Some(mut parent) = parent
+            && let Some(unshared) = Arc::get_mut(&mut parent)
+        {
+            // Not at this thread's hand, which as a rule is the writer's and starts no spans.
+            unshared.clear();
+            let _ = self.spans.push(parent);
         }
         if let Some(draft) = draft {
+            if self.made.load(Ordering::Relaxed) >= MADE_FOR_ONE_MORE {
+                self.made.fetch_sub(MADE_FOR_ONE_MORE, Ordering::Relaxed);
+                let _ = self.put_by.push(Box::new(draft.another()));
+            }
             let _ = self.drafts.push(draft);
         }
     }
@@ -108,6 +131,73 @@ impl Pool {
         }
         if self.quiet_ticks.fetch_add(1, Ordering::Relaxed) >= QUIET_TICKS {
             while self.drafts.len() > DRAFTS_AT_REST && self.drafts.pop().is_some() {}
+            while self.put_by.pop().is_some() {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::thread;
+
+    use tracing::span::Id;
+    use tracing::{Level, Metadata, callsite::DefaultCallsite, metadata};
+
+    use super::{MADE_FOR_ONE_MORE, OpenSpan, Pool, QUIET_TICKS, Waiting};
+    use crate::capture::callsite::Shape;
+
+    fn open() -> Arc<OpenSpan> {
+        static METADATA: Metadata<'static> = metadata! {
+            name: "hermes.turn",
+            target: "test",
+            level: Level::INFO,
+            fields: &[],
+            callsite: &CALLSITE,
+            kind: tracing::metadata::Kind::SPAN,
+        };
+        static CALLSITE: DefaultCallsite = DefaultCallsite::new(&METADATA);
+        Arc::new(OpenSpan::vacant(Shape::of(&METADATA), &Id::from_u64(1)))
+    }
+
+    #[test]
+    fn a_parent_that_a_draft_held_comes_back_to_the_threads_that_start_spans() {
+        let (pool, parent) = (Pool::new(4), open());
+        let place = Arc::as_ptr(&parent) as usize;
+        let mut draft = pool.draft(&parent);
+        draft.parent = Some(parent);
+        thread::scope(|scope| {
+            let writer = scope.spawn(|| pool.put_draft(Waiting::Own(draft)));
+            writer.join().unwrap();
+            let agent = scope.spawn(|| pool.span().map(|open| Arc::as_ptr(&open) as usize));
+            assert_eq!(agent.join().unwrap(), Some(place));
+        });
+    }
+
+    #[test]
+    fn a_burst_that_is_a_little_larger_than_the_last_finds_drafts() {
+        let (pool, open) = (Pool::new(64), open());
+        let burst = |size| -> Vec<_> { (0..size).map(|_| pool.draft(&open)).collect() };
+        for draft in burst(8 * MADE_FOR_ONE_MORE) {
+            pool.put_draft(Waiting::Own(draft));
+        }
+        let larger = burst(8 * MADE_FOR_ONE_MORE + 8);
+        assert_eq!(pool.made.load(Ordering::Relaxed), 0, "none had to be made");
+        drop(larger);
+        drop(burst(1));
+        assert_eq!(pool.made.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn what_was_put_by_is_given_back_after_a_quiet_time() {
+        let (pool, open) = (Pool::new(64), open());
+        let burst: Vec<_> = (0..16).map(|_| pool.draft(&open)).collect();
+        for draft in burst {
+            pool.put_draft(Waiting::Own(draft));
+        }
+        assert!(!pool.put_by.is_empty());
+        (0..=QUIET_TICKS).for_each(|_| pool.tick(true));
+        assert!(pool.put_by.is_empty() && pool.drafts.len() == 16);
     }
 }

@@ -331,7 +331,7 @@ mod tests {
 
     #[test]
     fn a_span_that_is_used_again_knows_nothing_of_the_one_before() {
-        use crate::capture::open::{Outcome, State};
+        use crate::capture::state::{Outcome, State};
         use crate::record::Value;
         use crate::semconv::Fact;
         let spans = Spans::new(4);

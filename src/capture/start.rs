@@ -9,10 +9,11 @@ use super::callsite::Shape;
 use super::clock::Clock;
 use super::core::Core;
 use super::notes::Notes;
-use super::open::{Ids, OpenSpan, State};
+use super::open::{OpenSpan, Origin};
 use super::opening::take_stated_start;
+use super::state::State;
 use super::visitor::Visitor;
-use crate::record::{RunId, RunRecord, SpanId, TraceId, Value};
+use crate::record::{RunId, SpanId, TraceId, Value};
 use crate::semconv::{Fact, Kind};
 
 /// The nearest enclosing span that capture sees.
@@ -35,6 +36,7 @@ pub(super) enum Above {
 
 impl Core {
     /// Makes the open span of a new `tracing` span.
+    #[inline]
     pub(super) fn start(&self, attributes: &Attributes<'_>, id: &Id, above: Above) {
         let shape = self.dialects.shape(attributes.metadata());
         let spare = self.spans.pool.span();
@@ -43,62 +45,19 @@ impl Core {
             let said = &mut span.own_state().said;
             attributes.record(&mut Visitor::own(shape, self.keeps(), said));
             let kind = kind_of(shape, &said.notes).or(self.captures_all.then_some(Kind::Step));
-            self.settle(span, shape, id, above, kind);
+            span.origin.shape = shape;
+            span.origin.tracing_id = id.clone();
+            span.origin.is_exported = self.wire.is_some();
+            span.place(kind, above);
+            if let Some(kind) = kind {
+                span.begin_as(kind);
+            }
+            let is_left_out = !self.filter.is_empty() && !self.filter_keeps(span);
+            let state = span.own_state();
+            state.is_left_out = is_left_out;
+            state.was_kept = !is_left_out && !state.is_part;
         }
         self.spans.insert(id, open);
-    }
-
-    /// Gives a new span its place.
-    fn settle(
-        &self,
-        span: &mut OpenSpan,
-        shape: &'static Shape,
-        id: &Id,
-        above: Above,
-        kind: Option<Kind>,
-    ) {
-        let (parent, remote) = match above {
-            Above::Nothing => (None, None),
-            Above::Local(parent) => (Some(parent), None),
-            Above::Remote(remote) => (None, Some(remote)),
-        };
-        let around = parent.as_ref().map(|parent| &parent.open);
-        let clock = around.map_or_else(Clock::read, |around| around.origin.clock);
-        let start_ns = take_stated_start().unwrap_or_else(|| clock.now_ns());
-        let place = place(around, kind, start_ns);
-        let origin = &mut span.origin;
-        origin.shape = shape;
-        origin.clock = clock;
-        origin.start_ns = start_ns;
-        origin.tracing_id = id.clone();
-        origin.run = place.run;
-        origin.is_in_session = place.is_in_session;
-        origin.own_ids = Ids {
-            trace_id: place.trace_id,
-            span_id: SpanId::generate(),
-            is_sampled: false,
-        };
-        origin.is_exported = self.wire.is_some();
-        origin.is_next_to_parent = parent.as_ref().is_some_and(|parent| parent.is_next);
-        origin.is_in_other = parent.as_ref().is_some_and(|parent| parent.open.is_other());
-        origin.parent = parent.map(|parent| parent.open);
-        if let Some(remote) = remote {
-            span.adopt(remote);
-        }
-        if let Some(kind) = kind {
-            if span.may_be_part() && span.whole(kind).is_some() {
-                let state = span.own_state();
-                state.found_kind = Some(kind);
-                state.is_part = true;
-            } else {
-                let rank = span.rank(kind);
-                rank.give(kind, span.own_state());
-            }
-        }
-        let is_left_out = !self.filter.is_empty() && !self.filter_keeps(span);
-        let state = span.own_state();
-        state.is_left_out = is_left_out;
-        state.was_kept = !is_left_out && !state.is_part;
     }
 
     /// Looks again at what a span is, after fields were recorded late.
@@ -177,47 +136,58 @@ fn kind_of(shape: &Shape, notes: &Notes) -> Option<Kind> {
         .or_else(|| shape.dialect.and_then(|dialect| dialect.kind_with(notes)))
 }
 
-/// Where a span stands.
-struct Standing {
-    trace_id: TraceId,
-    run: RunRecord,
-    is_in_session: bool,
-}
-
-#[inline]
-fn place(parent: Option<&Arc<OpenSpan>>, kind: Option<Kind>, now_ns: i64) -> Standing {
-    let is_session = kind == Some(Kind::Session);
-    let new_run = || RunRecord {
-        run_id: RunId::generate(now_ns),
-        is_root: true,
-    };
-    let Some(parent) = parent else {
-        return Standing {
-            trace_id: TraceId::generate(now_ns),
-            run: new_run(),
-            is_in_session: is_session,
-        };
-    };
-    // An ancestor that nobody has recognised yet makes no run of its own.
-    let above = parent.chain().find(|open| open.kind().is_some());
-    let (run, is_in_session) = match above {
-        Some(above) if !is_session || above.origin.is_in_session => {
-            let run = RunRecord {
-                run_id: above.origin.run.run_id,
-                is_root: false,
-            };
-            (run, above.origin.is_in_session)
-        }
-        _ => (new_run(), is_session),
-    };
-    Standing {
-        trace_id: parent.ids().0,
-        run,
-        is_in_session,
-    }
-}
-
 impl OpenSpan {
+    /// Gives a new span its place, its start and its ids.
+    #[inline]
+    fn place(&mut self, kind: Option<Kind>, above: Above) {
+        match above {
+            Above::Local(parent) => self.place_in(kind, parent),
+            Above::Nothing => self.place_outermost(kind),
+            Above::Remote(remote) => {
+                self.place_outermost(kind);
+                self.adopt(remote);
+            }
+        }
+    }
+
+    // Field by field, here and below: what is put together first and then copied waits for its parts
+    // to get to memory.
+    #[inline]
+    fn place_in(&mut self, kind: Option<Kind>, parent: Parent) {
+        let Parent { open, is_next } = parent;
+        let origin = &mut self.origin;
+        origin.clock = open.origin.clock;
+        origin.start_ns = take_stated_start().unwrap_or_else(|| origin.clock.now_ns());
+        origin.own_ids.trace_id = open.trace_id();
+        origin.own_ids.span_id = SpanId::generate();
+        origin.is_next_to_parent = is_next;
+        origin.is_in_other = open.is_other();
+        // An ancestor that nobody has recognised yet makes no run of its own.
+        let above = open.chain().find(|open| open.kind().is_some());
+        let is_session = kind == Some(Kind::Session);
+        match above {
+            Some(above) if !is_session || above.origin.is_in_session => {
+                origin.run.run_id = above.origin.run.run_id;
+                origin.run.is_root = false;
+                origin.is_in_session = above.origin.is_in_session;
+            }
+            _ => origin.begin_run(is_session),
+        }
+        origin.parent = Some(open);
+    }
+
+    #[cold]
+    fn place_outermost(&mut self, kind: Option<Kind>) {
+        let origin = &mut self.origin;
+        origin.clock = Clock::read();
+        origin.start_ns = take_stated_start().unwrap_or_else(|| origin.clock.now_ns());
+        origin.own_ids.trace_id = TraceId::generate(origin.start_ns);
+        origin.own_ids.span_id = SpanId::generate();
+        origin.is_next_to_parent = false;
+        origin.is_in_other = false;
+        origin.begin_run(kind == Some(Kind::Session));
+    }
+
     /// Makes a span that nobody else sees the child of another process's span.
     #[cold]
     fn adopt(&mut self, remote: Box<RemoteParent>) {
@@ -230,6 +200,28 @@ impl OpenSpan {
             notes.set_default(Fact::SessionId, session);
         }
         self.origin.remote = Some(remote);
+    }
+
+    /// Takes note of what a new span is.
+    #[inline]
+    fn begin_as(&mut self, kind: Kind) {
+        if self.may_be_part() && self.whole(kind).is_some() {
+            let state = self.own_state();
+            state.found_kind = Some(kind);
+            state.is_part = true;
+        } else {
+            let rank = self.rank(kind);
+            rank.give(kind, self.own_state());
+        }
+    }
+}
+
+impl Origin {
+    #[cold]
+    fn begin_run(&mut self, is_session: bool) {
+        self.run.run_id = RunId::generate(self.start_ns);
+        self.run.is_root = true;
+        self.is_in_session = is_session;
     }
 }
 

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::notes::Notes;
-use super::open::{OpenSpan, Outcome, State};
+use super::open::OpenSpan;
+use super::state::{Outcome, State};
 use crate::record::{EndReason, ErrorClass, Facts, Failure, ResultClass, Status, classify};
 use crate::semconv::{ERROR_TYPE_OTHER, Fact, Kind};
 
@@ -26,6 +27,7 @@ impl Stated for Facts {
 }
 
 impl Stated for Notes {
+    #[inline]
     fn word(&self, fact: Fact) -> Option<&str> {
         self.text_of(fact)
     }
@@ -48,6 +50,7 @@ impl OpenSpan {
 }
 
 /// Whether a model call failed, so that the next one tries again.
+#[inline]
 pub(super) fn has_failed(state: &State) -> bool {
     let outcome = state.outcome.as_ref();
     status(Kind::Chat, outcome, state.class, &state.said.notes).is_failure()
@@ -115,6 +118,7 @@ pub(super) fn verdict(
     }
 }
 
+#[inline]
 fn status(
     kind: Kind,
     outcome: Option<&Outcome>,

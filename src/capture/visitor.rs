@@ -1,20 +1,20 @@
 //! Five visit methods into one: the values of fields, each under its fact.
 //!
-//! Formatting runs user code, so it happens here, before any lock is taken. A value that may not be
-//! kept is not formatted at all.
+//! Formatting runs user code, so no lock is held meanwhile. A value that may not be kept is not
+//! formatted at all.
 
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::Debug;
-use std::sync::MutexGuard;
 
 use tracing::field::{Field, Visit};
 
-use super::callsite::{Shape, Statement};
-use super::dialect::undebugged;
+use super::callsite::{Plain, Shape, Statement, is_echo};
+use super::dialect::{Meaning, undebugged};
 use super::keeps::Keeps;
 use super::notes::Notes;
-use super::open::{OpenSpan, State, is_echo};
+use super::open::OpenSpan;
+use super::state::State;
 use crate::record::Value;
 use crate::semconv::Fact;
 
@@ -28,12 +28,13 @@ pub(super) struct Said {
 
 /// Takes the values of one `new_span`, `record` or `event`.
 pub(super) struct Visitor<'a> {
-    shape: &'static Shape,
-    keeps: &'a Keeps,
+    /// What most values need to be known of, at hand.
+    plain: Plain,
+    said: &'a mut Said,
+    fields: Fields<'a>,
     /// Whether the function has returned: what comes now of its failure is an echo.
     hears_echo: bool,
     formatting: Formatting,
-    into: Into<'a>,
 }
 
 /// What is done with values whose formatting is user code.
@@ -46,28 +47,41 @@ enum Formatting {
     IsDue,
 }
 
-/// Takes only the values that are formatted, which a visitor under a lock leaves out.
-pub(super) struct Formatted<'a>(pub(super) Visitor<'a>);
+/// Takes only the values that are formatted, which a visitor under a lock leaves out: each is formatted
+/// without a lock, and noted under one.
+pub(super) struct Formatted<'a> {
+    open: &'a OpenSpan,
+    fields: Fields<'a>,
+}
 
-/// Where values go.
-enum Into<'a> {
-    /// What nobody else sees at this time.
-    Own(&'a mut Said),
-    /// A span that others see.
-    Locked(&'a OpenSpan, MutexGuard<'a, State>),
-    /// The same while user code runs.
-    LetGo(&'a OpenSpan),
+/// The fields of a callsite, and which of them are wanted.
+#[derive(Clone, Copy)]
+struct Fields<'a> {
+    shape: &'static Shape,
+    /// Which content and unknown fields are wanted.
+    keeps: &'a Keeps,
+}
+
+/// What the value of a field is noted as.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Fact(Fact),
+    /// What its library says in a way of its own.
+    Meant(&'static Meaning),
+    /// A field that no table knows, under its own name.
+    Extra,
 }
 
 impl<'a> Visitor<'a> {
-    /// `keeps`: which content and unknown fields are wanted.
+    /// Adds to what is said of something that nobody else sees at this time.
+    #[inline]
     pub(super) fn own(shape: &'static Shape, keeps: &'a Keeps, said: &'a mut Said) -> Self {
         Visitor {
-            shape,
-            keeps,
+            plain: shape.plain(),
+            said,
+            fields: Fields { shape, keeps },
             hears_echo: false,
             formatting: Formatting::Now,
-            into: Into::Own(said),
         }
     }
 
@@ -76,11 +90,11 @@ impl<'a> Visitor<'a> {
     #[inline]
     pub(super) fn held(shape: &'static Shape, keeps: &'a Keeps, state: &'a mut State) -> Self {
         Visitor {
-            shape,
-            keeps,
+            plain: shape.plain(),
             hears_echo: state.outcome.is_some(),
+            said: &mut state.said,
+            fields: Fields { shape, keeps },
             formatting: Formatting::Later,
-            into: Into::Own(&mut state.said),
         }
     }
 
@@ -90,222 +104,164 @@ impl<'a> Visitor<'a> {
         self.formatting == Formatting::IsDue
     }
 
-    /// Adds to what is known of an open span, which is locked meanwhile, save while user code runs.
-    pub(super) fn shared(open: &'a OpenSpan, keeps: &'a Keeps) -> Self {
-        Visitor {
-            shape: open.origin.shape,
-            keeps,
-            hears_echo: false,
-            formatting: Formatting::Now,
-            into: Into::Locked(open, open.state()),
-        }
-    }
-
-    /// Where the fact of a field is noted, where that takes no more than a look at it: what most
-    /// values are. `None`: look again, with [`Visitor::fact`].
-    #[inline]
-    fn at_once(&mut self, field: &Field) -> Option<(Fact, &mut Notes)> {
-        let fact = self.wanted(field)?;
-        match &mut self.into {
-            Into::Own(said) => Some((fact, &mut said.notes)),
-            Into::Locked(..) | Into::LetGo(_) => None,
-        }
-    }
-
-    /// Where the fact of a field is noted. `None`: nowhere, or the field states none.
-    fn fact(&mut self, field: &Field) -> Option<(Fact, &mut Notes)> {
-        let fact = self.wanted(field)?;
-        Some((fact, self.into.notes(fact)?))
-    }
-
-    /// The fact that a field states, where it is to be noted.
-    #[inline]
-    fn wanted(&self, field: &Field) -> Option<Fact> {
-        let fact = match self.shape.statement(field) {
-            Statement::Plain(fact) => fact,
-            Statement::Content(fact) if self.keeps.has(fact) => fact,
-            Statement::Content(_) | Statement::Dialect(_) | Statement::Unknown => return None,
-        };
-        (!(self.hears_echo && is_echo(fact))).then_some(fact)
-    }
-
-    /// A field that no table knows, or that its library means in a way of its own.
-    #[cold]
-    fn other(&mut self, field: &Field, value: Value) {
-        let meaning = match self.shape.statement(field) {
-            Statement::Dialect(number) => self.shape.meaning(number),
-            Statement::Unknown => None,
-            Statement::Plain(_) | Statement::Content(_) => return,
-        };
-        if !meaning.map_or(self.keeps.has_unknown(), |meaning| {
-            meaning.is_wanted(self.keeps)
-        }) {
-            return;
-        }
-        let Some(said) = self.into.said() else { return };
-        match meaning {
-            Some(meaning) => meaning.note(value, &mut said.notes),
-            None => said.put_extra(Cow::Borrowed(field.name()), value),
-        }
-    }
-
     // One for each type: called last and with no more than they were given, they cost the way
     // that most values go not even a place on the stack.
 
     #[cold]
     #[inline(never)]
     fn other_int(&mut self, field: &Field, int: i64) {
-        self.put_value(field, Value::Int(int));
+        self.put(field, Value::Int(int));
     }
 
     #[cold]
     #[inline(never)]
     fn other_double(&mut self, field: &Field, double: f64) {
-        self.put_value(field, Value::Double(double));
+        self.put(field, Value::Double(double));
     }
 
     #[cold]
     #[inline(never)]
     fn other_bool(&mut self, field: &Field, truth: bool) {
-        self.put_value(field, Value::Bool(truth));
+        self.put(field, Value::Bool(truth));
     }
 
     /// A text is copied only where it is kept.
     #[cold]
     #[inline(never)]
     fn other_text(&mut self, field: &Field, text: &str) {
-        if let Some((fact, notes)) = self.fact(field) {
-            notes.text(fact, text);
-        } else if self.keeps.has_unknown()
-            || matches!(self.shape.statement(field), Statement::Dialect(_))
-        {
-            self.other(field, Value::from(text));
+        match self.wanted(field) {
+            Some(Wanted::Fact(fact)) => self.said.notes.text(fact, text),
+            Some(wanted) => self.said.put(wanted, field, Value::from(text)),
+            None => {}
         }
     }
 
-    fn put_value(&mut self, field: &Field, value: Value) {
-        match self.fact(field) {
-            Some((fact, notes)) => notes.set(fact, value),
-            None => self.other(field, value),
+    fn put(&mut self, field: &Field, value: Value) {
+        if let Some(wanted) = self.wanted(field) {
+            self.said.put(wanted, field, value);
         }
     }
 
-    /// Formatting is user code: nothing is locked while it runs, and it runs only where the text is
-    /// kept.
-    fn put_formatted(&mut self, field: &Field, format: impl FnOnce(Statement) -> String) {
-        let statement = self.shape.statement(field);
-        let is_wanted = match statement {
-            Statement::Plain(_) => true,
-            Statement::Content(fact) => self.keeps.has(fact),
-            Statement::Unknown => self.keeps.has_unknown(),
-            Statement::Dialect(number) => {
-                let meaning = self.shape.meaning(number);
-                meaning.is_some_and(|meaning| meaning.is_wanted(self.keeps))
-            }
-        };
-        if is_wanted {
-            if self.formatting != Formatting::Now {
-                self.formatting = Formatting::IsDue;
-                return;
-            }
-            self.into.let_go();
-            let text = format(statement);
-            self.put_value(field, Value::from(text));
+    /// What a value is noted as; `None`: it is not wanted, or an echo.
+    fn wanted(&self, field: &Field) -> Option<Wanted> {
+        let wanted = self.fields.wanted(field)?;
+        (!(self.hears_echo && wanted.is_echo())).then_some(wanted)
+    }
+
+    fn put_formatted(&mut self, field: &Field, format: impl FnOnce(&Fields<'_>) -> String) {
+        if self.fields.wanted(field).is_none() {
+            return;
+        }
+        if self.formatting == Formatting::Now {
+            let text = format(&self.fields);
+            self.put(field, Value::from(text));
+        } else {
+            self.formatting = Formatting::IsDue;
         }
     }
 }
 
-impl Into<'_> {
-    /// Where a fact of a span that others see is noted, unless it is too late for that.
-    #[cold]
-    fn notes(&mut self, fact: Fact) -> Option<&mut Notes> {
-        self.lock_again();
-        match self {
-            Into::Own(said) => Some(&mut said.notes),
-            Into::Locked(_, state) if !state.has_settled(fact) => Some(&mut state.said.notes),
-            Into::Locked(..) | Into::LetGo(_) => None,
+impl<'a> Formatted<'a> {
+    /// `keeps`: which content and unknown fields are wanted.
+    pub(super) fn of(open: &'a OpenSpan, keeps: &'a Keeps) -> Self {
+        let shape = open.origin.shape;
+        Formatted {
+            open,
+            fields: Fields { shape, keeps },
         }
     }
 
-    #[cold]
-    fn said(&mut self) -> Option<&mut Said> {
-        self.lock_again();
-        match self {
-            Into::Own(said) => Some(said),
-            Into::Locked(_, state) if !state.is_over => Some(&mut state.said),
-            Into::Locked(..) | Into::LetGo(_) => None,
+    fn put(&self, field: &Field, format: impl FnOnce() -> String) {
+        let Some(wanted) = self.fields.wanted(field) else {
+            return;
+        };
+        let value = Value::from(format());
+        let mut state = self.open.state();
+        let is_too_late = match wanted {
+            Wanted::Fact(fact) => state.has_settled(fact),
+            Wanted::Meant(_) | Wanted::Extra => state.is_over,
+        };
+        if !is_too_late {
+            state.said.put(wanted, field, value);
+        }
+    }
+}
+
+impl Fields<'_> {
+    fn wanted(&self, field: &Field) -> Option<Wanted> {
+        match self.shape.statement(field) {
+            Statement::Plain(fact) => Some(Wanted::Fact(fact)),
+            Statement::Content(fact) => self.keeps.has(fact).then_some(Wanted::Fact(fact)),
+            Statement::Dialect(number) => {
+                let meaning = self.shape.meaning(number)?;
+                let is_wanted = meaning.is_wanted(self.keeps);
+                is_wanted.then_some(Wanted::Meant(meaning))
+            }
+            Statement::Unknown => self.keeps.has_unknown().then_some(Wanted::Extra),
         }
     }
 
-    /// Before user code runs.
-    #[cold]
-    fn let_go(&mut self) {
-        if let Into::Locked(open, _) = *self {
-            *self = Into::LetGo(open);
+    /// What `Debug` makes of a value, without what it adds to texts where the field is a known one.
+    fn debugged(&self, field: &Field, value: &dyn Debug) -> String {
+        let text = format!("{value:?}");
+        match self.shape.statement(field) {
+            Statement::Unknown => text,
+            Statement::Plain(_) | Statement::Content(_) | Statement::Dialect(_) => undebugged(text),
         }
     }
+}
 
-    /// After user code ran, if any did.
-    fn lock_again(&mut self) {
-        if let Into::LetGo(open) = *self {
-            *self = Into::Locked(open, open.state());
-        }
+impl Wanted {
+    fn is_echo(self) -> bool {
+        matches!(self, Wanted::Fact(fact) if is_echo(fact))
     }
 }
 
 impl Visit for Visitor<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.put_formatted(field, |statement| {
-            let text = format!("{value:?}");
-            match statement {
-                Statement::Unknown => text,
-                Statement::Plain(_) | Statement::Content(_) | Statement::Dialect(_) => {
-                    undebugged(text)
-                }
-            }
-        });
+        self.put_formatted(field, |fields| fields.debugged(field, value));
     }
 
     #[inline]
     fn record_str(&mut self, field: &Field, value: &str) {
-        match self.at_once(field) {
-            Some((fact, notes)) => notes.text(fact, value),
+        match self.plain.fact(field) {
+            Some(fact) => self.said.notes.text(fact, value),
             None => self.other_text(field, value),
         }
     }
 
     #[inline]
     fn record_i64(&mut self, field: &Field, value: i64) {
-        match self.at_once(field) {
-            Some((fact, notes)) => notes.int(fact, value),
+        match self.plain.fact(field) {
+            Some(fact) => self.said.notes.int(fact, value),
             None => self.other_int(field, value),
         }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put_value(field, Value::from(value));
+        self.put(field, Value::from(value));
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        self.put_value(field, Value::from(value));
+        self.put(field, Value::from(value));
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        self.put_value(field, Value::from(value));
+        self.put(field, Value::from(value));
     }
 
     #[inline]
     fn record_f64(&mut self, field: &Field, value: f64) {
-        match self.at_once(field) {
-            Some((fact, notes)) => notes.double(fact, value),
+        match self.plain.fact(field) {
+            Some(fact) => self.said.notes.double(fact, value),
             None => self.other_double(field, value),
         }
     }
 
     #[inline]
     fn record_bool(&mut self, field: &Field, value: bool) {
-        match self.at_once(field) {
-            Some((fact, notes)) => notes.bool(fact, value),
+        match self.plain.fact(field) {
+            Some(fact) => self.said.notes.bool(fact, value),
             None => self.other_bool(field, value),
         }
     }
@@ -317,11 +273,11 @@ impl Visit for Visitor<'_> {
 
 impl Visit for Formatted<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.record_debug(field, value);
+        self.put(field, || self.fields.debugged(field, value));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.0.record_error(field, value);
+        self.put(field, || value.to_string());
     }
 
     fn record_str(&mut self, _: &Field, _: &str) {}
@@ -334,6 +290,14 @@ impl Visit for Formatted<'_> {
 }
 
 impl Said {
+    fn put(&mut self, wanted: Wanted, field: &Field, value: Value) {
+        match wanted {
+            Wanted::Fact(fact) => self.notes.set(fact, value),
+            Wanted::Meant(meaning) => meaning.note(value, &mut self.notes),
+            Wanted::Extra => self.put_extra(Cow::Borrowed(field.name()), value),
+        }
+    }
+
     pub(super) fn put_extra(&mut self, name: Cow<'static, str>, value: Value) {
         match self.extra.iter_mut().find(|(known, _)| *known == name) {
             Some(slot) => slot.1 = value,

@@ -3,24 +3,29 @@
 use std::cell::Cell;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::num::NonZero;
 
 macro_rules! hex_id {
-    ($(#[$doc:meta])* $name:ident, $bytes:literal) => {
+    ($(#[$doc:meta])* $name:ident, $bytes:literal, $number:ident) => {
         $(#[$doc])*
+        // A number, for it goes through registers where bytes would go through memory.
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name([u8; $bytes]);
+        pub struct $name(NonZero<$number>);
 
         impl $name {
             /// The id with these bytes; all zero is no id.
             #[must_use]
-            pub fn from_bytes(bytes: [u8; $bytes]) -> Option<Self> {
-                (bytes != [0; $bytes]).then_some($name(bytes))
+            pub const fn from_bytes(bytes: [u8; $bytes]) -> Option<Self> {
+                match NonZero::new($number::from_be_bytes(bytes)) {
+                    Some(number) => Some($name(number)),
+                    None => None,
+                }
             }
 
             /// The bytes of the id, most significant first.
             #[must_use]
             pub const fn to_bytes(self) -> [u8; $bytes] {
-                self.0
+                self.0.get().to_be_bytes()
             }
 
             /// Reads the lower-case hex form.
@@ -40,7 +45,7 @@ macro_rules! hex_id {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                self.to_bytes().iter().try_for_each(|byte| write!(f, "{byte:02x}"))
             }
         }
 
@@ -54,15 +59,15 @@ macro_rules! hex_id {
 
 hex_id! {
     /// A W3C trace id: 16 bytes, shown as 32 lower-case hex digits, the same in the store and on OTLP.
-    TraceId, 16
+    TraceId, 16, u128
 }
 hex_id! {
     /// A W3C span id: 8 bytes, shown as 16 lower-case hex digits, the same in the store and on OTLP.
-    SpanId, 8
+    SpanId, 8, u64
 }
 hex_id! {
     /// The id of a run: one outermost session span. Made by Hermes, ordered by start time.
-    RunId, 16
+    RunId, 16, u128
 }
 
 impl TraceId {
@@ -86,22 +91,18 @@ impl SpanId {
         thread_local! {
             static NEXT: Cell<u64> = Cell::new(seed());
         }
-        let id = NEXT.with(|next| {
-            let id = next.get().max(1);
-            next.set(id.wrapping_add(1));
+        SpanId(NEXT.with(|next| {
+            let id = NonZero::new(next.get()).unwrap_or(NonZero::<u64>::MIN);
+            next.set(id.get().wrapping_add(1));
             id
-        });
-        SpanId(id.to_be_bytes())
+        }))
     }
 }
 
-fn time_ordered(now_ns: i64) -> [u8; 16] {
-    let millis = u64::try_from(now_ns / 1_000_000).unwrap_or(0);
-    let mut bytes = [0; 16];
-    bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
-    bytes[6..8].copy_from_slice(&random().to_be_bytes()[..2]);
-    bytes[8..].copy_from_slice(&random().max(1).to_be_bytes());
-    bytes
+fn time_ordered(now_ns: i64) -> NonZero<u128> {
+    let millis = u128::try_from(now_ns / 1_000_000).unwrap_or(0);
+    let below = u128::from(random() & 0xffff) << 64 | u128::from(random());
+    NonZero::new(millis << 80 | below).unwrap_or(NonZero::<u128>::MIN)
 }
 
 /// The next number of a `SplitMix64` sequence, one per thread.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value as Json, json};
 
-use crate::capture::open::State;
+use crate::capture::state::State;
 use crate::record::Value;
 use crate::semconv::{Fact, flat_field};
 

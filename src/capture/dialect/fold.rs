@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use crate::capture::open::{OpenSpan, State};
+use crate::capture::open::OpenSpan;
+use crate::capture::state::State;
 use crate::capture::verdict::verdict;
 use crate::record::{EventRecord, Facts, Failure, ResultClass, SpanId, Status, TraceId, Value};
 use crate::semconv::{Fact, Kind};
@@ -94,6 +95,13 @@ impl State {
     /// Takes in what the parts of the call said, as it ends.
     #[inline]
     pub(in crate::capture) fn take_in_parts(&mut self) {
+        if self.folded.is_some() {
+            self.take_in();
+        }
+    }
+
+    #[cold]
+    fn take_in(&mut self) {
         if let Some(folded) = self.folded.take() {
             folded.apply(self);
         }
@@ -195,7 +203,7 @@ impl Folded {
             return;
         }
         if *status == Status::Cancelled {
-            state.outcome = Some(crate::capture::open::Outcome::Cancelled);
+            state.outcome = Some(crate::capture::state::Outcome::Cancelled);
             return;
         }
         if notes

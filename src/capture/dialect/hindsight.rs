@@ -9,7 +9,8 @@ use std::sync::Arc;
 use super::settle::{has_answer, is_streamed};
 use super::{Habit, Heard};
 use crate::capture::event::crate_of;
-use crate::capture::open::{OpenSpan, Outcome, State, Tally};
+use crate::capture::open::OpenSpan;
+use crate::capture::state::{Outcome, State, Tally};
 use crate::capture::verdict;
 use crate::semconv::{Fact, Kind};
 

@@ -87,8 +87,9 @@ impl CaptureFilter {
     }
 
     /// Whether any directive asks for a field's value.
+    #[inline]
     pub(crate) fn reads_fields(&self) -> bool {
-        self.directives.iter().any(Directive::reads_fields)
+        !self.is_empty() && self.directives.iter().any(Directive::reads_fields)
     }
 
     /// Whether spans of this callsite may be captured, before any value is known.
