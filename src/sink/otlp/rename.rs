@@ -212,6 +212,11 @@ impl Rename {
             let Some(value) = self.clean_value(key.as_str(), value) else {
                 continue;
             };
+            // Names may be put together at run time, and of anything.
+            let key = match self.policy.without_secrets(key.as_str()) {
+                Cow::Owned(clean) => Key::from(clean),
+                Cow::Borrowed(_) => key,
+            };
             // A field that was recorded twice came twice; the later value is the one that holds.
             match kept.iter_mut().find(|known| known.key == key) {
                 Some(known) => known.value = value,
@@ -371,6 +376,31 @@ mod tests {
         for header in left(&format!("rojo=1,congo={key}")) {
             assert!(header.starts_with("rojo=1,congo=[secret:"), "{header}");
         }
+    }
+
+    #[test]
+    fn names_of_attributes_leave_without_secrets() {
+        let key = format!("ghp_{}", "a1B2".repeat(9));
+        let exported = Content::Exported(crate::config::Placement::ON_SPAN);
+        let policy = Policy::new(exported, Extent::default(), [7; 16], Rules::default());
+        let rename = Rename::new(
+            Arc::new(Finished::new(8)),
+            Arc::new(policy),
+            Naming::default(),
+        );
+        let mut attributes = vec![
+            KeyValue::new(format!("seen.{key}"), 1),
+            KeyValue::new("http.route", "/"),
+        ];
+        rename.clean_attributes(&mut attributes);
+        let names: Vec<_> = attributes
+            .iter()
+            .map(|attribute| attribute.key.as_str())
+            .collect();
+        assert!(
+            names[0].starts_with("seen.[secret:") && names[1] == "http.route",
+            "{names:?}"
+        );
     }
 
     #[test]
