@@ -26,8 +26,7 @@ use crate::policy::{Extent, Gate, Policy, Rules};
 use crate::privacy::Privacy;
 use crate::record::{WriterIdentity, now_ns, seed};
 use crate::sink::{
-    Backlog, Callback, EventLogSink, LiveSink, LogCounter, LogLimits, Recent, RecentLimits,
-    RecentSink, Sink,
+    Backlog, Callback, EventLogSink, LiveSink, LogCounter, LogLimits, Recent, RecentLimits, Sink,
 };
 #[cfg(feature = "sqlite")]
 use crate::sink::{Keeper, StoreWishes};
@@ -66,10 +65,7 @@ where
     let queue = Arc::new(Queue::new(wishes.queue_capacity, Arc::clone(&health), home));
     let identity = WriterIdentity::of_this_process(now_ns());
     let mut sinks: Vec<Box<dyn Sink>> = Vec::new();
-    // Before all that may have to wait for a disk: who looks here wants to see what goes on now.
     let recent = wishes.recent.map(|limits| Arc::new(Recent::new(limits)));
-    let ring = recent.clone().map(RecentSink::new);
-    sinks.extend(ring.map(|sink| Box::new(sink) as Box<dyn Sink>));
     // Before the store: what is found in the store is then found in the log as well.
     let event_log = open_event_log(config, &gate, &wishes, &identity, &health, diagnostics);
     sinks.extend(event_log.map(|sink| Box::new(sink) as Box<dyn Sink>));
@@ -118,6 +114,7 @@ where
         policy,
         source: Arc::clone(&core.spans),
         diagnostics: Arc::clone(diagnostics),
+        recent: recent.clone(),
     };
     let writer = Writer {
         queue: Arc::clone(&queue),

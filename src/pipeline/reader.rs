@@ -14,7 +14,7 @@ use super::{Health, Loss, Queue};
 use crate::diagnostic::Diagnostics;
 use crate::policy::Policy;
 use crate::record::SpanRecord;
-use crate::sink::Ended;
+use crate::sink::{Ended, Recent};
 
 /// Records per transaction: past the knee of `SQLite`'s curve (256 to 1,024), more gains nothing.
 const BATCH: usize = 512;
@@ -59,6 +59,8 @@ pub(crate) struct Reader<S: Source> {
     pub(crate) policy: Arc<Policy>,
     pub(crate) source: Arc<S>,
     pub(crate) diagnostics: Arc<Diagnostics>,
+    /// What readers in this process see of the last traces, a moment before the store has it.
+    pub(crate) recent: Option<Arc<Recent>>,
 }
 
 /// The way to the writer, and back.
@@ -158,6 +160,7 @@ where
             }
         }
         if !batch.is_empty() {
+            self.remember(&batch);
             ahead.pass(Work::Write(batch));
         }
         (count > 0).then_some(count)
@@ -177,6 +180,7 @@ where
             .filter_map(|(_, draft)| self.read(draft))
             .collect();
         if !batch.is_empty() {
+            self.remember(&batch);
             ahead.pass(Work::Write(batch));
         }
     }
@@ -232,6 +236,7 @@ where
             .iter()
             .filter_map(|record| caught(|| Arc::new(self.policy.keep(record))))
             .collect();
+        self.remember(&running);
         for chunk in running.chunks(BATCH) {
             ahead.pass(Work::Show(chunk.to_vec()));
         }
@@ -239,12 +244,18 @@ where
 
     fn tick(&self, ahead: &Ahead) {
         let lost = self.queue.take_lost();
-        ahead.pass(Work::Tick {
-            lost: lost
-                .iter()
-                .filter_map(|draft| caught(|| draft.record()))
-                .collect(),
-        });
+        let lost = lost.iter();
+        let lost: Vec<_> = lost.filter_map(|draft| caught(|| draft.record())).collect();
+        if let Some(recent) = self.recent.as_ref().filter(|_| !lost.is_empty()) {
+            let _ = caught(|| recent.lost(&lost));
+        }
+        ahead.pass(Work::Tick { lost });
+    }
+
+    fn remember(&self, batch: &[Arc<SpanRecord>]) {
+        if let Some(recent) = &self.recent {
+            let _ = caught(|| recent.put(batch));
+        }
     }
 }
 
@@ -385,6 +396,7 @@ mod tests {
             )),
             source: Arc::new(Spans::default()),
             diagnostics: Arc::clone(&diagnostics),
+            recent: None,
         };
         let writer = Writer {
             queue: Arc::clone(&queue),
@@ -444,6 +456,7 @@ mod tests {
             )),
             source: Arc::clone(&source),
             diagnostics: Arc::clone(&diagnostics),
+            recent: None,
         };
         let writer = Writer {
             queue: Arc::clone(&queue),

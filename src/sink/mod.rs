@@ -36,7 +36,7 @@ pub use otlp::preview::{PreviewAttribute, PreviewEvent, PreviewSpan, Why};
 pub(crate) use otlp::preview::{previewed, previewed_resource};
 #[cfg(feature = "otlp")]
 pub(crate) use otlp::remote::{Held, Surrounding, hold};
-pub(crate) use recent::{Recent, RecentLimits, RecentSink};
+pub(crate) use recent::{Recent, RecentLimits};
 #[cfg(feature = "sqlite")]
 pub(crate) use store::Rows;
 #[cfg(feature = "sqlite")]

@@ -1,6 +1,6 @@
 //! The last traces in memory, for readers in this process that cannot wait for the store or have none.
 //!
-//! What is kept are the records that the other sinks got, shared and not copied; they are made into
+//! What is kept are the records that the sinks get, shared and not copied; they are made into
 //! trees when somebody asks, on the asker's thread. A reader holds the lock for as long as it takes to
 //! count up some pointers, so the writer never waits for one that is slow.
 
@@ -9,7 +9,6 @@ use std::fmt;
 use std::mem::size_of;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{Outcome, Sink, SinkError};
 use crate::record::{Facts, SpanId, SpanRecord, TraceId, Value};
 use crate::wire::RecentTrace;
 
@@ -87,6 +86,30 @@ impl Recent {
             (Arc::clone(&kept.spans), kept.omitted)
         };
         RecentTrace::of_records(id, &spans, omitted)
+    }
+
+    /// Takes records in: ended spans, and running ones. For the thread that makes records: the one that writes them has
+    /// more to do.
+    pub(crate) fn put(&self, batch: &[Arc<SpanRecord>]) {
+        let mut ring = self.ring();
+        for record in batch {
+            ring.put(record, self.limits);
+        }
+    }
+
+    /// Takes in that spans which are shown as running are over, although they are lost to the store: else they would
+    /// run for ever.
+    pub(crate) fn lost(&self, records: &[Arc<SpanRecord>]) {
+        let mut ring = self.ring();
+        for record in records {
+            let is_known = ring
+                .traces
+                .get(&record.trace_id)
+                .is_some_and(|kept| kept.place.contains_key(&record.span_id));
+            if is_known {
+                ring.put(record, self.limits);
+            }
+        }
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
@@ -207,39 +230,6 @@ fn bytes_of(record: &SpanRecord) -> usize {
             .sum::<usize>()
         + message.map_or(0, String::len)
         + record.links.len() * 24
-}
-
-/// Puts what the writer thread writes into the ring.
-pub(crate) struct RecentSink(Arc<Recent>);
-
-impl RecentSink {
-    pub(crate) fn new(recent: Arc<Recent>) -> Self {
-        RecentSink(recent)
-    }
-}
-
-impl Sink for RecentSink {
-    fn write(&mut self, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError> {
-        let mut ring = self.0.ring();
-        for record in batch {
-            ring.put(record, self.0.limits);
-        }
-        Ok(Outcome::default())
-    }
-
-    fn lost(&mut self, records: &[Arc<SpanRecord>]) {
-        let mut ring = self.0.ring();
-        for record in records {
-            // Lost to the store, and yet over: what is shown as running would run for ever.
-            let is_known = ring
-                .traces
-                .get(&record.trace_id)
-                .is_some_and(|kept| kept.place.contains_key(&record.span_id));
-            if is_known {
-                ring.put(record, self.0.limits);
-            }
-        }
-    }
 }
 
 impl fmt::Debug for Recent {
