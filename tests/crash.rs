@@ -383,12 +383,15 @@ fn check_what_was_open(connection: &Connection, pid: u32) {
 }
 
 /// A process that lives is left alone by those who mark what the dead left open.
-fn check_that_it_lives(connection: &Connection, pid: u32) {
-    let Some(writer) = writer_of(connection, pid) else {
+fn check_that_it_lives(connection: &Connection, running: &Running) {
+    let Some(writer) = writer_of(connection, running.pid()) else {
         return;
     };
     let marked = "SELECT count(*) FROM tel_spans WHERE writer_id = ?1 AND status = 'interrupted'";
-    assert_eq!(count(connection, marked, [&writer]), 0, "it runs");
+    // One that loses the end of a span which it has shown as running marks that by itself.
+    if !running.loses {
+        assert_eq!(count(connection, marked, [&writer]), 0, "it runs");
+    }
     let closed = "SELECT count(*) FROM tel_writers WHERE writer_id = ?1 AND closed_ns IS NOT NULL";
     assert_eq!(count(connection, closed, [&writer]), 0, "it is not closed");
 }
@@ -491,7 +494,7 @@ fn a_process_killed_beside_others_costs_them_nothing() {
         thread::sleep(life(&mut chance));
         let victim = usize::from(chance.one_in(2));
         let said = children[victim].kill();
-        let (dead, alive) = (children[victim].pid(), children[1 - victim].pid());
+        let (dead, alive) = (children[victim].pid(), &children[1 - victim]);
         eprintln!("kill {kill}: {} covered", said.spans.len());
         covered += said.spans.len();
         if let Some(connection) = place.read() {
