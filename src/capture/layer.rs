@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Dispatch, Event, Subscriber};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
@@ -28,11 +28,19 @@ pub(crate) struct Capture {
     core: Arc<Core>,
     /// Finds the spans around a span, of whichever library; set once the subscriber's type is known.
     around: Option<Around>,
+    /// Which callsites are its own, where it shares its filter with the exporter.
+    #[cfg(feature = "otlp")]
+    shared: Option<Interests>,
 }
 
 impl Capture {
     pub(crate) fn new(core: Arc<Core>) -> Self {
-        Capture { core, around: None }
+        Capture {
+            core,
+            around: None,
+            #[cfg(feature = "otlp")]
+            shared: None,
+        }
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -46,6 +54,27 @@ impl Capture {
             self.core.captures_all,
             Arc::clone(&self.core.dialects),
         )
+    }
+
+    /// The layer behind a filter that lets through what the exporter wants as well.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn sharing(self, interests: Interests) -> Self {
+        Capture {
+            shared: Some(interests),
+            ..self
+        }
+    }
+
+    /// Whether the filter let something through that is not for capture.
+    #[inline]
+    fn is_for_others(&self, metadata: &Metadata<'_>) -> bool {
+        #[cfg(feature = "otlp")]
+        if let Some(shared) = &self.shared {
+            return !shared.captures(metadata);
+        }
+        #[cfg(not(feature = "otlp"))]
+        let _ = metadata;
+        false
     }
 
     /// The open span of a `tracing` id.
@@ -135,6 +164,9 @@ where
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if self.is_for_others(attributes.metadata()) {
+            return;
+        }
         if self.core.is_suppressed() {
             self.core
                 .count_lost(attributes.metadata(), Loss::Suppressed);
@@ -195,6 +227,9 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if self.is_for_others(event.metadata()) {
+            return;
+        }
         let Some(open) = context
             .event_span(event)
             .and_then(|span| span.scope().find_map(|span| self.find(&span.id())))
