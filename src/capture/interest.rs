@@ -79,6 +79,11 @@ impl Interests {
         self.answer(metadata).is_exported
     }
 
+    #[cfg(not(feature = "otlp"))]
+    pub(super) fn captures(&self, metadata: &Metadata<'_>) -> bool {
+        self.is_captured(metadata)
+    }
+
     #[cfg(feature = "otlp")]
     #[inline]
     fn answer(&self, metadata: &Metadata<'_>) -> Answer {

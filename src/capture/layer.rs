@@ -29,7 +29,6 @@ pub(crate) struct Capture {
     /// Finds the spans around a span, of whichever library; set once the subscriber's type is known.
     around: Option<Around>,
     /// Which callsites are its own, where it shares its filter with the exporter.
-    #[cfg(feature = "otlp")]
     shared: Option<Interests>,
 }
 
@@ -38,7 +37,6 @@ impl Capture {
         Capture {
             core,
             around: None,
-            #[cfg(feature = "otlp")]
             shared: None,
         }
     }
@@ -68,13 +66,8 @@ impl Capture {
     /// Whether the filter let something through that is not for capture.
     #[inline]
     fn is_for_others(&self, metadata: &Metadata<'_>) -> bool {
-        #[cfg(feature = "otlp")]
-        if let Some(shared) = &self.shared {
-            return !shared.captures(metadata);
-        }
-        #[cfg(not(feature = "otlp"))]
-        let _ = metadata;
-        false
+        let shared = self.shared.as_ref();
+        shared.is_some_and(|shared| !shared.captures(metadata))
     }
 
     /// The open span of a `tracing` id.
@@ -119,7 +112,7 @@ impl Capture {
                 let draft = match &wire {
                     None => Waiting::Own(draft),
                     Some((wire, dispatch)) => {
-                        let draft = draft.shared();
+                        let draft = core.spans.pool.share(draft);
                         wire.end(id, dispatch, end_ns, Arc::clone(&draft) as _);
                         Waiting::Shared(draft)
                     }
