@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::Subscriber;
+use tracing::subscriber::Interest;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::{Context, Filter};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::builder::HermesLayer;
-use crate::capture::Capture;
+use crate::capture::{Capture, Interests};
 use crate::config::Config;
 use crate::diagnostic::Diagnostics;
 use crate::pipeline::Health;
 use crate::policy::{Gate, Policy};
-use crate::sink::otlp::Outlet;
+use crate::sink::otlp::{Outlet, Unladen};
 use crate::sink::{Backlog, ExportCounter, Wire};
 
 /// What is owed to collectors, where spans go to any; the store keeps it.
@@ -86,14 +88,23 @@ impl Export {
         S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync + 'static,
     {
         let interests = capture.interests();
-        let ours = interests.clone();
-        let capture = capture.with_filter(filter_fn(move |metadata| ours.is_captured(metadata)));
         let Some(outlet) = &self.0 else {
-            return capture.boxed();
+            let ours = filter_fn(move |metadata| interests.is_captured(metadata));
+            return capture.with_filter(ours).boxed();
         };
-        let exported = filter_fn(move |metadata| interests.is_exported(metadata));
+        let spans = Arc::clone(&capture.core().spans);
+        let (wanted, shared) = (interests.clone(), interests.clone());
+        let exporter = Unladen::new(
+            outlet.layer(),
+            move |metadata| wanted.exports(metadata),
+            move |id| spans.knows(id),
+        );
+        // One filter for both: each looks every span up at every callback.
         capture
-            .and_then(outlet.layer().with_filter(exported))
+            .sharing(shared)
+            .and_then(exporter)
+            .with_filter(Seen(interests))
+            .and_then(outlet.layer().with_filter(Nothing))
             .boxed()
     }
 
@@ -117,6 +128,40 @@ impl Export {
         self.0
             .as_ref()
             .map_or(Ok(()), |outlet| outlet.shutdown(timeout))
+    }
+}
+
+/// Lets through what capture or the exporter wants.
+#[derive(Debug)]
+struct Seen(Interests);
+
+impl<S> Filter<S> for Seen {
+    fn enabled(&self, metadata: &Metadata<'_>, _context: &Context<'_, S>) -> bool {
+        self.0.is_seen(metadata)
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if self.0.meet(metadata) {
+            Interest::always()
+        } else {
+            Interest::never()
+        }
+    }
+}
+
+/// Lets nothing through. `tracing-opentelemetry` finds its layer in the dispatcher by its type, which a
+/// layer around it cannot pass on without unsafe code; so its like stands where it is found, and hears
+/// nothing.
+#[derive(Debug)]
+struct Nothing;
+
+impl<S> Filter<S> for Nothing {
+    fn enabled(&self, _metadata: &Metadata<'_>, _context: &Context<'_, S>) -> bool {
+        false
+    }
+
+    fn callsite_enabled(&self, _metadata: &'static Metadata<'static>) -> Interest {
+        Interest::never()
     }
 }
 

@@ -5,12 +5,14 @@
 //! the other: that waits for nothing, where reading them would.
 
 use std::borrow::Cow;
-use std::sync::{Arc, OnceLock};
+use std::mem;
+use std::sync::{Arc, OnceLock, Weak};
 
 use super::callsite::Shape;
 use super::dialect::Hindsight;
 use super::notes::NotesRef;
 use super::open::{Ids, OpenSpan};
+use super::pool::Sheets;
 use super::state::{Outcome, State, Tally};
 use crate::record::{ErrorClass, EventRecord, RunRecord, SpanId, SpanRecord, TraceId, Value};
 use crate::semconv::Kind;
@@ -43,6 +45,8 @@ pub(crate) struct Draft {
     pub(super) rest: Option<Box<Rest>>,
     /// The record, where two readers want it: the writer and the exporter.
     record: Option<OnceLock<Arc<SpanRecord>>>,
+    /// Where it goes back to from whichever of two readers is the last.
+    home: Weak<Sheets>,
     noted: usize,
     notes: [u8; INLINE_NOTES],
 }
@@ -106,6 +110,7 @@ impl Draft {
             hindsight: None,
             rest: None,
             record: None,
+            home: Weak::new(),
             noted: 0,
             notes: [0; INLINE_NOTES],
         }
@@ -201,10 +206,31 @@ impl Draft {
         NotesRef::of(inline.unwrap_or_else(long))
     }
 
-    /// The same draft for two readers.
-    pub(super) fn shared(mut self) -> Arc<Self> {
+    /// A sheet for drafts that have two readers.
+    #[cold]
+    pub(super) fn sheet(&self, home: Weak<Sheets>) -> Arc<Self> {
+        let mut sheet = self.another();
+        sheet.home = home;
+        Arc::new(sheet)
+    }
+
+    /// Puts another draft on this sheet for two readers, and leaves that one blank.
+    #[inline]
+    pub(super) fn take_over(&mut self, draft: &mut Draft) {
+        mem::swap(self, draft);
+        mem::swap(&mut self.home, &mut draft.home);
         self.record = Some(OnceLock::new());
-        Arc::new(self)
+    }
+
+    /// Puts a sheet that nobody else reads any more where it is used again; gives back the parent.
+    pub(super) fn put_back(mut self: Arc<Self>) -> Option<Arc<OpenSpan>> {
+        let draft = Arc::get_mut(&mut self)?;
+        let parent = draft.clear();
+        draft.record = None;
+        if let Some(home) = draft.home.upgrade() {
+            let _ = home.push(self);
+        }
+        parent
     }
 }
 
@@ -214,6 +240,10 @@ impl Ended for Draft {
             Some(record) => Arc::clone(record.get_or_init(|| Arc::new(self.to_record()))),
             None => Arc::new(self.to_record()),
         }
+    }
+
+    fn release(self: Arc<Self>) {
+        drop(self.put_back());
     }
 
     #[inline]

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use tracing::{Level, Metadata};
 
 use super::CaptureFilter;
+#[cfg(feature = "otlp")]
+use super::answers::{Answer, Answers};
 use super::callsite::Dialects;
 #[cfg(feature = "otlp")]
 use super::event::crate_of;
@@ -18,6 +20,8 @@ pub(crate) struct Interests {
     filter: Arc<CaptureFilter>,
     captures_all: bool,
     dialects: Arc<Dialects>,
+    #[cfg(feature = "otlp")]
+    answers: Arc<Answers>,
 }
 
 impl Interests {
@@ -30,6 +34,8 @@ impl Interests {
             filter,
             captures_all,
             dialects,
+            #[cfg(feature = "otlp")]
+            answers: Arc::default(),
         }
     }
 
@@ -44,9 +50,60 @@ impl Interests {
         may_be_ours && self.filter.may_keep(metadata)
     }
 
+    /// What holds for a callsite, asked when it is met first; later it is found again.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn meet(&self, metadata: &'static Metadata<'static>) -> bool {
+        let answer = self.ask(metadata);
+        self.answers.put(metadata, answer);
+        answer.is_captured || answer.is_exported
+    }
+
+    /// Whether capture or OTel is to see it.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn is_seen(&self, metadata: &Metadata<'_>) -> bool {
+        let answer = self.answer(metadata);
+        answer.is_captured || answer.is_exported
+    }
+
+    /// The same as [`Interests::is_captured`], for whoever asks at every span.
+    #[cfg(feature = "otlp")]
+    #[inline]
+    pub(super) fn captures(&self, metadata: &Metadata<'_>) -> bool {
+        self.answer(metadata).is_captured
+    }
+
+    /// Whether OTel is to see it, for whoever asks at every span.
+    #[cfg(feature = "otlp")]
+    #[inline]
+    pub(crate) fn exports(&self, metadata: &Metadata<'_>) -> bool {
+        self.answer(metadata).is_exported
+    }
+
+    #[cfg(not(feature = "otlp"))]
+    pub(super) fn captures(&self, metadata: &Metadata<'_>) -> bool {
+        self.is_captured(metadata)
+    }
+
+    #[cfg(feature = "otlp")]
+    #[inline]
+    fn answer(&self, metadata: &Metadata<'_>) -> Answer {
+        self.answers
+            .get(metadata)
+            .unwrap_or_else(|| self.ask(metadata))
+    }
+
+    #[cfg(feature = "otlp")]
+    #[cold]
+    fn ask(&self, metadata: &Metadata<'_>) -> Answer {
+        Answer {
+            is_captured: self.is_captured(metadata),
+            is_exported: self.is_exported(metadata),
+        }
+    }
+
     /// Whether OTel is to see it: our spans, and those of other libraries around them down to INFO.
     #[cfg(feature = "otlp")]
-    pub(crate) fn is_exported(&self, metadata: &Metadata<'_>) -> bool {
+    fn is_exported(&self, metadata: &Metadata<'_>) -> bool {
         if is_of_transport(metadata.target()) {
             return false;
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Dispatch, Event, Subscriber};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
@@ -28,11 +28,17 @@ pub(crate) struct Capture {
     core: Arc<Core>,
     /// Finds the spans around a span, of whichever library; set once the subscriber's type is known.
     around: Option<Around>,
+    /// Which callsites are its own, where it shares its filter with the exporter.
+    shared: Option<Interests>,
 }
 
 impl Capture {
     pub(crate) fn new(core: Arc<Core>) -> Self {
-        Capture { core, around: None }
+        Capture {
+            core,
+            around: None,
+            shared: None,
+        }
     }
 
     pub(crate) fn core(&self) -> &Arc<Core> {
@@ -46,6 +52,22 @@ impl Capture {
             self.core.captures_all,
             Arc::clone(&self.core.dialects),
         )
+    }
+
+    /// The layer behind a filter that lets through what the exporter wants as well.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn sharing(self, interests: Interests) -> Self {
+        Capture {
+            shared: Some(interests),
+            ..self
+        }
+    }
+
+    /// Whether the filter let something through that is not for capture.
+    #[inline]
+    fn is_for_others(&self, metadata: &Metadata<'_>) -> bool {
+        let shared = self.shared.as_ref();
+        shared.is_some_and(|shared| !shared.captures(metadata))
     }
 
     /// The open span of a `tracing` id.
@@ -90,7 +112,7 @@ impl Capture {
                 let draft = match &wire {
                     None => Waiting::Own(draft),
                     Some((wire, dispatch)) => {
-                        let draft = draft.shared();
+                        let draft = core.spans.pool.share(draft);
                         wire.end(id, dispatch, end_ns, Arc::clone(&draft) as _);
                         Waiting::Shared(draft)
                     }
@@ -135,6 +157,9 @@ where
     }
 
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        if self.is_for_others(attributes.metadata()) {
+            return;
+        }
         if self.core.is_suppressed() {
             self.core
                 .count_lost(attributes.metadata(), Loss::Suppressed);
@@ -195,6 +220,9 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if self.is_for_others(event.metadata()) {
+            return;
+        }
         let Some(open) = context
             .event_span(event)
             .and_then(|span| span.scope().find_map(|span| self.find(&span.id())))

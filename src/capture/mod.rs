@@ -4,6 +4,8 @@
 //! take, then finish); nothing blocks or does I/O; nothing emits a `tracing` event; a lock is held
 //! for one span at a time, never for two.
 
+#[cfg(feature = "otlp")]
+mod answers;
 mod attached;
 mod callsite;
 mod clock;
@@ -42,6 +44,8 @@ pub use dialect::Dialect;
 pub(crate) use draft::Waiting;
 pub(crate) use filter::CaptureFilter;
 pub(crate) use installed::{expect_lines, ids_around};
+#[cfg(feature = "otlp")]
+pub(crate) use interest::Interests;
 pub(crate) use layer::Capture;
 #[cfg(feature = "otlp-logs")]
 pub(crate) use log::{EventCapture, is_wanted};

@@ -58,6 +58,8 @@ pub(super) struct Origin {
     pub(super) own_ids: Ids,
     /// Whether OTel may give it others.
     pub(super) is_exported: bool,
+    /// Whether the record is sure to say what the span carries, whatever OTel was told.
+    pub(super) is_known: bool,
 }
 
 /// By what a span is known outside.
@@ -94,6 +96,7 @@ impl OpenSpan {
                     is_sampled: false,
                 },
                 is_exported: false,
+                is_known: false,
             },
             final_ids: OnceLock::new(),
             is_announced: AtomicBool::new(false),

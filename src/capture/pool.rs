@@ -29,6 +29,10 @@ const MADE_FOR_ONE_MORE: usize = 4;
 /// other within that find what the former left.
 const QUIET_TICKS: u32 = 120;
 
+/// Spare drafts for two readers. Made anew for each span they were a kilobyte that one thread took
+/// and another freed: the system gave that memory and took it back with every burst.
+pub(super) type Sheets = ArrayQueue<Arc<Draft>>;
+
 /// Spare objects.
 #[derive(Debug)]
 pub(super) struct Pool {
@@ -36,6 +40,7 @@ pub(super) struct Pool {
     drafts: ArrayQueue<Box<Draft>>,
     /// Where there are no others: taken in turns with them, they would only be more memory to go through.
     put_by: ArrayQueue<Box<Draft>>,
+    sheets: Arc<Sheets>,
     /// Drafts that agents' threads had to make, and for which the writer's has put none by yet.
     made: AtomicUsize,
     quiet_ticks: AtomicU32,
@@ -48,6 +53,7 @@ impl Pool {
             spans: ArrayQueue::new(SPARE_SPANS),
             drafts: ArrayQueue::new(drafts.max(1)),
             put_by: ArrayQueue::new(drafts.div_ceil(MADE_FOR_ONE_MORE).max(1)),
+            sheets: Arc::new(ArrayQueue::new(drafts.max(1))),
             made: AtomicUsize::new(0),
             quiet_ticks: AtomicU32::new(0),
         }
@@ -98,14 +104,25 @@ impl Pool {
         })
     }
 
+    /// The same draft for two readers.
+    #[inline]
+    pub(super) fn share(&self, mut draft: Box<Draft>) -> Arc<Draft> {
+        let spare = self.sheets.pop();
+        let mut sheet = spare.unwrap_or_else(|| draft.sheet(Arc::downgrade(&self.sheets)));
+        // Nobody reads a spare one.
+        let Some(own) = Arc::get_mut(&mut sheet) else {
+            return Arc::new(*draft);
+        };
+        own.take_over(&mut draft);
+        let _ = self.drafts.push(draft);
+        sheet
+    }
+
     /// Takes a draft back, and the parent that it held.
     pub(super) fn put_draft(&self, waiting: Waiting) {
         let (parent, draft) = match waiting {
             Waiting::Own(mut draft) => (draft.clear(), Some(draft)),
-            Waiting::Shared(draft) => (
-                Arc::into_inner(draft).and_then(|mut draft| draft.clear()),
-                None,
-            ),
+            Waiting::Shared(draft) => (draft.put_back(), None),
         };
         if let Some(mut parent) = parent
             && let Some(unshared) = Arc::get_mut(&mut parent)
@@ -132,6 +149,7 @@ impl Pool {
         if self.quiet_ticks.fetch_add(1, Ordering::Relaxed) >= QUIET_TICKS {
             while self.drafts.len() > DRAFTS_AT_REST && self.drafts.pop().is_some() {}
             while self.put_by.pop().is_some() {}
+            while self.sheets.len() > DRAFTS_AT_REST && self.sheets.pop().is_some() {}
         }
     }
 }
@@ -145,8 +163,9 @@ mod tests {
     use tracing::span::Id;
     use tracing::{Level, Metadata, callsite::DefaultCallsite, metadata};
 
-    use super::{MADE_FOR_ONE_MORE, OpenSpan, Pool, QUIET_TICKS, Waiting};
+    use super::{Draft, MADE_FOR_ONE_MORE, OpenSpan, Pool, QUIET_TICKS, Waiting};
     use crate::capture::callsite::Shape;
+    use crate::sink::Ended;
 
     fn open() -> Arc<OpenSpan> {
         static METADATA: Metadata<'static> = metadata! {
@@ -187,6 +206,23 @@ mod tests {
         drop(larger);
         drop(burst(1));
         assert_eq!(pool.made.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn a_sheet_comes_back_from_whichever_reader_is_the_last() {
+        let (pool, open) = (Pool::new(4), open());
+        let first = pool.share(pool.draft(&open));
+        let place = Arc::as_ptr(&first).addr();
+        let exporter: Arc<dyn Ended> = Arc::<Draft>::clone(&first);
+        pool.put_draft(Waiting::Shared(first));
+        assert!(pool.sheets.is_empty(), "it is still read");
+        exporter.release();
+        let second = pool.share(pool.draft(&open));
+        assert_eq!(Arc::as_ptr(&second).addr(), place);
+        let exporter: Arc<dyn Ended> = Arc::<Draft>::clone(&second);
+        exporter.release();
+        pool.put_draft(Waiting::Shared(second));
+        assert_eq!(pool.sheets.len(), 1);
     }
 
     #[test]

@@ -85,6 +85,13 @@ impl Spans {
         self.shard(number).get(&number).cloned()
     }
 
+    /// Whether a span's record is sure to say what the span carries.
+    #[cfg(feature = "otlp")]
+    #[inline]
+    pub(crate) fn knows(&self, id: &Id) -> bool {
+        self.visit(id, |open| open.origin.is_known).unwrap_or(false)
+    }
+
     /// Looks at a span where it lies. Its place is locked meanwhile: no user code may run, nor another
     /// place be looked at.
     #[inline]

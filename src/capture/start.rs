@@ -48,6 +48,7 @@ impl Core {
             span.origin.shape = shape;
             span.origin.tracing_id = id.clone();
             span.origin.is_exported = self.wire.is_some();
+            span.origin.is_known = kind.is_some();
             span.place(kind, above);
             if let Some(kind) = kind {
                 span.begin_as(kind);

@@ -85,6 +85,9 @@ pub(crate) trait Ended: Send + Sync + fmt::Debug {
     /// The span as it was.
     fn record(&self) -> Arc<SpanRecord>;
 
+    /// Told by a reader that has the record and wants no more.
+    fn release(self: Arc<Self>) {}
+
     /// The id under which the span is stored.
     fn span_id(&self) -> SpanId;
 

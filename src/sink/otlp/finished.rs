@@ -18,8 +18,8 @@ const MAX_HOPS: usize = 64;
 
 /// Records of ended spans by the id of their exported span, and the spans that are not exported.
 ///
-/// Bounded both ways: the oldest goes first. A span whose record is gone is exported as another
-/// library's would be, its own fields under the same policy.
+/// Bounded both ways: the oldest goes first. A span whose record is gone is exported by its name,
+/// its times and its parent: OTel was told no more ([`super::unladen`]).
 #[derive(Debug)]
 pub(super) struct Finished {
     /// What comes from the agent's threads, which so neither wait for the export thread nor hash.

@@ -37,6 +37,7 @@ mod signal;
 mod tail;
 mod tally;
 mod transport;
+mod unladen;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -64,6 +65,7 @@ use self::resend::Resender;
 use self::setup::{Setup, sampler};
 use self::tail::Tail;
 use self::tally::Tally;
+pub(crate) use self::unladen::Unladen;
 use crate::config::{ExportConfig, TailSampling};
 use crate::policy::{Permit, Policy};
 use crate::sink::backlog::Terms;

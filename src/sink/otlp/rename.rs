@@ -57,6 +57,7 @@ impl Rename {
         self.clean_states(&mut span);
         if let Some(draft) = id.and_then(|id| self.finished.take(id)) {
             let record = draft.record();
+            draft.release();
             self.rebuild(&record, &mut span);
             Renamed::Ours(span, record)
         } else {
