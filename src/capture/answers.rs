@@ -86,38 +86,45 @@ fn place_of(address: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::iter;
-
-    use tracing::span;
+    use tracing::field::FieldSet;
+    use tracing::metadata::Kind;
+    use tracing::{Level, Metadata};
 
     use super::{Answer, Answers};
 
+    /// Callsites, more of them than there are places.
+    fn callsites(count: usize) -> Vec<&'static Metadata<'static>> {
+        let subscriber = tracing_subscriber::registry();
+        let span = tracing::subscriber::with_default(subscriber, || tracing::info_span!("one"));
+        let known = span.metadata().unwrap().callsite();
+        let new = |_| -> &'static Metadata<'static> {
+            let fields = FieldSet::new(&[], known.clone());
+            let metadata =
+                Metadata::new("x", "x", Level::INFO, None, None, None, fields, Kind::SPAN);
+            Box::leak(Box::new(metadata))
+        };
+        (0..count).map(new).collect()
+    }
+
     #[test]
     fn an_answer_is_found_again_for_its_own_callsite_only() {
-        let subscriber = tracing_subscriber::registry();
-        tracing::subscriber::with_default(subscriber, || {
-            let spans: Vec<_> = iter::once(tracing::info_span!("one"))
-                .chain(iter::once(tracing::info_span!("two")))
-                .chain(iter::once(tracing::info_span!("three")))
-                .collect();
-            let metadata = |at: usize| span::Span::metadata(&spans[at]).unwrap();
-            let answers = Answers::default();
-            let (captured, exported) = (
-                Answer {
-                    is_captured: true,
-                    is_exported: false,
-                },
-                Answer {
-                    is_captured: false,
-                    is_exported: true,
-                },
-            );
-            answers.put(metadata(0), captured);
-            answers.put(metadata(1), exported);
-            answers.put(metadata(0), captured);
-            assert_eq!(answers.get(metadata(0)), Some(captured));
-            assert_eq!(answers.get(metadata(1)), Some(exported));
-            assert_eq!(answers.get(metadata(2)), None);
-        });
+        let (answers, callsites) = (Answers::default(), callsites(3_000));
+        let (met, unmet) = callsites.split_at(2_000);
+        let answer = |number: usize| Answer {
+            is_captured: number.is_multiple_of(2),
+            is_exported: number.is_multiple_of(3),
+        };
+        for round in 0..2 {
+            for (number, metadata) in met.iter().enumerate() {
+                answers.put(metadata, answer(number));
+            }
+            let found = met.iter().enumerate().filter(|(number, metadata)| {
+                let said = answers.get(metadata);
+                assert!(said.is_none_or(|said| said == answer(*number)), "{number}");
+                said.is_some()
+            });
+            assert!(found.count() > 1_000, "round {round}");
+        }
+        assert!(unmet.iter().all(|metadata| answers.get(metadata).is_none()));
     }
 }
