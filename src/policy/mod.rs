@@ -6,6 +6,7 @@
 
 mod class;
 mod extent;
+mod familiar;
 mod gate;
 mod limit;
 #[cfg(feature = "otlp-logs")]
@@ -13,12 +14,15 @@ mod log;
 mod named;
 mod redact;
 mod shape;
+mod withhold;
 
 use std::borrow::Cow;
+use std::sync::Mutex;
 
 use class::Holds;
 pub(crate) use extent::Extent;
 use extent::{ERROR_CHARS, PLAIN_CHARS};
+use familiar::Familiar;
 pub use gate::{Decision, Reason};
 pub(crate) use gate::{Gate, Permit};
 pub(crate) use limit::cut;
@@ -28,9 +32,11 @@ pub use redact::Redactor;
 pub(crate) use redact::mark::halved_at;
 pub(crate) use redact::{Custom, Rules};
 pub(crate) use shape::cut as cut_value;
+pub(crate) use withhold::withhold_content;
+use withhold::{left_of, withhold};
 
 use crate::config::{Classes, ContentClass, ContentRules, Placement};
-use crate::record::{EventRecord, SpanRecord, Value};
+use crate::record::{EventRecord, Facts, SpanRecord, Value};
 use crate::semconv::{Fact, Sensitivity, exception, is_plain_of_event};
 
 /// The rules in force, fixed when Hermes is built.
@@ -39,6 +45,7 @@ pub(crate) struct Policy {
     content: ContentRules,
     extent: Extent,
     redactor: Redactor,
+    familiar: Mutex<Familiar>,
 }
 
 impl Policy {
@@ -53,6 +60,7 @@ impl Policy {
             content: content.into(),
             extent,
             redactor: Redactor::with_key(key, rules),
+            familiar: Mutex::default(),
         }
     }
 
@@ -105,9 +113,7 @@ impl Policy {
     /// Makes of a record what may be kept on this machine.
     pub(crate) fn clean_in_place(&self, record: &mut SpanRecord) {
         withhold(record, self.content.kept);
-        for (fact, value) in record.facts.values_mut() {
-            self.clean(value, fact.sensitivity());
-        }
+        self.clean_facts(&mut record.facts);
         self.clean_attributes(&mut record.extra);
         for event in &mut record.events {
             self.clean_text(&mut event.name, ERROR_CHARS, Sensitivity::Content);
@@ -192,6 +198,21 @@ impl Policy {
         }
     }
 
+    fn chars(&self, sensitivity: Sensitivity) -> usize {
+        match sensitivity {
+            Sensitivity::Plain => PLAIN_CHARS,
+            Sensitivity::Content => self.extent.chars(),
+        }
+    }
+
+    /// What may be kept of the text of a value; `None`: all of it. Most are short and clean.
+    fn cleaned(&self, text: &str, sensitivity: Sensitivity) -> Option<String> {
+        match shape::cut(self.redact(text, sensitivity), self.chars(sensitivity)) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(clean) => Some(clean),
+        }
+    }
+
     /// Most texts are short and clean: they stay where they are.
     fn clean_text(&self, text: &mut Cow<'static, str>, chars: usize, sensitivity: Sensitivity) {
         let clean = match self.redact(text, sensitivity) {
@@ -204,16 +225,49 @@ impl Policy {
         *text = Cow::Owned(clean);
     }
 
-    fn clean(&self, value: &mut Value, sensitivity: Sensitivity) {
-        let chars = match sensitivity {
-            Sensitivity::Plain => PLAIN_CHARS,
-            Sensitivity::Content => self.extent.chars(),
+    /// Most texts of a record are those of the records before it.
+    fn clean_facts(&self, facts: &mut Facts) {
+        // Who comes second, to clean for an exporter, does not wait.
+        let Ok(mut familiar) = self.familiar.try_lock() else {
+            for (fact, value) in facts.values_mut() {
+                self.clean(value, fact.sensitivity());
+            }
+            return;
         };
+        for (fact, value) in facts.values_mut() {
+            let sensitivity = fact.sensitivity();
+            let mut cleaned = |text: &str| {
+                if familiar.knows(text, sensitivity) {
+                    return None;
+                }
+                let clean = self.cleaned(text, sensitivity);
+                if clean.is_none() {
+                    familiar.remember(text, sensitivity);
+                }
+                clean
+            };
+            match value {
+                Value::Text(text) => {
+                    if let Some(clean) = cleaned(text) {
+                        *text = Cow::Owned(clean);
+                    }
+                }
+                Value::Texts(texts) if sensitivity == Sensitivity::Plain => {
+                    for text in texts {
+                        if let Some(clean) = cleaned(text) {
+                            *text = clean;
+                        }
+                    }
+                }
+                value => self.clean(value, sensitivity),
+            }
+        }
+    }
+
+    fn clean(&self, value: &mut Value, sensitivity: Sensitivity) {
         match value {
-            // Most values are short and clean: they stay where they are.
             Value::Text(text) => {
-                let clean = shape::cut(self.redact(text, sensitivity), chars);
-                if let Cow::Owned(clean) = clean {
+                if let Some(clean) = self.cleaned(text, sensitivity) {
                     *text = Cow::Owned(clean);
                 }
             }
@@ -227,67 +281,13 @@ impl Policy {
                         names.map(Cow::into_owned).collect()
                     }
                 };
+                let chars = self.chars(sensitivity);
                 for (text, clean) in texts.iter_mut().zip(clean) {
                     *text = shape::cut(Cow::Owned(clean), chars).into_owned();
                 }
             }
             Value::Bool(_) | Value::Int(_) | Value::Double(_) => {}
         }
-    }
-}
-
-/// Takes out of a record what is content of other kinds than these.
-fn withhold(record: &mut SpanRecord, allowed: Classes) {
-    if allowed == Classes::ALL {
-        return;
-    }
-    if allowed == Classes::NONE {
-        return withhold_content(record);
-    }
-    let mut withheld = Vec::new();
-    for (fact, value) in record.facts.values_mut() {
-        let is_content = fact.sensitivity() == Sensitivity::Content;
-        if is_content && !is_left(value, Holds::of(fact), allowed) {
-            withheld.push(fact);
-        }
-    }
-    record.facts.retain(|fact| !withheld.contains(&fact));
-    record
-        .extra
-        .retain_mut(|(name, value)| is_left(value, Holds::named(name), allowed));
-    for event in &mut record.events {
-        event.attributes.retain_mut(|(name, value)| {
-            is_kept_of_event(name) || is_left(value, Holds::named(name), allowed)
-        });
-    }
-}
-
-/// Leaves of a value what is of these kinds; whether that is anything.
-fn is_left(value: &mut Value, holds: Holds, allowed: Classes) -> bool {
-    let all = std::mem::replace(value, Value::Bool(false));
-    match left_of(all, holds, allowed) {
-        Some(left) => {
-            *value = left;
-            true
-        }
-        None => false,
-    }
-}
-
-/// What is left of a value; `None`: nothing.
-fn left_of(value: Value, holds: Holds, allowed: Classes) -> Option<Value> {
-    if !holds.is_any(allowed) {
-        return None;
-    }
-    match value {
-        Value::Text(text) => {
-            let left = match holds.left_of(&text, allowed)? {
-                Cow::Borrowed(_) => None,
-                Cow::Owned(left) => Some(left),
-            };
-            Some(Value::Text(left.map_or(text, Cow::Owned)))
-        }
-        value => Some(value),
     }
 }
 
@@ -300,17 +300,6 @@ pub(crate) fn label(text: &str) -> String {
         Rules::default(),
     );
     policy.label(text)
-}
-
-/// Takes out of a record what is content.
-pub(crate) fn withhold_content(record: &mut SpanRecord) {
-    record
-        .facts
-        .retain(|fact| fact.sensitivity() == Sensitivity::Plain);
-    record.extra.clear();
-    for event in &mut record.events {
-        event.attributes.retain(|(name, _)| is_kept_of_event(name));
-    }
 }
 
 /// Whether events of a record, as it may be kept, carry content.
@@ -391,7 +380,9 @@ fn is_well_known(key: &str) -> bool {
 mod tests {
     use super::{Extent, Policy, Rules};
     use crate::config::{Content, ContentCapture, ContentClass, ContentRules, Placement};
+    use crate::record::Facts;
     use crate::record::Value;
+    use crate::semconv::Fact;
 
     fn policy(content: Content) -> Policy {
         Policy::new(content, Extent::default(), [7; 16], Rules::default())
@@ -445,5 +436,30 @@ mod tests {
         let leaves = |name| policy.foreign_value(name, Value::from("a")).is_some();
         assert!(leaves("answer.of.nobody") && !leaves("gen_ai.output.messages"));
         assert!(!policy.exports_all_content() && policy.captures_content());
+    }
+
+    #[test]
+    fn a_text_that_cannot_be_searched_is_not_kept() {
+        let mut facts = Facts::default();
+        facts.set(Fact::ToolResult, "a".repeat(256 * 1024 * 1024 + 1));
+        policy(Content::Local).clean_facts(&mut facts);
+        assert_eq!(
+            facts.text(Fact::ToolResult),
+            Some("[redaction-unavailable]")
+        );
+    }
+
+    #[test]
+    fn a_secret_is_found_however_often_it_comes() {
+        let policy = policy(Content::Local);
+        for _ in 0..3 {
+            let mut facts = Facts::default();
+            facts.set(Fact::RequestModel, "gpt-4o");
+            facts.set(Fact::ToolResult, "password=hunter2-and-more");
+            policy.clean_facts(&mut facts);
+            let said = facts.text(Fact::ToolResult).unwrap();
+            assert!(said.starts_with("password=[secret:"), "{said}");
+            assert_eq!(facts.text(Fact::RequestModel), Some("gpt-4o"));
+        }
     }
 }

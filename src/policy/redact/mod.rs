@@ -187,7 +187,7 @@ impl Redactor {
         match clean.as_ref().and_then(|clean| clean.get(name)) {
             Some(serde_json::Value::String(clean)) => Cow::Owned(clean.clone()),
             Some(clean) => Cow::Owned(clean.to_string()),
-            None => Cow::Borrowed(UNAVAILABLE),
+            None => unavailable(),
         }
     }
 
@@ -206,14 +206,14 @@ impl Redactor {
 
     fn flat<'a>(&self, text: &'a str, personal: bool) -> Cow<'a, str> {
         if text.len() > MOST_BYTES {
-            return Cow::Borrowed(UNAVAILABLE);
+            return unavailable();
         }
         let mut clean = Cow::Borrowed(text);
         // A mark may stand where a space kept two values apart; the passes after the first see to that, and to it that
         // redacting twice is redacting once.
         for _ in 0..MOST_PASSES {
             let Some(spans) = self.search(&clean, personal) else {
-                return Cow::Borrowed(UNAVAILABLE);
+                return unavailable();
             };
             if spans.is_empty() {
                 return clean;
@@ -221,10 +221,10 @@ impl Redactor {
             match self.replace(&clean, spans) {
                 Some(Replaced::Same) => return clean,
                 Some(Replaced::Text(text)) => clean = Cow::Owned(text),
-                None => return Cow::Borrowed(UNAVAILABLE),
+                None => return unavailable(),
             }
         }
-        Cow::Borrowed(UNAVAILABLE)
+        unavailable()
     }
 
     /// Every place to be replaced, in no order; `None` where it cannot be searched.
@@ -340,6 +340,11 @@ impl Redactor {
             Replaced::Text(clean)
         })
     }
+}
+
+/// In place of a text that cannot be searched: not borrowed, for then it would pass for the text itself.
+fn unavailable<'a>() -> Cow<'a, str> {
+    Cow::Owned(UNAVAILABLE.to_owned())
 }
 
 /// What replacing came to.
