@@ -310,7 +310,7 @@ impl<'a> NotesRef<'a> {
 
     /// The facts as they stand, each once and in its own type.
     pub(super) fn facts(self) -> Facts {
-        let mut facts = Facts::default();
+        let mut facts = Facts::with_room();
         for (fact, value) in self.iter() {
             facts.set(fact, typed(fact, Value::from(value)));
         }

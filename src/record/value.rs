@@ -97,7 +97,10 @@ impl Value {
             Value::Int(int) => Cow::Owned(int.to_string()),
             Value::Double(double) => Cow::Owned(double.to_string()),
             Value::Text(text) => Cow::Borrowed(text),
-            Value::Texts(texts) => Cow::Owned(texts.join(",")),
+            Value::Texts(texts) => match texts.as_slice() {
+                [text] => Cow::Borrowed(text),
+                texts => Cow::Owned(texts.join(",")),
+            },
         }
     }
 }
