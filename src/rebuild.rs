@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind};
 use crate::record::SpanRecord;
-use crate::sink::{LogReader, Rows};
+use crate::sink::{LogReader, Preparer, rows};
 use crate::store::{Rebuild, Store};
 use crate::wire::line::{Line, Unreadable};
 
@@ -68,7 +68,7 @@ impl Store {
         let mut replay = Replay {
             store: Rebuild::begin(into.as_ref())?,
             batch: Batch::default(),
-            rows: Rows::default(),
+            preparer: Preparer::default(),
             rebuilt: Rebuilt::default(),
         };
         while let Some(line) = lines.next().map_err(|error| unreadable(log, error))? {
@@ -91,7 +91,7 @@ impl Store {
 struct Replay {
     store: Rebuild,
     batch: Batch,
-    rows: Rows,
+    preparer: Preparer,
     rebuilt: Rebuilt,
 }
 
@@ -150,8 +150,11 @@ impl Replay {
         if self.batch.records.is_empty() {
             return Ok(());
         }
-        let rows = self.rows.of(&self.batch.records);
+        let prepared = self.preparer.prepare(&self.batch.records);
+        let rows = rows(&self.batch.records, &prepared);
         self.rebuilt.skipped += self.store.batch(&self.batch.writer, &rows)?;
+        drop(rows);
+        self.preparer.reuse(prepared);
         self.batch.records.clear();
         Ok(())
     }

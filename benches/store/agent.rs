@@ -71,7 +71,7 @@ pub(crate) fn record_at_once(mix: Mix, spans: u64) -> u64 {
 
 fn wait_for_room(telemetry: &Telemetry) {
     while telemetry.stats().queue_depth > QUEUE / 2 {
-        sleep(Duration::from_micros(200));
+        sleep(Duration::from_millis(1));
     }
 }
 

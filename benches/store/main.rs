@@ -32,7 +32,8 @@ const PYTHON: [(&str, f64); 3] = [
     ("hermes-plugin-otel-tracing, no-op exporters", 17_836.0),
 ];
 
-/// The name of Hermes's own thread.
+/// The names of Hermes's own threads.
+const READER: &str = "hermes-reader";
 const WRITER: &str = "hermes-writer";
 
 const ROUNDS: usize = 7;
@@ -121,10 +122,12 @@ impl Hermes {
 fn compare(spans: u64) {
     let (mut whole, mut writer, mut ceiling) = (Vec::new(), Vec::new(), Vec::new());
     let (mut writer_us, mut alone_us, mut ceiling_us) = (Vec::new(), Vec::new(), Vec::new());
+    let mut reader_us = Vec::new();
     for _ in 0..ROUNDS {
         let hermes = Hermes::new();
         whole.push(hermes.record(Mix::Sessions, spans));
         writer_us.extend(cpu::of_thread(WRITER).map(|used| micros(used, spans)));
+        reader_us.extend(cpu::of_thread(READER).map(|used| micros(used, spans)));
         let folder = hermes.close();
         let rows = Rows::of(&folder.path().join("store.db"));
         let before = cpu::of_this_thread();
@@ -150,9 +153,10 @@ fn compare(spans: u64) {
     );
     if !writer_us.is_empty() && !ceiling_us.is_empty() {
         let (beside, alone) = (Median::of(writer_us), Median::of(alone_us));
-        let ceiling = Median::of(ceiling_us);
+        let (reader, ceiling) = (Median::of(reader_us), Median::of(ceiling_us));
         println!("  processor time, microseconds per span, whatever else the machine does:");
         println!("    writer thread, producer beside         {beside:9.2}");
+        println!("    reader thread, producer beside         {reader:9.2}");
         println!("    writer thread alone                    {alone:9.2}");
         println!("    raw rusqlite                           {ceiling:9.2}");
         println!(

@@ -26,7 +26,8 @@ use crate::policy::{Extent, Gate, Policy, Rules};
 use crate::privacy::Privacy;
 use crate::record::{WriterIdentity, now_ns, seed};
 use crate::sink::{
-    Backlog, Callback, EventLogSink, LiveSink, LogCounter, LogLimits, Recent, RecentLimits, Sink,
+    Backlog, Callback, EventLogSink, LiveSink, LogCounter, LogLimits, Packer, Recent, RecentLimits,
+    Sink,
 };
 #[cfg(feature = "sqlite")]
 use crate::sink::{Keeper, StoreWishes};
@@ -116,6 +117,7 @@ where
         diagnostics: Arc::clone(diagnostics),
         recent: recent.clone(),
     };
+    let packer = Packer::new(sinks.iter().any(|sink| sink.keeps()));
     let writer = Writer {
         queue: Arc::clone(&queue),
         health: Arc::clone(&health),
@@ -123,7 +125,7 @@ where
         diagnostics: Arc::clone(diagnostics),
         is_storeless: store.is_missing,
     };
-    let writer = match reader.start(writer) {
+    let writer = match reader.start(writer, packer) {
         Ok(thread) => Some(thread),
         Err(error) => {
             let why = format!("cannot start the writer thread: {error}; no spans are kept");

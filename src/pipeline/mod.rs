@@ -3,6 +3,7 @@
 //! A full queue loses the newest record and counts it: the caller neither waits nor allocates for
 //! a record that has no place. Control (flush, shutdown) travels apart from the data.
 
+mod ahead;
 mod happenings;
 mod health;
 mod home;

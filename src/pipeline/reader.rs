@@ -5,21 +5,19 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::writer::{Work, Writer};
+use super::ahead::{Ahead, Work, way};
+use super::writer::Writer;
 use super::{Health, Loss, Queue};
 use crate::diagnostic::Diagnostics;
 use crate::policy::Policy;
 use crate::record::SpanRecord;
-use crate::sink::{Ended, Recent};
+use crate::sink::{Ended, Packer, Recent};
 
 /// Records per transaction: past the knee of `SQLite`'s curve (256 to 1,024), more gains nothing.
 const BATCH: usize = 512;
-/// How much work may lie ready for the writer. More would only be more memory.
-const AHEAD: usize = 2;
 /// How long the thread sleeps when there is nothing to do. At 20 ms it costs about 0.2 % of one core; a
 /// blocking receive would cost every caller a futex wake instead.
 const POLL: Duration = Duration::from_millis(20);
@@ -63,32 +61,27 @@ pub(crate) struct Reader<S: Source> {
     pub(crate) recent: Option<Arc<Recent>>,
 }
 
-/// The way to the writer, and back.
-struct Ahead {
-    work: SyncSender<Work>,
-    /// Batches that are written. They are freed on the thread that made them, which is cheaper.
-    written: Receiver<Vec<Arc<SpanRecord>>>,
-}
-
 impl<S: Source + 'static> Reader<S>
 where
     S::Draft: 'static,
 {
     /// Starts both threads; they end after [`Queue::close`].
-    pub(crate) fn start(self, writer: Writer<S::Draft>) -> std::io::Result<JoinHandle<()>> {
-        let (work, to_do) = sync_channel(AHEAD);
-        let (done, written) = channel();
-        let writing = spawn("hermes-writer", move || writer.run(&to_do, &done))?;
-        let ahead = Ahead { work, written };
+    pub(crate) fn start(
+        self,
+        writer: Writer<S::Draft>,
+        packer: Packer,
+    ) -> std::io::Result<JoinHandle<()>> {
+        let (mut ahead, behind) = way(packer);
+        let writing = spawn("hermes-writer", move || writer.run(&behind))?;
         spawn("hermes-reader", move || {
-            self.run(&ahead);
+            self.run(&mut ahead);
             // Without more to come, the writer ends.
             drop(ahead);
             let _ = writing.join();
         })
     }
 
-    fn run(self, ahead: &Ahead) {
+    fn run(self, ahead: &mut Ahead) {
         self.queue.attend(thread::current());
         let (mut last_tick, mut answered) = (Instant::now(), 0);
         let mut unsettled = Unsettled::default();
@@ -143,12 +136,12 @@ where
     /// Makes the next batch; returns how many drafts it took, `None` where there are none.
     fn pass_on(
         &self,
-        ahead: &Ahead,
+        ahead: &mut Ahead,
         pop: fn(&Queue<S::Draft>) -> Option<S::Draft>,
         unsettled: &mut Unsettled<S::Draft>,
     ) -> Option<usize> {
-        while ahead.written.try_recv().is_ok() {}
-        let (mut batch, mut count) = (Vec::with_capacity(BATCH.min(self.queue.depth())), 0);
+        ahead.take_back();
+        let (mut batch, mut count) = (ahead.room(), 0);
         while batch.len() < BATCH
             && let Some(draft) = pop(&self.queue)
         {
@@ -161,13 +154,13 @@ where
         }
         if !batch.is_empty() {
             self.remember(&batch);
-            ahead.pass(Work::Write(batch));
+            ahead.write(batch);
         }
         (count > 0).then_some(count)
     }
 
     /// Passes on what waited to learn how it turned out, once it has or has waited long enough.
-    fn settle(&self, ahead: &Ahead, unsettled: &mut Unsettled<S::Draft>, everything: bool) {
+    fn settle(&self, ahead: &mut Ahead, unsettled: &mut Unsettled<S::Draft>, everything: bool) {
         if unsettled.0.is_empty() {
             return;
         }
@@ -181,7 +174,7 @@ where
             .collect();
         if !batch.is_empty() {
             self.remember(&batch);
-            ahead.pass(Work::Write(batch));
+            ahead.write(batch);
         }
     }
 
@@ -230,7 +223,7 @@ where
         }
     }
 
-    fn announce(&self, ahead: &Ahead) {
+    fn announce(&self, ahead: &mut Ahead) {
         let running = caught(|| self.source.announce()).unwrap_or_default();
         let running: Vec<_> = running
             .iter()
@@ -238,7 +231,7 @@ where
             .collect();
         self.remember(&running);
         for chunk in running.chunks(BATCH) {
-            ahead.pass(Work::Show(chunk.to_vec()));
+            ahead.pass(Work::Show(chunk.to_vec().into()));
         }
     }
 
@@ -252,17 +245,11 @@ where
         ahead.pass(Work::Tick { lost });
     }
 
+    /// Keeps records in sight of readers in this process.
     fn remember(&self, batch: &[Arc<SpanRecord>]) {
         if let Some(recent) = &self.recent {
             let _ = caught(|| recent.put(batch));
         }
-    }
-}
-
-impl Ahead {
-    /// Hands work over, and waits for the writer where it is behind. A writer that is gone takes none.
-    fn pass(&self, work: Work) {
-        let _ = self.work.send(work);
     }
 }
 
@@ -291,7 +278,7 @@ mod tests {
     use crate::policy::{Extent, Policy, Rules};
     use crate::record::{Facts, RunId, RunRecord, SpanId, SpanRecord, Status, TraceId};
     use crate::semconv::Kind;
-    use crate::sink::{Ended, Outcome, Sink, SinkError};
+    use crate::sink::{Ended, Outcome, Packer, Parcel, Sink, SinkError};
 
     const SOON: Duration = Duration::from_secs(60);
 
@@ -371,7 +358,7 @@ mod tests {
             true
         }
 
-        fn write(&mut self, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError> {
+        fn write(&mut self, batch: &Parcel) -> Result<Outcome, SinkError> {
             let mut kept = self.0.lock().unwrap();
             kept.extend(batch.iter().map(|record| record.start_ns));
             Ok(Outcome::default())
@@ -405,7 +392,7 @@ mod tests {
             diagnostics,
             is_storeless: false,
         };
-        let thread = reader.start(writer).unwrap();
+        let thread = reader.start(writer, Packer::new(false)).unwrap();
         let (is_over, mut is_flushed) = (AtomicBool::new(false), true);
         std::thread::scope(|scope| {
             for _ in 0..4 {
@@ -465,7 +452,7 @@ mod tests {
             diagnostics,
             is_storeless: false,
         };
-        let thread = reader.start(writer).unwrap();
+        let thread = reader.start(writer, Packer::new(false)).unwrap();
         std::thread::scope(|scope| {
             for thread in 0..3_i64 {
                 let (queue, kept) = (&queue, &kept);

@@ -2,14 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::ahead::{Behind, Work};
 use super::{Health, Loss, Queue};
 use crate::diagnostic::Diagnostics;
 use crate::record::{Happening, SpanRecord, now_ns};
-use crate::sink::{Ended, Outcome, Sink, SinkError};
+use crate::sink::{Ended, Outcome, Parcel, Sink, SinkError};
 
 /// The longest pause between two tries of a batch that the store did not take.
 const MAX_BACKOFF: Duration = Duration::from_secs(1);
@@ -26,32 +26,15 @@ pub(crate) struct Writer<D> {
     pub(crate) is_storeless: bool,
 }
 
-/// What is to be done next, in the order in which it came.
-pub(super) enum Work {
-    /// Spans that have ended, cleaned by policy.
-    Write(Vec<Arc<SpanRecord>>),
-    /// Spans that run.
-    Show(Vec<Arc<SpanRecord>>),
-    /// Events that no span makes, cleaned by policy.
-    Note(Vec<Happening>),
-    /// Time has passed.
-    Tick {
-        /// Spans that are lost, and that somebody waits for.
-        lost: Vec<Arc<SpanRecord>>,
-    },
-    /// Those who asked for a flush are to hear that it is done.
-    Answer(u64),
-}
-
 impl<D: Ended> Writer<D> {
     /// Works until nobody has anything to do any more.
-    pub(super) fn run(mut self, to_do: &Receiver<Work>, done: &Sender<Vec<Arc<SpanRecord>>>) {
+    pub(super) fn run(mut self, ahead: &Behind) {
         let mut last_chance = None;
-        while let Ok(work) = to_do.recv() {
+        while let Some(work) = ahead.next() {
             match work {
                 Work::Write(batch) => {
                     self.write(&batch, &mut last_chance);
-                    let _ = done.send(batch);
+                    ahead.give_back(batch);
                 }
                 Work::Show(running) => {
                     for sink in &mut self.sinks {
@@ -111,7 +94,7 @@ impl<D: Ended> Writer<D> {
         }
     }
 
-    fn write(&mut self, batch: &[Arc<SpanRecord>], last_chance: &mut Option<Instant>) {
+    fn write(&mut self, batch: &Parcel, last_chance: &mut Option<Instant>) {
         let counted = batch.iter().filter(|record| !record.withdrawn).count() as u64;
         let mut kept = if self.is_storeless {
             Err(counted)

@@ -313,7 +313,7 @@ mod tests {
         let [early, late, owed, unknown] = [0, 1, 2, 3].map(|at: usize| records[at].span_id);
         bench.backlog.settled(&[early]);
         bench.backlog.owe(&[owed], 1, "away");
-        sink.write(&records).unwrap();
+        sink.write(&records.clone().into()).unwrap();
         bench.backlog.settled(&[late]);
         sink.tick(1, &[]);
         assert_eq!(bench.backlog.pending(), 1);
@@ -340,7 +340,7 @@ mod tests {
         let [early, late, stays, undecided] = [0, 1, 2, 3].map(|at: usize| records[at].span_id);
         records.push(Arc::new(unsampled));
         backlog.leave_now([early]);
-        sink.write(&records).unwrap();
+        sink.write(&records.clone().into()).unwrap();
         backlog.leave_now([late]);
         backlog.settled(&[stays]);
         sink.tick(1, &[]);
@@ -397,7 +397,7 @@ mod tests {
         let records: Vec<_> = (0..3).map(|_| Arc::new(record())).collect();
         let ids: Vec<_> = records.iter().map(|record| record.span_id).collect();
         bench.backlog.owe(&ids, 1, "away");
-        sink.write(&records).unwrap();
+        sink.write(&records.clone().into()).unwrap();
         // As if so many had been taken over from others.
         bench.backlog.more(super::MOST - 1);
         sink.tick(1, &[]);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Backlog, Outcome, Sink, SinkError, StoreSink};
+use super::{Backlog, Outcome, Parcel, Sink, SinkError, StoreSink};
 use crate::diagnostic::Diagnostics;
 use crate::error::{Error, ErrorKind};
 use crate::record::{Happening, SpanId, SpanRecord, TraceId, WriterIdentity, now_ns};
@@ -259,7 +259,7 @@ impl Keeper {
             return;
         };
         let running: Vec<_> = self.running.values().cloned().collect();
-        self.is_behind = store.write(&running).is_err();
+        self.is_behind = store.write(&running.into()).is_err();
     }
 
     /// Writes to the store; where that turns out to be broken, to the one that takes its place.
@@ -285,7 +285,7 @@ impl Sink for Keeper {
         true
     }
 
-    fn write(&mut self, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError> {
+    fn write(&mut self, batch: &Parcel) -> Result<Outcome, SinkError> {
         self.follow(batch);
         let written = self.put(|store| store.write(batch));
         if written.is_err() && batch.iter().any(|record| record.end_ns.is_none()) {
@@ -376,7 +376,7 @@ mod tests {
         let path = in_the_way.join("telemetry.db");
         let mut late = keeper(&path, 1);
         assert!(!late.is_open());
-        assert!(late.write(&[]).unwrap_err().retryable);
+        assert!(late.write(&Vec::new().into()).unwrap_err().retryable);
         std::fs::remove_file(&in_the_way).unwrap();
         while !late.is_open() {
             late.tick(1, &[]);
@@ -408,9 +408,12 @@ mod tests {
             .unwrap();
         let before = std::fs::read(&foreign).unwrap();
         std::fs::rename(&foreign, &path).unwrap();
-        let error = keeper.write(&[]).unwrap_err();
+        let error = keeper.write(&Vec::new().into()).unwrap_err();
         assert!(!error.retryable && error.message.contains("is not a hermes store"));
-        assert!(!keeper.write(&[]).unwrap_err().retryable, "now or later");
+        assert!(
+            !keeper.write(&Vec::new().into()).unwrap_err().retryable,
+            "now or later"
+        );
         assert!(std::fs::read(&path).unwrap() == before, "it was left alone");
         assert_eq!(Store::open(&path).unwrap_err().kind(), ErrorKind::NotAStore);
     }

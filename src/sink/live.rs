@@ -1,10 +1,8 @@
 //! Subscribers in this process: finished spans in batches, one subscriber's failure its own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
-use super::{Outcome, Sink, SinkError};
-use crate::record::SpanRecord;
+use super::{Outcome, Parcel, Sink, SinkError};
 use crate::semconv::Naming;
 use crate::wire::FinishedSpan;
 
@@ -42,7 +40,7 @@ impl LiveSink {
 }
 
 impl Sink for LiveSink {
-    fn write(&mut self, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError> {
+    fn write(&mut self, batch: &Parcel) -> Result<Outcome, SinkError> {
         let spans: Vec<_> = batch
             .iter()
             .filter(|record| record.end_ns.is_some() && !record.withdrawn)

@@ -9,11 +9,14 @@ mod keeper;
 mod live;
 #[cfg(feature = "otlp")]
 pub(crate) mod otlp;
+mod parcel;
 mod recent;
 #[cfg(feature = "sqlite")]
 mod store;
 #[cfg(not(feature = "otlp"))]
 mod surrounding;
+#[cfg(not(feature = "sqlite"))]
+mod unprepared;
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,11 +39,12 @@ pub use otlp::preview::{PreviewAttribute, PreviewEvent, PreviewSpan, Why};
 pub(crate) use otlp::preview::{previewed, previewed_resource};
 #[cfg(feature = "otlp")]
 pub(crate) use otlp::remote::{Held, Surrounding, hold};
+pub(crate) use parcel::{Packer, Parcel};
 pub(crate) use recent::{Recent, RecentLimits};
 #[cfg(feature = "sqlite")]
-pub(crate) use store::Rows;
-#[cfg(feature = "sqlite")]
 use store::StoreSink;
+#[cfg(feature = "sqlite")]
+pub(crate) use store::{Preparer, rows};
 #[cfg(not(feature = "otlp"))]
 pub(crate) use surrounding::{Held, Surrounding, hold};
 
@@ -53,8 +57,8 @@ pub(crate) trait Sink: Send {
         false
     }
 
-    /// Takes a batch of records, cleaned by policy: ended spans, and running ones to announce.
-    fn write(&mut self, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError>;
+    /// Takes a batch of records.
+    fn write(&mut self, batch: &Parcel) -> Result<Outcome, SinkError>;
 
     /// Takes events that no span makes, cleaned by policy.
     fn note(&mut self, _events: &[Happening]) -> Result<Outcome, SinkError> {

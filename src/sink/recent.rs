@@ -9,6 +9,8 @@ use std::fmt;
 use std::mem::size_of;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use foldhash::fast::RandomState;
+
 use crate::record::{Facts, SpanId, SpanRecord, TraceId, Value};
 use crate::wire::RecentTrace;
 
@@ -38,9 +40,10 @@ pub(crate) struct Recent {
 
 #[derive(Default)]
 struct Ring {
-    traces: HashMap<TraceId, Kept>,
+    traces: HashMap<TraceId, Kept, RandomState>,
     /// The traces by when something was last heard of them.
     order: BTreeMap<u64, TraceId>,
+    /// How often another trace than before was heard of.
     heard: u64,
     bytes: usize,
 }
@@ -49,7 +52,7 @@ struct Ring {
 struct Kept {
     /// Shared with readers: copied, pointer by pointer, when it changes while one reads.
     spans: Arc<Vec<Arc<SpanRecord>>>,
-    place: HashMap<SpanId, usize>,
+    place: HashMap<SpanId, usize, RandomState>,
     heard: u64,
     bytes: usize,
     omitted: u64,
@@ -125,18 +128,21 @@ impl Ring {
         if limits.spans_per_trace == 0 {
             return;
         }
-        self.heard += 1;
-        let (heard, trace_id) = (self.heard, record.trace_id);
+        let trace_id = record.trace_id;
         let kept = self.traces.entry(trace_id).or_insert_with(|| Kept {
             spans: Arc::default(),
-            place: HashMap::new(),
-            heard,
+            place: HashMap::default(),
+            heard: 0,
             bytes: 0,
             omitted: 0,
         });
-        self.order.remove(&kept.heard);
-        self.order.insert(heard, trace_id);
-        kept.heard = heard;
+        // Spans of one trace come together.
+        if kept.heard != self.heard || self.heard == 0 {
+            self.heard += 1;
+            self.order.remove(&kept.heard);
+            self.order.insert(self.heard, trace_id);
+            kept.heard = self.heard;
+        }
         let before = kept.bytes;
         kept.put(record, limits.spans_per_trace);
         self.bytes = self.bytes - before + kept.bytes;

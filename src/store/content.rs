@@ -84,10 +84,10 @@ impl Contents {
     ) -> rusqlite::Result<()> {
         self.is_any = true;
         for content in contents {
-            let objects = split::objects(&content.text);
+            let objects = split::objects(content.text);
             let is_list = objects.is_some();
             let mut last = 0;
-            for text in objects.unwrap_or_else(|| vec![&content.text]) {
+            for text in objects.unwrap_or_else(|| vec![content.text]) {
                 last = link(connection, last, text)?;
             }
             let values = params![span, content.place, is_list, last];

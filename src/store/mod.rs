@@ -1,6 +1,7 @@
 //! The store: the only place with SQL. Written by one [`Writer`] per process, read through [`Store`].
 
 mod aside;
+mod at_hand;
 mod column;
 mod connect;
 mod content;

@@ -36,7 +36,7 @@ pub(super) struct Put<'t, 'r> {
     inserts: Inserts<'t>,
     shapes: &'t mut Shapes,
     contents: &'t mut Contents,
-    scopes: Scopes,
+    scopes: Scopes<'t>,
     runs: BTreeMap<RunId, Tally<'r>>,
     retried: Vec<(RunId, SpanId)>,
     withdrawn: Vec<&'r WithdrawnRow>,
@@ -71,7 +71,7 @@ impl<'t, 'r> Put<'t, 'r> {
             inserts: Inserts::new(connection),
             shapes,
             contents,
-            scopes: Scopes::default(),
+            scopes: Scopes::new(connection),
             runs: BTreeMap::new(),
             retried: Vec::new(),
             withdrawn: Vec::new(),
@@ -97,8 +97,9 @@ impl<'t, 'r> Put<'t, 'r> {
 
     /// Writes what the rows add up to, and gives the spans that are owed to a collector.
     pub(super) fn finish(self) -> rusqlite::Result<Vec<(SpanId, i64)>> {
+        let mut insert = run::inserting(self.connection);
         for (&run_id, tally) in &self.runs {
-            tally.write(run_id, self.connection, self.writer.number)?;
+            tally.write(run_id, self.connection, &mut insert, self.writer.number)?;
         }
         for (run_id, span_id) in self.retried {
             let ids = params![Hex::from(run_id), Hex::from(span_id)];
@@ -164,7 +165,7 @@ impl<'t, 'r> Put<'t, 'r> {
     fn note(&mut self, row: &'r SpanRow<'r>) -> rusqlite::Result<&mut Tally<'r>> {
         self.retried
             .extend(row.retries.map(|span_id| (row.run_id, span_id)));
-        let scope = self.scopes.of(self.connection, row)?;
+        let scope = self.scopes.of(row)?;
         let tally = self
             .runs
             .entry(row.run_id)
@@ -181,7 +182,7 @@ impl<'t, 'r> Put<'t, 'r> {
     ) -> rusqlite::Result<(Landed, Option<i64>)> {
         let context = Context {
             shape: self.shapes.id(self.connection, row)?,
-            scope: self.scopes.of(self.connection, row)?,
+            scope: self.scopes.of(row)?,
             writer: self.writer.number,
             has_ended,
         };

@@ -393,15 +393,12 @@ mod tests {
         let path = folder.path().join("telemetry.db");
         let mut writer = Writer::open(&path, START).unwrap();
         let sample = Sample::new();
-        let mut row = sample.chat(0).failed();
         let link = (TraceId::generate(1), SpanId::generate());
-        row.extra_json = Some(r#"{"hermes.api_mode":"chat"}"#.to_owned());
-        row.events_json =
-            Some(r#"[{"name":"exception","time_ns":7,"attributes":{"a":1}}]"#.to_owned());
-        row.links_json = Some(format!(
-            r#"[{{"trace_id":"{}","span_id":"{}"}}]"#,
-            link.0, link.1
-        ));
+        let links = format!(r#"[{{"trace_id":"{}","span_id":"{}"}}]"#, link.0, link.1);
+        let mut row = sample.chat(0).failed();
+        row.extra_json = Some(r#"{"hermes.api_mode":"chat"}"#);
+        row.events_json = Some(r#"[{"name":"exception","time_ns":7,"attributes":{"a":1}}]"#);
+        row.links_json = Some(&links);
         writer.write(&[row.closed()]).unwrap();
         let store = Store::open(&path).unwrap();
         let spans = store.spans_of_trace(sample.trace_id).unwrap();

@@ -370,7 +370,7 @@ mod tests {
         let calls: Vec<_> = (0..calls)
             .map(|at| {
                 let mut call = sample.chat(start_s + at).under(&session);
-                call.extra_json = Some(attributes.to_owned());
+                call.extra_json = Some(attributes);
                 if fails { call.failed() } else { call.ended() }
             })
             .chain([

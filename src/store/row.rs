@@ -40,13 +40,15 @@ pub(crate) struct SpanRow<'a> {
     pub(crate) error_class: Option<ErrorClass>,
     pub(crate) status_message: Option<&'a str>,
     pub(crate) session_id: Option<&'a str>,
-    pub(crate) attributes: Attributes<'a>,
+    pub(crate) attributes: Attributes,
+    /// The values of those attributes that stand nowhere else, in order, as a JSON array.
+    pub(crate) attr_values: Option<&'a str>,
     /// Attributes that no table knows, as a JSON object.
-    pub(crate) extra_json: Option<String>,
-    pub(crate) events_json: Option<String>,
+    pub(crate) extra_json: Option<&'a str>,
+    pub(crate) events_json: Option<&'a str>,
     /// What of the above is content, and stored once for all who say it.
     pub(crate) contents: Vec<ContentRow<'a>>,
-    pub(crate) links_json: Option<String>,
+    pub(crate) links_json: Option<&'a str>,
     /// The failed step that this one tries again.
     pub(crate) retries: Option<SpanId>,
     /// Whether the span counts into the errors of its run.
@@ -62,7 +64,7 @@ pub(crate) struct SpanRow<'a> {
 pub(crate) struct ContentRow<'a> {
     /// The number of the attribute among those of its span that are content, or one of these below.
     pub(crate) place: i64,
-    pub(crate) text: Cow<'a, str>,
+    pub(crate) text: &'a str,
 }
 
 impl ContentRow<'_> {
@@ -108,15 +110,13 @@ pub(crate) enum Stage {
 
 /// The attributes of a span by the [slots](crate::semconv::slots) of its kind, a bit each.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Attributes<'a> {
+pub(crate) struct Attributes {
     /// Those that have a value.
     pub(crate) known: u64,
     /// Of these, those whose value a column has anyway.
     pub(crate) in_column: u64,
     /// Of the others, those whose value is content.
     pub(crate) in_content: u64,
-    /// The values of the rest in order, as a JSON array; `None` where there are none.
-    pub(crate) values: Option<&'a str>,
 }
 
 /// What only the root of a run knows about it.

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::at_hand::AtHand;
 use super::hex::Hex;
 use super::row::{ModelCallRow, RootRow, SpanRow, StepRow, WithdrawnRow};
 use crate::record::{CostStatus, EndReason, RunId, Status};
@@ -165,9 +166,10 @@ impl<'r> Tally<'r> {
         &self,
         run_id: RunId,
         connection: &Connection,
+        insert: &mut AtHand<'_>,
         writer: i64,
     ) -> rusqlite::Result<()> {
-        if !self.insert(connection, writer)? {
+        if !self.insert(insert, writer)? {
             self.add(connection, writer)?;
         }
         if let Some(root) = self.root.filter(|root| root.scope != self.id) {
@@ -182,9 +184,9 @@ impl<'r> Tally<'r> {
     }
 
     /// Makes the run; whether there was none.
-    fn insert(&self, connection: &Connection, writer: i64) -> rusqlite::Result<bool> {
+    fn insert(&self, insert: &mut AtHand<'_>, writer: i64) -> rusqlite::Result<bool> {
         let (span, says) = self.root.map(|root| (root.span, root.says)).unzip();
-        let inserted = connection.prepare_cached(INSERT)?.execute(params![
+        let inserted = insert.get()?.execute(params![
             self.id,
             self.start_ns,
             span.and_then(|span| span.session_id).or(self.session_id),
@@ -257,6 +259,11 @@ impl<'r> Tally<'r> {
         }
         self.cost_status = self.cost_status.max(call.cost_certainty(status));
     }
+}
+
+/// The statement that makes runs, for [`Tally::write`].
+pub(super) fn inserting(connection: &Connection) -> AtHand<'_> {
+    AtHand::new(connection, INSERT)
 }
 
 /// Counts a run anew from its rows.

@@ -46,6 +46,7 @@ impl Sample {
             status_message: None,
             session_id: Some("s-1"),
             attributes: Attributes::default(),
+            attr_values: None,
             extra_json: None,
             events_json: None,
             contents: Vec::new(),
@@ -101,7 +102,7 @@ impl Sample {
     }
 }
 
-impl SpanRow<'static> {
+impl<'a> SpanRow<'a> {
     pub(super) fn under(mut self, parent: &SpanRow<'_>) -> Self {
         self.parent_span_id = Some(parent.span_id);
         self.wire_parent_span_id = Some(parent.span_id);
@@ -145,11 +146,11 @@ impl SpanRow<'static> {
         self
     }
 
-    pub(super) fn opened(&self) -> Row<'static> {
+    pub(super) fn opened(&self) -> Row<'a> {
         Row::Open(self.clone())
     }
 
-    pub(super) fn closed(&self) -> Row<'static> {
+    pub(super) fn closed(&self) -> Row<'a> {
         Row::Closed(self.clone())
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use rusqlite::{Connection, params};
 
+use super::at_hand::AtHand;
 use super::hex::Hex;
 use super::row::SpanRow;
 use crate::record::{RunId, TraceId};
@@ -20,9 +22,11 @@ const NAME: &str = "UPDATE tel_scopes SET session_id = ?2 WHERE id = ?1";
 
 /// The scopes that one transaction has met. None outlives it: another process may remove a scope once
 /// its last span is gone.
-#[derive(Debug, Default)]
-pub(super) struct Scopes {
-    known: HashMap<(RunId, TraceId), Scope>,
+pub(super) struct Scopes<'c> {
+    find: AtHand<'c>,
+    insert: AtHand<'c>,
+    name: AtHand<'c>,
+    known: HashMap<(RunId, TraceId), Scope, RandomState>,
     /// Spans of one run come together.
     last: Option<((RunId, TraceId), Scope)>,
 }
@@ -36,13 +40,19 @@ pub(super) struct Scope {
     session_id: Option<Box<str>>,
 }
 
-impl Scopes {
+impl<'c> Scopes<'c> {
+    pub(super) fn new(connection: &'c Connection) -> Self {
+        Scopes {
+            find: AtHand::new(connection, FIND),
+            insert: AtHand::new(connection, INSERT),
+            name: AtHand::new(connection, NAME),
+            known: HashMap::default(),
+            last: None,
+        }
+    }
+
     /// The scope of a span, which is stored where it is new.
-    pub(super) fn of(
-        &mut self,
-        connection: &Connection,
-        row: &SpanRow<'_>,
-    ) -> rusqlite::Result<&Scope> {
+    pub(super) fn of(&mut self, row: &SpanRow<'_>) -> rusqlite::Result<&Scope> {
         let key = (row.run_id, row.trace_id);
         let is_last = self.last.as_ref().is_some_and(|(last, scope)| {
             *last == key && (scope.session_id.is_some() || row.session_id.is_none())
@@ -50,12 +60,11 @@ impl Scopes {
         if !is_last {
             let mut scope = match self.known.remove(&key) {
                 Some(scope) => scope,
-                None => find_or_insert(connection, row)?,
+                None => self.find_or_insert(row)?,
             };
             if scope.session_id.is_none() && row.session_id.is_some() {
-                connection
-                    .prepare_cached(NAME)?
-                    .execute(params![scope.id, row.session_id])?;
+                let named = params![scope.id, row.session_id];
+                self.name.get()?.execute(named)?;
                 scope.session_id = row.session_id.map(Box::from);
             }
             let former = self.last.replace((key, scope));
@@ -69,7 +78,36 @@ impl Scopes {
 
     /// What was stored may have been rolled back.
     pub(super) fn forget(&mut self) {
-        *self = Scopes::default();
+        self.known.clear();
+        self.last = None;
+    }
+
+    fn find_or_insert(&mut self, row: &SpanRow<'_>) -> rusqlite::Result<Scope> {
+        let (run, trace) = (Hex::from(row.run_id), Hex::from(row.trace_id));
+        let (mut found, mut found_run) = (None, None);
+        let mut scopes = self.find.get()?.query(params![run, trace])?;
+        while let Some(scope) = scopes.next()? {
+            let session_id: Option<String> = scope.get(1)?;
+            if scope.get(2)? {
+                found = Some((scope.get(0)?, session_id.map(Box::from)));
+            }
+            found_run = scope.get::<_, Option<i64>>(3)?.or(found_run);
+        }
+        drop(scopes);
+        let (id, session_id) = if let Some(found) = found {
+            found
+        } else {
+            let id = self
+                .insert
+                .get()?
+                .insert(params![run, trace, row.session_id])?;
+            (id, row.session_id.map(Box::from))
+        };
+        Ok(Scope {
+            id,
+            run: found_run.unwrap_or(id),
+            session_id,
+        })
     }
 }
 
@@ -79,31 +117,4 @@ impl Scope {
         row.session_id
             .filter(|session_id| self.session_id.as_deref() != Some(session_id))
     }
-}
-
-fn find_or_insert(connection: &Connection, row: &SpanRow<'_>) -> rusqlite::Result<Scope> {
-    let (run, trace) = (Hex::from(row.run_id), Hex::from(row.trace_id));
-    let (mut found, mut found_run) = (None, None);
-    let mut find = connection.prepare_cached(FIND)?;
-    let mut scopes = find.query(params![run, trace])?;
-    while let Some(scope) = scopes.next()? {
-        let session_id: Option<String> = scope.get(1)?;
-        if scope.get(2)? {
-            found = Some((scope.get(0)?, session_id.map(Box::from)));
-        }
-        found_run = scope.get::<_, Option<i64>>(3)?.or(found_run);
-    }
-    let (id, session_id) = if let Some(found) = found {
-        found
-    } else {
-        let new = params![run, trace, row.session_id];
-        connection.prepare_cached(INSERT)?.execute(new)?;
-        let session_id = row.session_id.map(Box::from);
-        (connection.last_insert_rowid(), session_id)
-    };
-    Ok(Scope {
-        id,
-        run: found_run.unwrap_or(id),
-        session_id,
-    })
 }

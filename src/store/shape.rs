@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
+use foldhash::fast::RandomState;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::row::SpanRow;
@@ -24,7 +25,7 @@ const INSERT_ATTRIBUTE: &str =
 
 /// The shapes of a store, as far as one writer has met them.
 #[derive(Debug, Default)]
-pub(super) struct Shapes(HashMap<Key, i64>);
+pub(super) struct Shapes(HashMap<Key, i64, RandomState>);
 
 /// Which slots of a kind have a value, which of these have it in a column of their own, and which among
 /// the contents.

@@ -2,8 +2,9 @@
 
 use std::sync::LazyLock;
 
-use rusqlite::{CachedStatement, Connection, Statement, params};
+use rusqlite::{Connection, Statement, params};
 
+use super::at_hand::AtHand;
 use super::hex::Hex;
 use super::row::{ModelCallRow, SpanRow, StepRow, ToolCallRow};
 use super::scope::Scope;
@@ -113,10 +114,10 @@ columns! {
     Seldom name: row.name.as_deref(),
     Seldom session_id: context.scope.own_session(row),
     Seldom status_message: row.status_message,
-    Always attr_values: row.attributes.values,
-    Seldom extra_json: row.extra_json.as_deref(),
-    Seldom links_json: row.links_json.as_deref(),
-    Seldom events_json: row.events_json.as_deref(),
+    Always attr_values: row.attr_values,
+    Seldom extra_json: row.extra_json,
+    Seldom links_json: row.links_json,
+    Seldom events_json: row.events_json,
     Seldom remote_parent: row.remote_parent_span_id.map(Hex::from),
     Seldom wait_ms: row.wait_ms,
 }
@@ -217,18 +218,14 @@ fn wire_parent(parent: &str) -> String {
     format!("CASE WHEN ?4 IS {parent} THEN NULL ELSE coalesce(?4, '') END")
 }
 
-/// The statements that insert, kept at hand: looking them up would cost a tenth of a row.
-pub(super) struct Inserts<'c> {
-    connection: &'c Connection,
-    prepared: [Option<CachedStatement<'c>>; Variant::ALL.len()],
-}
+/// The statements that insert.
+pub(super) struct Inserts<'c>([AtHand<'c>; Variant::ALL.len()]);
 
 impl<'c> Inserts<'c> {
     pub(super) fn new(connection: &'c Connection) -> Self {
-        Inserts {
-            connection,
-            prepared: Default::default(),
-        }
+        Inserts(std::array::from_fn(|number| {
+            AtHand::new(connection, &INSERTS[number])
+        }))
     }
 
     /// Inserts a row; whether there was none.
@@ -238,11 +235,7 @@ impl<'c> Inserts<'c> {
         context: Context<'_>,
     ) -> rusqlite::Result<bool> {
         let variant = Variant::of(row, context.scope);
-        let number = variant.number();
-        let statement = match &mut self.prepared[number] {
-            Some(statement) => statement,
-            none => none.insert(self.connection.prepare_cached(&INSERTS[number])?),
-        };
+        let statement = self.0[variant.number()].get()?;
         bind(statement, Some(variant), row, context)?;
         Ok(statement.raw_execute()? == 1)
     }

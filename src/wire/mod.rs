@@ -24,19 +24,16 @@ pub use recent::{RecentSpan, RecentTrace};
 
 use crate::record::{SpanRecord, Value};
 
-/// The attributes that no table knows, as a JSON object; `None` where there are none.
-pub(crate) fn extra_json(record: &SpanRecord) -> Option<String> {
-    if record.extra.is_empty() {
-        return None;
+/// Appends the attributes that no table knows as a JSON object; nothing where there are none.
+pub(crate) fn push_extra(record: &SpanRecord, text: &mut String) {
+    if !record.extra.is_empty() {
+        json::push_object(members(&record.extra), text);
     }
-    let mut text = String::new();
-    json::push_object(members(&record.extra), &mut text);
-    Some(text)
 }
 
-/// The span's events as a JSON array of `{name, time_ns, attributes}`; `None` where there are none.
-pub(crate) fn events_json(record: &SpanRecord) -> Option<String> {
-    list_json(&record.events, |event, text| {
+/// Appends the span's events as a JSON array of `{name, time_ns, attributes}`; nothing where there are none.
+pub(crate) fn push_events(record: &SpanRecord, text: &mut String) {
+    push_list(&record.events, text, |event, text| {
         text.push_str("{\"name\":");
         push_text(&event.name, text);
         text.push_str(",\"time_ns\":");
@@ -44,30 +41,29 @@ pub(crate) fn events_json(record: &SpanRecord) -> Option<String> {
         text.push_str(",\"attributes\":");
         json::push_object(members(&event.attributes), text);
         text.push('}');
-    })
+    });
 }
 
-/// The span's links as a JSON array of `{trace_id, span_id}`; `None` where there are none.
-pub(crate) fn links_json(record: &SpanRecord) -> Option<String> {
-    list_json(&record.links, |(trace_id, span_id), text| {
+/// Appends the span's links as a JSON array of `{trace_id, span_id}`; nothing where there are none.
+pub(crate) fn push_links(record: &SpanRecord, text: &mut String) {
+    push_list(&record.links, text, |(trace_id, span_id), text| {
         // Hex needs no escapes.
         let _ = write!(text, r#"{{"trace_id":"{trace_id}","span_id":"{span_id}"}}"#);
-    })
+    });
 }
 
-fn list_json<T>(items: &[T], push: impl Fn(&T, &mut String)) -> Option<String> {
+fn push_list<T>(items: &[T], text: &mut String, push: impl Fn(&T, &mut String)) {
     if items.is_empty() {
-        return None;
+        return;
     }
-    let mut text = String::from("[");
+    text.push('[');
     for (index, item) in items.iter().enumerate() {
         if index > 0 {
             text.push(',');
         }
-        push(item, &mut text);
+        push(item, text);
     }
     text.push(']');
-    Some(text)
 }
 
 fn members<'a>(

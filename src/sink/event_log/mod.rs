@@ -21,7 +21,7 @@ use file::LogFile;
 pub(crate) use reader::LogReader;
 pub(crate) use rotation::LogLimits;
 
-use super::{Outcome, Sink, SinkError};
+use super::{Outcome, Parcel, Sink, SinkError};
 use crate::record::{Happening, SpanId, SpanRecord, TraceId, WriterIdentity, now_ns};
 use crate::wire::line::Line;
 
@@ -190,7 +190,7 @@ impl Sink for EventLogSink {
         self.keeps
     }
 
-    fn write(&mut self, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError> {
+    fn write(&mut self, batch: &Parcel) -> Result<Outcome, SinkError> {
         let (before, spans_before) = (self.waiting.len(), self.waiting_spans);
         let (ended, refused) = self.put_batch(batch);
         self.waiting_spans += ended;
@@ -382,7 +382,7 @@ mod tests {
     fn without_a_store_what_the_log_cannot_take_is_given_back() {
         let (mut log, count) = sink(Path::new("/dev/full"), true);
         assert!(log.keeps());
-        let error = log.write(&[span(Some(START + 1))]).unwrap_err();
+        let error = log.write(&vec![span(Some(START + 1))].into()).unwrap_err();
         assert!(error.retryable, "{error:?}");
         assert!(log.waiting.is_empty(), "the pipeline has it still");
         log.close();
@@ -393,7 +393,7 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         let (mut log, _) = sink(&file.join("events.jsonl"), true);
         log.retry_at = None;
-        let error = log.write(&[span(Some(START + 1))]).unwrap_err();
+        let error = log.write(&vec![span(Some(START + 1))].into()).unwrap_err();
         assert!(!error.retryable, "{error:?}");
     }
 
@@ -404,11 +404,12 @@ mod tests {
         let (mut log, _) = sink(&path, false);
         let second = 1_000_000_000;
         log.tick(START, &[]);
-        log.write(&[span(None)]).unwrap();
+        log.write(&vec![span(None)].into()).unwrap();
         log.tick(START + second, &[]);
         log.tick(START + 6 * second, &[("queue_full", 2)]);
         log.tick(START + 7 * second, &[("queue_full", 2)]);
-        log.write(&[span(Some(START + 8 * second))]).unwrap();
+        log.write(&vec![span(Some(START + 8 * second))].into())
+            .unwrap();
         log.tick(START + 20 * second, &[("queue_full", 3)]);
         log.close();
         assert_eq!(
@@ -446,7 +447,8 @@ mod tests {
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
         let (mut log, count) = sink(&file.join("events.jsonl"), false);
-        log.write(&[span(None), span(Some(START + 1))]).unwrap();
+        log.write(&vec![span(None), span(Some(START + 1))].into())
+            .unwrap();
         assert_eq!(count.0.load(Ordering::Relaxed), 0);
         log.close();
         assert_eq!(count.0.load(Ordering::Relaxed), 1);

@@ -1,16 +1,17 @@
 //! The way into the store: batches of records, a sign of life, and what was lost.
 
-mod known;
+mod prepare;
 mod provider;
 mod row;
 
 use std::sync::Arc;
 
 use super::debts::Debts;
-use super::{Backlog, Outcome, Sink, SinkError};
-use crate::record::{Happening, SpanRecord};
+use super::{Backlog, Outcome, Parcel, Sink, SinkError};
+use crate::record::Happening;
 use crate::store::{LostSpan, Pruner, Row, WriteError, Writer};
-pub(crate) use row::Rows;
+pub(crate) use prepare::{Prepared, Preparer};
+pub(crate) use row::rows;
 
 /// How often the writer says that it is alive.
 const HEARTBEAT_NS: i64 = 5_000_000_000;
@@ -20,7 +21,6 @@ const HEARTBEAT_NS: i64 = 5_000_000_000;
 pub(crate) struct StoreSink {
     /// `None` once closed.
     writer: Option<Writer>,
-    rows: Rows,
     beaten_ns: i64,
     /// The losses as the store knows them.
     losses: Vec<(&'static str, u64)>,
@@ -35,7 +35,6 @@ impl StoreSink {
         StoreSink {
             debts: backlog.map(|backlog| Debts::of(&writer, backlog)),
             writer: Some(writer),
-            rows: Rows::default(),
             beaten_ns: 0,
             losses: Vec::new(),
             is_damaged: false,
@@ -83,14 +82,21 @@ impl Sink for StoreSink {
         true
     }
 
-    fn write(&mut self, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError> {
+    fn write(&mut self, batch: &Parcel) -> Result<Outcome, SinkError> {
         let Some(writer) = &mut self.writer else {
             return Err(SinkError {
                 retryable: false,
                 message: "the store is closed".to_owned(),
             });
         };
-        let mut rows = self.rows.of(batch);
+        let made_now;
+        let prepared = if let Some(prepared) = batch.prepared() {
+            prepared
+        } else {
+            made_now = Preparer::default().prepare(batch);
+            &made_now
+        };
+        let mut rows = rows(batch, prepared);
         if let Some(debts) = &mut self.debts {
             debts.listen();
             for (record, row) in batch.iter().zip(&mut rows) {
@@ -258,7 +264,7 @@ mod tests {
         (announced.end_ns, announced.status) = (None, Status::Running);
         let open = [Arc::new(announced), Arc::new(turn.clone())];
         assert!(sink.keeps());
-        assert_eq!(sink.write(&open).unwrap().refused, 0);
+        assert_eq!(sink.write(&open.to_vec().into()).unwrap().refused, 0);
         turn.withdrawn = true;
         let batch = [
             Arc::new(chat),
@@ -266,11 +272,14 @@ mod tests {
             Arc::new(turn),
             Arc::new(session),
         ];
-        assert_eq!(sink.write(&batch).unwrap().refused, 0);
+        assert_eq!(sink.write(&batch.to_vec().into()).unwrap().refused, 0);
         sink.tick(START + 10_000_000_000, &[("queue_full", 4)]);
         sink.tick(START + 10_000_000_001, &[("queue_full", 4)]);
         sink.close();
-        assert!(!sink.write(&batch).unwrap_err().retryable, "closed");
+        assert!(
+            !sink.write(&batch.to_vec().into()).unwrap_err().retryable,
+            "closed"
+        );
 
         let store = Store::open(&path).unwrap();
         let seen = store.run(run.1).unwrap().unwrap();
@@ -360,7 +369,7 @@ mod tests {
                     Arc::new(record)
                 })
                 .collect();
-            sink.write(&records).unwrap();
+            sink.write(&records.clone().into()).unwrap();
             sink.close();
             let store = Store::open(&path).unwrap();
             let stored = store.spans_of_run(run.1).unwrap();

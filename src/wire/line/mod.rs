@@ -22,6 +22,10 @@ const SUM: &[u8] = b",\"sum\":\"";
 
 /// One line.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every line is a span, and there is one at a time"
+)]
 pub(crate) enum Line<'a> {
     /// The first line of a file.
     Log {

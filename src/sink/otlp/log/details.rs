@@ -13,7 +13,7 @@ use crate::policy::Policy;
 use crate::record::{SpanRecord, Value};
 use crate::semconv::{self, Kind, Naming, Profile, exception};
 use crate::sink::otlp::bridge::system_time;
-use crate::sink::{Outcome, Sink, SinkError};
+use crate::sink::{Outcome, Parcel, Sink, SinkError};
 use crate::wire;
 
 /// Makes them.
@@ -116,7 +116,7 @@ impl Details {
 }
 
 impl Sink for Details {
-    fn write(&mut self, batch: &[Arc<SpanRecord>]) -> Result<Outcome, SinkError> {
+    fn write(&mut self, batch: &Parcel) -> Result<Outcome, SinkError> {
         let calls = batch
             .iter()
             .filter(|record| record.kind == Kind::Chat && !record.withdrawn);
