@@ -1,6 +1,7 @@
 //! Records on their way to the sinks, with what was prepared of them.
 
 use std::ops::Deref;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 #[cfg(feature = "sqlite")]
@@ -26,9 +27,11 @@ impl Packer {
         Packer(Preparer::where_wanted(has_store))
     }
 
-    /// Does what can be done before the records are written.
+    /// Does what can be done before the records are written. Where that fails, it fails again in the store, whose
+    /// trouble it is.
     pub(crate) fn pack(&mut self, records: Vec<Arc<SpanRecord>>) -> Parcel {
-        let prepared = self.0.as_mut().map(|store| store.prepare(&records));
+        let prepare = || self.0.as_mut().map(|store| store.prepare(&records));
+        let prepared = catch_unwind(AssertUnwindSafe(prepare)).unwrap_or_default();
         Parcel { records, prepared }
     }
 
@@ -42,7 +45,7 @@ impl Packer {
 }
 
 impl Parcel {
-    /// What was prepared of the records; nothing of those that were not on their way to a store.
+    /// What was prepared of the records, if it was.
     #[cfg(feature = "sqlite")]
     pub(super) fn prepared(&self) -> Option<&Prepared> {
         self.prepared.as_ref()

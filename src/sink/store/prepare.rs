@@ -10,7 +10,7 @@ use crate::store::{Attributes, is_in_column};
 use crate::wire;
 
 /// What a batch leaves behind at most for a later one to write into.
-const KEPT_BYTES: usize = 1024 * 1024;
+const KEPT_BYTES: usize = 256 * 1024;
 /// Batches on their way at any time, whose room is used again.
 const SPARE: usize = 4;
 
@@ -58,9 +58,6 @@ impl Preparer {
     /// What can be made of a batch before it is written.
     pub(crate) fn prepare(&mut self, batch: &[Arc<SpanRecord>]) -> Prepared {
         let mut prepared = self.spare.pop().unwrap_or_default();
-        prepared.spans.clear();
-        prepared.text.clear();
-        prepared.text.shrink_to(KEPT_BYTES);
         for record in batch {
             let span = self.span(record, &mut prepared.text);
             prepared.spans.push(span);
@@ -69,8 +66,11 @@ impl Preparer {
     }
 
     /// Takes back what has served, for its room.
-    pub(crate) fn reuse(&mut self, prepared: Prepared) {
+    pub(crate) fn reuse(&mut self, mut prepared: Prepared) {
         if self.spare.len() < SPARE {
+            prepared.spans.clear();
+            prepared.text.clear();
+            prepared.text.shrink_to(KEPT_BYTES);
             self.spare.push(prepared);
         }
     }
