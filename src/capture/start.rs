@@ -88,9 +88,11 @@ impl Core {
 
     #[inline]
     pub(super) fn filter_keeps(&self, open: &OpenSpan) -> bool {
-        if self.filter.is_empty() {
-            return true;
-        }
+        self.filter.is_empty() || self.filter_lets_through(open)
+    }
+
+    #[inline(never)]
+    fn filter_lets_through(&self, open: &OpenSpan) -> bool {
         let kind = open.kind();
         let facts = match kind {
             Some(kind) => open.facts(kind),
