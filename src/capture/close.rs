@@ -87,13 +87,14 @@ impl Core {
         let mut draft = self.spans.pool.draft(own);
         draft.take_origin(own);
         draft.take_end(own.own_state(), kind, end);
-        draft.parent = own.origin.parent.take();
+        draft.take_parent(own.origin.parent.take());
         own.clear();
         draft
     }
 
     /// Ends a span that others hold, that is another library's, or of which the capture filter may not
     /// know enough before its end.
+    #[inline(never)]
     fn close_shared(
         &self,
         open: Arc<OpenSpan>,

@@ -78,6 +78,7 @@ impl Core {
         &self.keeps
     }
 
+    #[inline]
     pub(super) fn is_suppressed(&self) -> bool {
         self.wire.as_ref().is_some_and(|wire| wire.is_suppressed())
     }

@@ -23,32 +23,36 @@ use crate::sink::Ended;
 const INLINE_NOTES: usize = 320;
 
 /// A span that is over, or one that runs, as it is at a moment.
+///
+/// Laid out by hand: what every span writes comes first and lies together. A draft has been to another
+/// core since it was last used, and each of its lines that is touched is one to wait for.
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct Draft {
-    pub(super) kind: Kind,
-    pub(super) shape: &'static Shape,
     pub(super) ids: Ids,
     pub(super) run: RunRecord,
+    pub(super) shape: &'static Shape,
     pub(super) start_ns: i64,
     /// `None`: it runs.
     pub(super) end: Option<End>,
     pub(super) ordinal: i64,
     pub(super) retries: Option<SpanId>,
-    pub(super) class: Option<ErrorClass>,
-    pub(super) tally: Tally,
-    is_announced: bool,
     pub(super) parent: Option<Arc<OpenSpan>>,
-    pub(super) outcome: Option<Outcome>,
+    noted: usize,
+    pub(super) class: Option<ErrorClass>,
+    pub(super) kind: Kind,
+    is_announced: bool,
+    notes: [u8; INLINE_NOTES],
     /// What may be learned of the call's end after it.
     pub(super) hindsight: Option<Box<Hindsight>>,
     /// What few spans have.
     pub(super) rest: Option<Box<Rest>>,
+    pub(super) outcome: Option<Outcome>,
+    pub(super) tally: Tally,
     /// The record, where two readers want it: the writer and the exporter.
     record: Option<OnceLock<Arc<SpanRecord>>>,
     /// Where it goes back to from whichever of two readers is the last.
     home: Weak<Sheets>,
-    noted: usize,
-    notes: [u8; INLINE_NOTES],
 }
 
 /// How a span left the program.
@@ -87,6 +91,16 @@ impl Draft {
         Draft::blank_with(origin.shape, origin.own_ids, origin.run.clone())
     }
 
+    /// Writes to each line of memory that a span's end is going to write, for it to be this core's by then.
+    #[inline]
+    pub(super) fn claim(&mut self) {
+        self.run.is_root = false;
+        self.start_ns = 0;
+        self.noted = 0;
+        self.notes[64] = 0;
+        self.notes[128] = 0;
+    }
+
     /// One more, as blank.
     pub(super) fn another(&self) -> Self {
         Draft::blank_with(self.shape, self.ids, self.run.clone())
@@ -116,6 +130,13 @@ impl Draft {
         }
     }
 
+    /// Takes the parent of a span that is its own last holder. The draft is a blank one: to look whether
+    /// there is a parent to be dropped would be to wait for the memory.
+    #[inline]
+    pub(super) fn take_parent(&mut self, parent: Option<Arc<OpenSpan>>) {
+        mem::forget(mem::replace(&mut self.parent, parent));
+    }
+
     /// Takes down how a span ended. What children may still ask its object for stays there.
     #[inline]
     pub(super) fn take_end(&mut self, state: &mut State, kind: Kind, end: End) {
@@ -126,6 +147,13 @@ impl Draft {
     #[inline]
     fn take_state(&mut self, state: &mut State, kind: Kind) {
         self.copy(state, kind);
+        if state.outcome.is_some() || state.has_rest() {
+            self.take_more(state);
+        }
+    }
+
+    #[inline(never)]
+    fn take_more(&mut self, state: &mut State) {
         if let Some(outcome) = state.outcome.take() {
             // A call inside may want to know why.
             if !matches!(outcome, Outcome::Returned(_)) {
@@ -164,7 +192,7 @@ impl Draft {
         self.start_ns = open.origin.start_ns;
         self.is_announced = open.is_announced();
         if let Some(remote) = &open.origin.remote {
-            self.rest.get_or_insert_default().remote = remote.span_id();
+            self.rest().remote = remote.span_id();
         }
     }
 
@@ -182,8 +210,14 @@ impl Draft {
         if let Some(inline) = self.notes.get_mut(..notes.len()) {
             inline.copy_from_slice(notes);
         } else {
-            self.rest.get_or_insert_default().notes = notes.to_vec();
+            self.rest().notes = notes.to_vec();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn rest(&mut self) -> &mut Rest {
+        self.rest.get_or_insert_default()
     }
 
     /// Forgets the span, and gives back its parent.

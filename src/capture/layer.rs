@@ -90,9 +90,33 @@ impl Capture {
             .unwrap_or_default()
     }
 
+    #[inline]
     pub(super) fn conclude(&self, id: &Id, open: Arc<OpenSpan>, stated_end_ns: Option<i64>) {
         let core = &self.core;
         let end_ns = stated_end_ns.unwrap_or_else(|| open.origin.clock.now_ns());
+        if core.wire.is_some() {
+            return self.conclude_on_wire(id, open, end_ns);
+        }
+        match core.close(open, end_ns, None) {
+            Closed::Kept(draft) => {
+                installed::note_end(id, draft.ids);
+                if let Err(lost) = core.queue.push(Waiting::Own(draft)) {
+                    core.spans.pool.put_draft(lost);
+                }
+            }
+            Closed::Filtered { withdrawal, .. } | Closed::Folded { withdrawal, .. } => {
+                if let Some(draft) = withdrawal {
+                    core.queue.push_withdrawal(Waiting::Own(draft));
+                }
+            }
+            Closed::Foreign | Closed::Before => {}
+        }
+    }
+
+    /// The same where spans are exported. A way of its own, so that the other one is short.
+    #[inline(never)]
+    fn conclude_on_wire(&self, id: &Id, open: Arc<OpenSpan>, end_ns: i64) {
+        let core = &self.core;
         let wire = core.wire();
         let mut wire_parent = None;
         if let Some((wire, dispatch)) = &wire {

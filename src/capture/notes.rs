@@ -119,7 +119,7 @@ impl Notes {
             Some([of, tag, a, b, c, d, room @ ..]) if room.len() == text.len() => {
                 (*of, *tag) = (fact as u8, TEXT);
                 [*a, *b, *c, *d] = length_bytes(text.len());
-                room.copy_from_slice(text.as_bytes());
+                copy(room, text.as_bytes());
                 self.noted = end;
             }
             _ => self.text_more(fact, text),
@@ -268,8 +268,14 @@ impl Notes {
         self.summed = [None; 2];
         self.noted = 0;
         if self.bytes.len() > KEPT_BYTES {
-            self.bytes = Vec::new();
+            self.give_back();
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn give_back(&mut self) {
+        self.bytes = Vec::new();
     }
 }
 
@@ -354,6 +360,31 @@ impl<'a> Texts<'a> {
             rest = left;
             Some(readable(text))
         })
+    }
+}
+
+/// Copies a text, most of which are short: as pieces that overlap, where a call for any length would
+/// look for the same first.
+#[inline]
+fn copy(room: &mut [u8], text: &[u8]) {
+    match text.len() {
+        4..=8 => ends::<4>(room, text),
+        9..=16 => ends::<8>(room, text),
+        17..=32 => ends::<16>(room, text),
+        _ => room.copy_from_slice(text),
+    }
+}
+
+/// Copies the first and the last bytes of a text, which are all of it.
+#[inline]
+fn ends<const HALF: usize>(room: &mut [u8], text: &[u8]) {
+    if let (Some(first), Some(last)) = (text.first_chunk::<HALF>(), text.last_chunk::<HALF>()) {
+        if let Some(room) = room.first_chunk_mut() {
+            *room = *first;
+        }
+        if let Some(room) = room.last_chunk_mut() {
+            *room = *last;
+        }
     }
 }
 

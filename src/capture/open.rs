@@ -307,9 +307,14 @@ impl OpenSpan {
     }
 
     /// Forgets the span, so that another can take its place.
+    #[inline]
     pub(super) fn clear(&mut self) {
-        self.let_go_of_parents();
-        self.origin.remote = None;
+        if self.origin.parent.is_some() {
+            self.let_go_of_parents();
+        }
+        if self.origin.remote.is_some() {
+            self.origin.remote = None;
+        }
         if self.origin.is_exported {
             self.final_ids.take();
         }
@@ -319,6 +324,7 @@ impl OpenSpan {
 
     /// Lets go of the spans around it one by one: dropped as a chain, the last child of many nested
     /// spans would take as many stack frames.
+    #[inline(never)]
     fn let_go_of_parents(&mut self) {
         let mut parent = self.origin.parent.take();
         while let Some(mut open) = parent {

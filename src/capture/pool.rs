@@ -1,6 +1,6 @@
 //! What is over and may be used again: in the steady state a span allocates nothing.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -18,6 +18,8 @@ const AT_HAND: usize = 16;
 thread_local! {
     /// The objects that this thread used last. They are of no program or layer in particular.
     static SPANS: RefCell<Vec<Arc<OpenSpan>>> = const { RefCell::new(Vec::new()) };
+    /// The draft that this thread fills next, on its way from memory.
+    static NEXT: Cell<Option<Box<Draft>>> = const { Cell::new(None) };
 }
 /// How many spare drafts outlast a quiet time. A burst may leave as many as the queue holds, which
 /// take five megabytes.
@@ -93,7 +95,21 @@ impl Pool {
     /// A draft for the end of this span.
     #[inline]
     pub(super) fn draft(&self, open: &OpenSpan) -> Box<Draft> {
-        self.drafts.pop().unwrap_or_else(|| self.new_draft(open))
+        let next = NEXT.try_with(Cell::take).ok().flatten();
+        next.or_else(|| self.drafts.pop())
+            .unwrap_or_else(|| self.new_draft(open))
+    }
+
+    /// Sends for the draft that this thread will need next. Called where a span starts and its fields are
+    /// about to be read, which waits for nothing of it.
+    #[inline]
+    pub(super) fn send_for_draft(&self) {
+        let _ = NEXT.try_with(|next| {
+            if let Some(mut draft) = next.take().or_else(|| self.drafts.pop()) {
+                draft.claim();
+                next.set(Some(draft));
+            }
+        });
     }
 
     #[cold]
@@ -114,7 +130,11 @@ impl Pool {
             return Arc::new(*draft);
         };
         own.take_over(&mut draft);
-        let _ = self.drafts.push(draft);
+        // It is at hand, and blank.
+        let other = NEXT.try_with(|next| next.replace(Some(draft)));
+        if let Ok(Some(other)) = other {
+            let _ = self.drafts.push(other);
+        }
         sheet
     }
 
@@ -192,6 +212,24 @@ mod tests {
             let agent = scope.spawn(|| pool.span().map(|open| Arc::as_ptr(&open) as usize));
             assert_eq!(agent.join().unwrap(), Some(place));
         });
+    }
+
+    #[test]
+    fn a_draft_that_was_sent_for_is_the_next_and_is_sent_for_once() {
+        let (pool, open) = (Pool::new(4), open());
+        let drafts = [pool.draft(&open), pool.draft(&open)];
+        let places = drafts
+            .each_ref()
+            .map(|draft| std::ptr::from_ref(&**draft).addr());
+        for draft in drafts {
+            pool.put_draft(Waiting::Own(draft));
+        }
+        pool.send_for_draft();
+        pool.send_for_draft();
+        assert_eq!(pool.drafts.len(), 1);
+        for place in places {
+            assert_eq!(std::ptr::from_ref(&*pool.draft(&open)).addr(), place);
+        }
     }
 
     #[test]

@@ -66,6 +66,12 @@ impl Spans {
             return;
         }
         drop(taken);
+        self.insert_elsewhere(id, open);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn insert_elsewhere(&self, id: u64, open: Arc<OpenSpan>) {
         self.crowd.fetch_add(1, Ordering::AcqRel);
         self.shard(id).insert(id, open);
     }
@@ -82,7 +88,13 @@ impl Spans {
         if self.crowd.load(Ordering::Acquire) == 0 {
             return None;
         }
-        self.shard(number).get(&number).cloned()
+        self.get_elsewhere(number)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn get_elsewhere(&self, id: u64) -> Option<Arc<OpenSpan>> {
+        self.shard(id).get(&id).cloned()
     }
 
     /// Whether a span's record is sure to say what the span carries.
@@ -124,7 +136,13 @@ impl Spans {
         if self.crowd.load(Ordering::Acquire) == 0 {
             return None;
         }
-        let open = self.shard(number).remove(&number);
+        self.remove_elsewhere(number)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn remove_elsewhere(&self, id: u64) -> Option<Arc<OpenSpan>> {
+        let open = self.shard(id).remove(&id);
         if open.is_some() {
             self.crowd.fetch_sub(1, Ordering::AcqRel);
         }

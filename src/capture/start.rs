@@ -42,6 +42,7 @@ impl Core {
         let spare = self.spans.pool.span();
         let mut open = spare.unwrap_or_else(|| Arc::new(OpenSpan::vacant(shape, id)));
         if let Some(span) = Arc::get_mut(&mut open) {
+            self.spans.pool.send_for_draft();
             let said = &mut span.own_state().said;
             attributes.record(&mut Visitor::own(shape, self.keeps(), said));
             let kind = kind_of(shape, &said.notes).or(self.captures_all.then_some(Kind::Step));
@@ -88,9 +89,11 @@ impl Core {
 
     #[inline]
     pub(super) fn filter_keeps(&self, open: &OpenSpan) -> bool {
-        if self.filter.is_empty() {
-            return true;
-        }
+        self.filter.is_empty() || self.filter_lets_through(open)
+    }
+
+    #[inline(never)]
+    fn filter_lets_through(&self, open: &OpenSpan) -> bool {
         let kind = open.kind();
         let facts = match kind {
             Some(kind) => open.facts(kind),

@@ -124,32 +124,36 @@ impl State {
     pub(super) fn clear(&mut self) {
         // One by one: writing the whole state anew took longer than all that is done at a start.
         self.said.notes.clear();
-        if self.has_rest() {
-            self.said.extra.clear();
-            self.events.clear();
-            self.links.clear();
-        }
-        if self.outcome.is_some() {
-            self.outcome = None;
-        }
-        if self.is_scope() {
-            self.tally = Tally::default();
-        }
-        if !self.waits.is_empty() {
-            self.waits.clear();
+        let has_heard = self.folded.is_some() || self.heard.is_some();
+        let has_more = self.has_rest() || self.outcome.is_some() || !self.waits.is_empty();
+        if has_more || has_heard || self.is_scope() {
+            self.clear_more();
         }
         self.found_kind = None;
         self.ordinal = 0;
         self.is_left_out = false;
         self.is_part = false;
         self.has_inner = false;
-        self.folded = None;
-        self.heard = None;
         self.was_kept = false;
         self.class = None;
         self.retries = None;
         self.exchanges = Exchanges::default();
         self.is_over = false;
+    }
+
+    /// What most spans have nothing of, out of their way: what a span runs through has to fit the
+    /// processor's cache for code.
+    #[cold]
+    #[inline(never)]
+    fn clear_more(&mut self) {
+        self.said.extra.clear();
+        self.events.clear();
+        self.links.clear();
+        self.outcome = None;
+        self.tally = Tally::default();
+        self.waits.clear();
+        self.folded = None;
+        self.heard = None;
     }
 
     pub(super) fn put_event(&mut self, event: EventRecord) {
