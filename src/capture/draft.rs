@@ -134,7 +134,9 @@ impl Draft {
     /// there is a parent to be dropped would be to wait for the memory.
     #[inline]
     pub(super) fn take_parent(&mut self, parent: Option<Arc<OpenSpan>>) {
-        mem::forget(mem::replace(&mut self.parent, parent));
+        let none = mem::replace(&mut self.parent, parent);
+        debug_assert!(none.is_none(), "a spare draft is blank");
+        mem::forget(none);
     }
 
     /// Takes down how a span ended. What children may still ask its object for stays there.
