@@ -130,11 +130,7 @@ impl Pool {
             return Arc::new(*draft);
         };
         own.take_over(&mut draft);
-        // It is at hand, and blank.
-        let other = NEXT.try_with(|next| next.replace(Some(draft)));
-        if let Ok(Some(other)) = other {
-            let _ = self.drafts.push(other);
-        }
+        let _ = self.drafts.push(draft);
         sheet
     }
 
@@ -212,24 +208,6 @@ mod tests {
             let agent = scope.spawn(|| pool.span().map(|open| Arc::as_ptr(&open) as usize));
             assert_eq!(agent.join().unwrap(), Some(place));
         });
-    }
-
-    #[test]
-    fn a_draft_that_was_sent_for_is_the_next_and_is_sent_for_once() {
-        let (pool, open) = (Pool::new(4), open());
-        let drafts = [pool.draft(&open), pool.draft(&open)];
-        let places = drafts
-            .each_ref()
-            .map(|draft| std::ptr::from_ref(&**draft).addr());
-        for draft in drafts {
-            pool.put_draft(Waiting::Own(draft));
-        }
-        pool.send_for_draft();
-        pool.send_for_draft();
-        assert_eq!(pool.drafts.len(), 1);
-        for place in places {
-            assert_eq!(std::ptr::from_ref(&*pool.draft(&open)).addr(), place);
-        }
     }
 
     #[test]
