@@ -91,16 +91,6 @@ impl Draft {
         Draft::blank_with(origin.shape, origin.own_ids, origin.run.clone())
     }
 
-    /// Writes to each line of memory that a span's end is going to write, for it to be this core's by then.
-    #[inline]
-    pub(super) fn claim(&mut self) {
-        self.run.is_root = false;
-        self.start_ns = 0;
-        self.noted = 0;
-        self.notes[64] = 0;
-        self.notes[128] = 0;
-    }
-
     /// One more, as blank.
     pub(super) fn another(&self) -> Self {
         Draft::blank_with(self.shape, self.ids, self.run.clone())

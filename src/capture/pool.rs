@@ -1,6 +1,6 @@
 //! What is over and may be used again: in the steady state a span allocates nothing.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -18,8 +18,6 @@ const AT_HAND: usize = 16;
 thread_local! {
     /// The objects that this thread used last. They are of no program or layer in particular.
     static SPANS: RefCell<Vec<Arc<OpenSpan>>> = const { RefCell::new(Vec::new()) };
-    /// The draft that this thread fills next, on its way from memory.
-    static NEXT: Cell<Option<Box<Draft>>> = const { Cell::new(None) };
 }
 /// How many spare drafts outlast a quiet time. A burst may leave as many as the queue holds, which
 /// take five megabytes.
@@ -95,21 +93,7 @@ impl Pool {
     /// A draft for the end of this span.
     #[inline]
     pub(super) fn draft(&self, open: &OpenSpan) -> Box<Draft> {
-        let next = NEXT.try_with(Cell::take).ok().flatten();
-        next.or_else(|| self.drafts.pop())
-            .unwrap_or_else(|| self.new_draft(open))
-    }
-
-    /// Sends for the draft that this thread will need next. Called where a span starts and its fields are
-    /// about to be read, which waits for nothing of it.
-    #[inline]
-    pub(super) fn send_for_draft(&self) {
-        let _ = NEXT.try_with(|next| {
-            if let Some(mut draft) = next.take().or_else(|| self.drafts.pop()) {
-                draft.claim();
-                next.set(Some(draft));
-            }
-        });
+        self.drafts.pop().unwrap_or_else(|| self.new_draft(open))
     }
 
     #[cold]
