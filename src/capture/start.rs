@@ -42,6 +42,7 @@ impl Core {
         let spare = self.spans.pool.span();
         let mut open = spare.unwrap_or_else(|| Arc::new(OpenSpan::vacant(shape, id)));
         if let Some(span) = Arc::get_mut(&mut open) {
+            self.spans.pool.send_for_draft();
             let said = &mut span.own_state().said;
             attributes.record(&mut Visitor::own(shape, self.keeps(), said));
             let kind = kind_of(shape, &said.notes).or(self.captures_all.then_some(Kind::Step));
