@@ -99,6 +99,15 @@ impl Job {
         Figures::parse(&String::from_utf8_lossy(&output.stdout))
     }
 
+    /// The same for all jobs whose figures are compared.
+    pub(crate) fn way(&self) -> (&'static str, usize) {
+        let threads = match self.pace {
+            Pace::Burst { threads, .. } => threads,
+            Pace::Slow { .. } | Pace::Idle => 0,
+        };
+        (self.form.name(), threads)
+    }
+
     /// Measures in this process; `words` are those after [`MARK`]. Returns the line to be printed.
     pub(crate) fn measure(words: &[String]) -> String {
         let [scenario, form, pace, threads, count, collector] = words else {

@@ -49,6 +49,14 @@ impl Cell {
         median(&self.all(results), |figures| figures.span_ns)
     }
 
+    /// The median of the rounds' ratios: what both had of the machine at the time falls out.
+    fn ratio(self, to: Cell, results: &Results) -> f64 {
+        let (own, others) = (self.all(results), to.all(results));
+        let pairs = own.iter().zip(&others);
+        let ratios = pairs.map(|(own, other)| own.span_ns / other.span_ns);
+        quantile(ratios.collect(), 0.5)
+    }
+
     /// The best round.
     fn best_ns(self, results: &Results) -> f64 {
         lowest(&self.all(results), |figures| figures.span_ns)
@@ -98,8 +106,8 @@ fn full_speed(text: &mut String, results: &Results) -> fmt::Result {
          | batched x Registry | x OTel trimmed | allocations | not kept | not sent | disturbed |"
     )?;
     writeln!(text, "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")?;
-    let registry = Cell::one(Scenario::Registry, Form::Batched).ns(results);
-    let otel = Cell::one(Scenario::OtelTrimmed, Form::Batched).ns(results);
+    let registry = Cell::one(Scenario::Registry, Form::Batched);
+    let otel = Cell::one(Scenario::OtelTrimmed, Form::Batched);
     for scenario in Scenario::ALL {
         let [batched, separate] = Form::ALL.map(|form| Cell::one(scenario, form));
         let both = Cell {
@@ -115,8 +123,8 @@ fn full_speed(text: &mut String, results: &Results) -> fmt::Result {
             let (ns, best_ns) = (cell.ns(results), cell.best_ns(results));
             write!(text, "| {ns:.0} ({best_ns:.0}) ")?;
         }
-        let ns = batched.ns(results);
-        write!(text, "| {:.2} | {:.2} ", ns / registry, ns / otel)?;
+        let [to_registry, to_otel] = [registry, otel].map(|base| batched.ratio(base, results));
+        write!(text, "| {to_registry:.2} | {to_otel:.2} ")?;
         let allocations = highest(&all, |figures| figures.allocations);
         write!(text, "| {} ", Tidy(allocations, ""))?;
         for part in [
@@ -194,7 +202,7 @@ fn gates(results: &Results) -> Vec<Gate> {
         Gate {
             what,
             bound,
-            measured: cell.ns(results) / base.ns(results),
+            measured: cell.ratio(base, results),
             best: cell.best_ns(results) / base.best_ns(results),
         }
     };

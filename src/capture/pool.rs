@@ -218,7 +218,9 @@ mod tests {
         let places = drafts
             .each_ref()
             .map(|draft| std::ptr::from_ref(draft.as_ref()).addr());
-        drafts.map(|draft| pool.put_draft(Waiting::Own(draft)));
+        for draft in drafts {
+            pool.put_draft(Waiting::Own(draft));
+        }
         pool.send_for_draft();
         // Sent for once, however many spans start before the first one ends.
         pool.send_for_draft();

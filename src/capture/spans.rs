@@ -292,9 +292,11 @@ mod tests {
         })
     }
 
+    const STEPS: usize = if cfg!(miri) { 20 } else { 200 };
+
     proptest! {
         #[test]
-        fn they_are_found_as_in_a_map(steps in prop::collection::vec(step(), 1..200)) {
+        fn they_are_found_as_in_a_map(steps in prop::collection::vec(step(), 1..STEPS)) {
             let spans = Spans::new(4);
             let mut model: HashMap<u64, Arc<OpenSpan>> = HashMap::new();
             let pointer = |open: Option<&Arc<OpenSpan>>| open.map(Arc::as_ptr);
