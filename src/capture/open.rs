@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
+use parking_lot::{Mutex, MutexGuard};
 use tracing::Metadata;
 use tracing::span::Id;
 
@@ -107,13 +108,13 @@ impl OpenSpan {
     /// The state of a span that nobody else sees.
     #[inline]
     pub(super) fn own_state(&mut self) -> &mut State {
-        self.state.get_mut().unwrap_or_else(PoisonError::into_inner)
+        self.state.get_mut()
     }
 
     /// The state, locked. Nothing that runs user code or takes another lock may happen under it.
     #[inline]
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     pub(super) fn metadata(&self) -> &'static Metadata<'static> {

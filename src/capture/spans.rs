@@ -4,9 +4,10 @@
 //! span's place follows from its id, and only where two ids share a place does one go elsewhere.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tracing::span::Id;
 
 use super::draft::Waiting;
@@ -59,7 +60,7 @@ impl Spans {
     pub(super) fn insert(&self, id: &Id, open: Arc<OpenSpan>) {
         let id = id.into_u64();
         let place = self.place(id);
-        let mut taken = locked(&place.open);
+        let mut taken = place.open.lock();
         if taken.is_none() {
             *taken = Some(open);
             place.id.store(id, Ordering::Release);
@@ -82,7 +83,7 @@ impl Spans {
         let place = self.place(number);
         if place.id.load(Ordering::Acquire) == number {
             // The span may have closed meanwhile, and another one have come.
-            let open = locked(&place.open);
+            let open = place.open.lock();
             return open.as_ref().filter(|open| open.is_called(id)).cloned();
         }
         if self.crowd.load(Ordering::Acquire) == 0 {
@@ -115,7 +116,7 @@ impl Spans {
         let number = id.into_u64();
         let place = self.place(number);
         if place.id.load(Ordering::Acquire) == number {
-            let mut open = locked(&place.open);
+            let mut open = place.open.lock();
             return open.as_mut().filter(|open| open.is_called(id)).map(look);
         }
         if self.crowd.load(Ordering::Acquire) == 0 {
@@ -129,7 +130,7 @@ impl Spans {
         let number = id.into_u64();
         let place = self.place(number);
         if place.id.load(Ordering::Acquire) == number {
-            let mut open = locked(&place.open);
+            let mut open = place.open.lock();
             place.id.store(NOBODY, Ordering::Release);
             return open.take();
         }
@@ -165,7 +166,7 @@ impl Spans {
             clippy::cast_possible_truncation,
             reason = "the rest of a division by 16"
         )]
-        locked(&self.crowded_out[(id % SHARDS as u64) as usize])
+        self.crowded_out[(id % SHARDS as u64) as usize].lock()
     }
 
     /// Every open span for which `wanted` holds, looked at under one lock after the other.
@@ -174,7 +175,9 @@ impl Spans {
         for place in &self.places {
             if place.id.load(Ordering::Relaxed) != NOBODY {
                 found.extend(
-                    locked(&place.open)
+                    place
+                        .open
+                        .lock()
                         .iter()
                         .filter(|open| wanted(open))
                         .cloned(),
@@ -183,7 +186,7 @@ impl Spans {
         }
         if self.crowd.load(Ordering::Acquire) > 0 {
             for shard in &self.crowded_out {
-                found.extend(locked(shard).values().filter(|open| wanted(open)).cloned());
+                found.extend(shard.lock().values().filter(|open| wanted(open)).cloned());
             }
         }
         found
@@ -226,11 +229,6 @@ fn is_overdue(open: &OpenSpan) -> bool {
             >= SHOWN_AFTER_NS
 }
 
-#[inline]
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Not with loom: what is atomic here only saves a lock and is looked at again under it, and the spans
 /// are found by way of `std`'s locks throughout. One step after the other is compared with a map, and
 /// threads whose spans share their places do the rest.
@@ -271,9 +269,10 @@ mod tests {
     }
 
     fn is_empty(spans: &Spans) -> bool {
-        let is_vacant = spans.places.iter().all(|place| {
-            place.id.load(Ordering::Relaxed) == NOBODY && place.open.lock().unwrap().is_none()
-        });
+        let is_vacant = spans
+            .places
+            .iter()
+            .all(|place| place.id.load(Ordering::Relaxed) == NOBODY && place.open.lock().is_none());
         is_vacant && spans.crowd.load(Ordering::Relaxed) == 0 && spans.collect(|_| true).is_empty()
     }
 
