@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::connect::{failure, is_damage};
 use crate::error::{Error, ErrorKind};
@@ -39,7 +39,7 @@ pub(super) fn check(path: &Path, wait: Duration) -> Result<(), Error> {
 }
 
 /// Applies the migrations that the store has not seen, all of them or none. One that is made by this
-/// gets the key, if one is given.
+/// gets the key, if one is given. A store whose tables are not those of its version is a broken one.
 pub(super) fn upgrade(
     connection: &mut Connection,
     path: &Path,
@@ -56,7 +56,15 @@ pub(super) fn upgrade(
     Identity::ask(&transaction).map_err(failed)?.check(path)?;
     let seen = usize::try_from(version(&transaction).map_err(failed)?).unwrap_or(0);
     for migration in MIGRATIONS.iter().skip(seen) {
-        transaction.execute_batch(migration).map_err(failed)?;
+        transaction.execute_batch(migration).map_err(|source| {
+            match source.sqlite_error_code() {
+                // A statement that cannot be carried out there: a table or a column is missing or too many.
+                Some(ErrorCode::Unknown) => {
+                    damaged(path, &format!("it is not what its version says: {source}"))
+                }
+                _ => failed(source),
+            }
+        })?;
     }
     transaction
         .pragma_update(None, "user_version", newest())
@@ -320,6 +328,33 @@ mod tests {
                 newest()
             );
         }
+    }
+
+    #[test]
+    fn a_store_that_is_not_what_its_version_says_is_a_broken_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("telemetry.db");
+        let odd = Connection::open(&path).unwrap();
+        odd.execute_batch("CREATE TABLE tel_spans (name); INSERT INTO tel_spans VALUES ('kept')")
+            .unwrap();
+        odd.pragma_update(None, "application_id", APPLICATION_ID)
+            .unwrap();
+        odd.pragma_update(None, "user_version", 1).unwrap();
+        drop(odd);
+        let error = Writer::open(&path, 1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::StoreDamaged);
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "the store at {} is damaged: it is not what its version says: no such table: \
+                 tel_span_rows",
+                path.display()
+            )
+        );
+        let kept = Connection::open(&path).unwrap();
+        let row = |sql| kept.query_row(sql, [], |row| row.get::<_, String>(0));
+        assert_eq!(row("SELECT name FROM tel_spans").unwrap(), "kept");
+        assert_eq!(version(&kept).unwrap(), 1);
     }
 
     #[test]

@@ -157,6 +157,30 @@ fn a_store_without_its_first_page_is_moved_aside() {
 }
 
 #[test]
+fn a_store_that_is_not_what_its_version_says_is_moved_aside_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("telemetry.db");
+    filled(&path, 10);
+    let odd = Connection::open(&path).unwrap();
+    odd.execute_batch(
+        "ALTER TABLE tel_span_rows RENAME TO tel_rows_of_old;
+         PRAGMA user_version = 1;",
+    )
+    .unwrap();
+    drop(odd);
+    let agent = Agent::at(&path);
+    agent.work(10);
+    agent.recovers();
+    assert_eq!(spans_in(&path), 10 * SPANS);
+    let [kept] = &aside(&path)[..] else {
+        panic!("{:?}", aside(&path))
+    };
+    let rows: u64 = sql(kept, "SELECT count(*) FROM tel_rows_of_old");
+    assert_eq!(rows, 10 * SPANS);
+    assert_sound(&path);
+}
+
+#[test]
 fn a_store_that_breaks_while_it_is_used_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("telemetry.db");
