@@ -230,8 +230,8 @@ fn is_overdue(open: &OpenSpan) -> bool {
 }
 
 /// Not with loom: what is atomic here only saves a lock and is looked at again under it, and the spans
-/// are found by way of `std`'s locks throughout. One step after the other is compared with a map, and
-/// threads whose spans share their places do the rest.
+/// are found by way of whole locks, `parking_lot`'s, throughout. One step after the other is compared with
+/// a map, and threads whose spans share their places do the rest.
 #[cfg(test)]
 mod tests {
     use std::collections::HashMap;
